@@ -1,0 +1,217 @@
+"""From bindings and evidence to the assessment: findings, clauses, the contract, the exit code. Pure.
+
+    assess(profile, deployment, registry, observations, waivers, as_of) -> Assessment
+
+The same inputs give the same bytes (`assessment_bytes`), years later, also under an amended profile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from keycheck import canonical
+from keycheck.judge import Evidence, Judged, Member, judge_subject, roll_up
+from keycheck.model.assessment import Assessment, ClauseVerdict, Finding, PartVerdict, Population
+from keycheck.model.authorization import AcceptedWaiver
+from keycheck.model.deployment import Deployment, SubjectEntry
+from keycheck.model.observation import Observation
+from keycheck.model.profile import Clause, Profile
+from keycheck.model.types import vendor_text
+from keycheck.model.verdict import ExitCode, Kind, Reason, Tier, Verdict, because, not_tested
+from keycheck.plan import Binding, Unusable, bind, covers
+from keycheck.registry import Registry
+
+GOOD = frozenset({Kind.PASS, Kind.NOT_APPLICABLE})
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Everything that an assessment is a function of."""
+
+    profile: Profile
+    deployment: Deployment
+    observations: Sequence[Observation]
+    waivers: Sequence[AcceptedWaiver]
+    as_of: datetime
+    fail_on: Tier = Tier.STRONGLY_PREFERRED
+    """The lowest tier whose failures gate; may only be lower than strongly-preferred."""
+
+
+def assess(inputs: Inputs, registry: Registry) -> Assessment:
+    """Judge every requirement on every subject and roll the findings up."""
+    evidence = Evidence(inputs.observations)
+    told = evidence.ended or inputs.as_of
+    population: set[tuple[str, str, str, str]] = set()
+    observed: set[tuple[str, str, str, str]] = set()
+    findings: list[Finding] = []
+    for binding in bind(inputs.profile, inputs.deployment, registry):
+        for finding, members in _findings(binding, inputs, evidence, told):
+            findings.append(finding)
+            for key, member in _population(binding, finding, members):
+                population.add(key)
+                if member.seen:
+                    observed.add(key)
+    clauses = tuple(_clause(clause, findings) for clause in inputs.profile.clauses)
+    contract = _contract(clauses)
+    return Assessment(
+        profile=f"{inputs.profile.profile}@{inputs.profile.version}",
+        deployment=inputs.deployment.deployment,
+        verdict=contract.kind,
+        exit_code=_exit_code(inputs.profile.clauses, findings, contract, inputs.fail_on),
+        as_of=inputs.as_of,
+        population=Population(expected=len(population), observed=len(observed)),
+        clauses=clauses,
+        findings=tuple(findings),
+    )
+
+
+def assessment_bytes(assessment: Assessment) -> bytes:
+    """The canonical bytes, as stored in the bundle and, with a newline, printed by `-o json`."""
+    return canonical.dumps(assessment.model_dump(mode="json", by_alias=True))
+
+
+def finding_id(profile: str, clause: str, control_id: str, subject: str) -> str:
+    """Digest of (profile, clause, control without version, subject): survives new addresses and versions."""
+    digest = hashlib.sha256(canonical.dumps([profile, clause, control_id, subject])).hexdigest()
+    return f"kc-{digest[:20]}"
+
+
+def _findings(
+    binding: Binding, inputs: Inputs, evidence: Evidence, told: datetime
+) -> Iterable[tuple[Finding, Sequence[Member]]]:
+    control = binding.control
+    if not binding.subjects:
+        verdict = (
+            because(control.reason, control.message)
+            if isinstance(control, Unusable)
+            else not_tested(Reason.NO_SUBJECT, f"the deployment names nothing that {binding.reference} is about")
+        )
+        yield _finding(binding, None, Judged(verdict, (), contested=False), inputs, told), ()
+        return
+    for entry in binding.subjects:
+        if isinstance(control, Unusable):
+            judged = Judged(because(control.reason, control.message), (), contested=False)
+        else:
+            judged = judge_subject(control, binding.evidence, entry.id, entry.vantages, evidence, inputs.as_of)
+        yield _finding(binding, entry, judged, inputs, told), judged.members
+
+
+def _finding(binding: Binding, entry: SubjectEntry | None, judged: Judged, inputs: Inputs, told: datetime) -> Finding:
+    subject = entry.id if entry else None
+    identity = binding.control_id if binding.control_id != "planned" else f"planned: {_planned_words(binding)}"
+    waiver = _waiver(binding, subject, judged.verdict.kind, inputs)
+    cure = binding.clause.remedy.cure_within
+    return Finding(
+        id=finding_id(inputs.profile.profile, binding.clause.id, identity, subject or ""),
+        clause=binding.clause.id,
+        control=binding.reference,
+        subject=subject,
+        verdict=judged.verdict.kind,
+        reasons=judged.verdict.reasons,
+        parts=tuple(
+            PartVerdict(part=part, verdict=verdict.kind, reasons=verdict.reasons)
+            for part, verdict in judged.by_part().items()
+        ),
+        message=vendor_text(judged.verdict.message, 1000),
+        observations=tuple(sorted({seq for member in judged.members for seq in member.observations})),
+        waived=waiver is not None,
+        waiver=waiver.waiver.waiver if waiver else None,
+        contested=judged.contested,
+        deadline=_deadline(judged.verdict, cure, told),
+    )
+
+
+def _planned_words(binding: Binding) -> str:
+    return getattr(binding.demand, "planned", "")
+
+
+def _deadline(verdict: Verdict, cure: timedelta | None, told: datetime) -> datetime | None:
+    """Counted from the end of the run that saw the failure: the first moment the vendor could be told."""
+    return told + cure if verdict.kind is Kind.FAIL and cure is not None else None
+
+
+def _waiver(binding: Binding, subject: str | None, kind: Kind, inputs: Inputs) -> AcceptedWaiver | None:
+    if subject is None or kind in GOOD:
+        return None
+    for accepted in inputs.waivers:
+        waiver = accepted.waiver
+        if (
+            waiver.profile == inputs.profile.profile
+            and waiver.clause == binding.clause.id
+            and waiver.control == binding.control_id
+            and kind in waiver.verdicts
+            and accepted.counts_at(inputs.as_of)
+            and any(covers(pattern, subject) for pattern in waiver.subjects)
+        ):
+            return accepted
+    return None
+
+
+def _population(
+    binding: Binding, finding: Finding, members: Sequence[Member]
+) -> Iterable[tuple[tuple[str, str, str, str], Member]]:
+    needs = (
+        "+".join(kind.schema_id for kind in binding.control.needs) if not isinstance(binding.control, Unusable) else ""
+    )
+    for member in members:
+        if member.vantage:
+            yield (finding.subject or "", needs, member.vantage, member.part or ""), member
+
+
+def _clause(clause: Clause, findings: Iterable[Finding]) -> ClauseVerdict:
+    own = [finding for finding in findings if finding.clause == clause.id]
+    verdict = roll_up(Verdict(finding.verdict, finding.reasons, finding.message) for finding in own)
+    failing = [finding for finding in own if finding.verdict is verdict.kind and finding.verdict not in GOOD]
+    deadlines = [finding.deadline for finding in own if finding.deadline is not None]
+    return ClauseVerdict(
+        id=clause.id,
+        tier=clause.tier,
+        verdict=verdict.kind,
+        reasons=verdict.reasons,
+        waived=bool(failing) and all(finding.waived for finding in failing),
+        deadline=min(deadlines, default=None),
+    )
+
+
+def _contract(clauses: Iterable[ClauseVerdict]) -> Verdict:
+    """The same rules over the clauses that gate: every must-have; of the strongly-preferred what is
+    definite (a fail counts, an unknown is shown and does not gate); never a nice-to-have."""
+    unknown = (Kind.INCONCLUSIVE, Kind.NOT_TESTED)
+    return roll_up(
+        Verdict(clause.verdict, clause.reasons)
+        for clause in clauses
+        if clause.tier is Tier.MUST_HAVE or (clause.tier is Tier.STRONGLY_PREFERRED and clause.verdict not in unknown)
+    )
+
+
+def _exit_code(clauses: Iterable[Clause], findings: Sequence[Finding], contract: Verdict, fail_on: Tier) -> ExitCode:
+    """The first that applies of 1, 4, 3, 10, 0, over what is not waived. A contract of which nothing
+    definite is known is incomplete, whatever its tiers."""
+    open_codes: set[ExitCode] = set()
+    waived_codes: set[ExitCode] = set()
+    tiers = {clause.id: clause.tier for clause in clauses}
+    for finding in findings:
+        code = _gate(tiers[finding.clause], finding.verdict, fail_on)
+        if code is not ExitCode.MET:
+            (waived_codes if finding.waived else open_codes).add(code)
+    for code in (ExitCode.CLAUSE_FAILS, ExitCode.TOOL_FAILED, ExitCode.INCOMPLETE):
+        if code in open_codes:
+            return code
+    if waived_codes:
+        return ExitCode.MET_WITH_WAIVERS
+    return ExitCode.MET if contract.kind in GOOD else ExitCode.INCOMPLETE
+
+
+def _gate(tier: Tier, verdict: Kind, fail_on: Tier) -> ExitCode:
+    """What one unwaived finding of a clause of this tier does to the exit code."""
+    fails_gate = tier.weight >= min(fail_on.weight, Tier.STRONGLY_PREFERRED.weight)
+    if verdict is Kind.FAIL and fails_gate:
+        return ExitCode.CLAUSE_FAILS
+    if verdict is Kind.ERROR and tier is not Tier.NICE_TO_HAVE:
+        return ExitCode.TOOL_FAILED
+    if verdict in (Kind.INCONCLUSIVE, Kind.NOT_TESTED) and tier is Tier.MUST_HAVE:
+        return ExitCode.INCOMPLETE
+    return ExitCode.MET

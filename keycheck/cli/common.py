@@ -1,0 +1,134 @@
+"""What several verbs share: the real world, keys on disk, output formats."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import typer
+
+from keycheck.errors import UsageError
+from keycheck.model.types import parse_instant
+
+if TYPE_CHECKING:
+    from keycheck.evidence.keys import PublicKey, SigningKey
+    from keycheck.session import World
+
+FORMATS: Final = ("table", "json")
+
+
+def utc_now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
+
+
+def real_world(environment: Mapping[str, str]) -> World:
+    """Clock, randomness, resolver and workers of this machine."""
+    from keycheck.executors import local
+    from keycheck.resolve import system_resolver
+    from keycheck.session import World
+
+    return World(utc_now, secrets.token_bytes, system_resolver, local, dict(environment))
+
+
+def environment_of(ctx: typer.Context) -> Mapping[str, str]:
+    """What was neutralised at start."""
+    return ctx.obj if isinstance(ctx.obj, dict) else {}
+
+
+def key_directory() -> Path:
+    """`$XDG_CONFIG_HOME/keycheck/keys`, or `~/.config/keycheck/keys`."""
+    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(base) / "keycheck" / "keys"
+
+
+def default_key() -> Path:
+    """Where `keycheck key new` puts a key, and `run` and `sign` look for it."""
+    return key_directory() / "default.pem"
+
+
+def signing_key(path: Path | None, passphrase: str | None) -> SigningKey:
+    """The key to sign with; asks for a passphrase only on a terminal. Raises KeycheckError."""
+    from keycheck.evidence.keys import SigningKey, passphrase_from
+
+    where = path or default_key()
+    if not where.exists():
+        raise UsageError(
+            f"there is no signing key at {where}",
+            advice="make one with `keycheck key new`, or name one with `--key PATH`",
+        )
+    if passphrase is not None:
+        return SigningKey.load(where, passphrase_from(passphrase, os.environ))
+    if b"ENCRYPTED" in where.read_bytes()[:200] and sys.stdin.isatty():
+        return SigningKey.load(where, lambda: typer.prompt("passphrase", hide_input=True, err=True).encode())
+    return SigningKey.load(where)
+
+
+def trusted_keys(paths: Sequence[Path]) -> tuple[PublicKey, ...]:
+    """The public keys named, or else every `*.pub` of the own key directory. Raises UsageError for none."""
+    from keycheck.evidence.keys import PublicKey
+
+    chosen = list(paths) or sorted(key_directory().glob("*.pub"))
+    if not chosen:
+        raise UsageError(
+            "no public key to verify with",
+            advice="name the signer's with `--key SIGNER.pub`, fetched from the signer over another channel",
+        )
+    return tuple(PublicKey.load(path) for path in chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One `-o FORMAT[=PATH]`."""
+
+    format: str
+    path: Path | None
+
+
+def outputs(texts: Sequence[str], formats: Sequence[str] = FORMATS) -> tuple[Output, ...]:
+    """Parse `-o`. At most one goes to stdout, so that stdout is only ever one format."""
+    parsed = tuple(_output(text, formats) for text in texts) or (Output("table", None),)
+    if sum(output.path is None for output in parsed) > 1:
+        raise UsageError("two outputs for stdout", advice="give all but one a path: `-o json=assessment.json`")
+    return parsed
+
+
+def _output(text: str, formats: Sequence[str]) -> Output:
+    name, _, path = text.partition("=")
+    if name not in formats:
+        raise UsageError(f"unknown format {name!r}", advice=f"one of {', '.join(formats)}")
+    return Output(name, Path(path) if path else None)
+
+
+def instant(text: str | None, option: str) -> datetime | None:
+    """An option that is a moment in UTC."""
+    if text is None:
+        return None
+    try:
+        return parse_instant(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}", advice="write UTC, as in 2026-11-22T10:00:00Z") from error
+
+
+def note(text: str) -> None:
+    """A line for people: stderr."""
+    typer.echo(text, err=True)
+
+
+def deliver(output: Output, data: bytes) -> None:
+    """Write a result to stdout or to its file, and nothing else."""
+    if output.path is None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        output.path.write_bytes(data)
+    except OSError as error:
+        raise UsageError(f"cannot write {output.path}: {error.strerror}", advice="choose another path") from error

@@ -1,0 +1,66 @@
+"""Progress on stderr: one living line on a terminal, a few quiet lines in a pipe."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from typing import Final, TextIO
+
+from keycheck.cli.show import is_terminal
+from keycheck.model.facts import Census, Unseen
+from keycheck.model.observation import Observation
+
+STEP: Final = 0.1
+QUIET_STEP: Final = 10.0
+
+
+class Progress:
+    """Counts what was observed. Satisfies `keycheck.session.Watch`."""
+
+    def __init__(self, stream: TextIO = sys.stderr) -> None:
+        self._stream = stream
+        self._live = is_terminal(stream)
+        self._expected = 0
+        self._subjects: set[tuple[str, str]] = set()
+        self._parts = 0
+        self._unseen: Counter[str] = Counter()
+        self._began = self._last = time.monotonic()
+
+    def begin(self, expected: int) -> None:
+        """Say what is about to happen."""
+        self._expected = expected
+        self._began = self._last = time.monotonic()
+        if not self._live:
+            self._stream.write(f"observing {expected} subjects\n")
+            self._stream.flush()
+
+    def saw(self, observation: Observation) -> None:
+        """Count one more."""
+        if observation.schema_id == Census.schema_id:
+            self._subjects.add((observation.subject, observation.vantage))
+        else:
+            self._parts += 1
+        if isinstance(observation.outcome, Unseen):
+            self._unseen[observation.outcome.reason] += 1
+        now = time.monotonic()
+        if now - self._last >= (STEP if self._live else QUIET_STEP):
+            self._last = now
+            self._write(observation.subject)
+
+    def end(self) -> None:
+        """Say what was observed."""
+        self._write("")
+        if self._live:
+            self._stream.write("\n")
+        self._stream.flush()
+
+    def _write(self, at: str) -> None:
+        unseen = f", unseen: {', '.join(f'{n} {r}' for r, n in sorted(self._unseen.items()))}" if self._unseen else ""
+        seconds = time.monotonic() - self._began
+        line = f"{len(self._subjects)}/{self._expected} subjects, {self._parts} parts{unseen}, {seconds:.1f} s"
+        if self._live:
+            self._stream.write(f"\r\x1b[K{line}{f'  {at}' if at else ''}")
+        else:
+            self._stream.write(line + "\n")
+        self._stream.flush()

@@ -1,0 +1,126 @@
+"""`keycheck run`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from typing import Annotated
+
+import typer
+
+from keycheck.cli import common
+from keycheck.errors import UsageError
+from keycheck.model.verdict import ExitCode, Tier
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+Deployment = Annotated[Path, typer.Argument(help="The deployment file: what the vendor runs.")]
+Profile = Annotated[str, typer.Option("--profile", "-p", help="A shipped profile's name, or a path.")]
+Authorization = Annotated[
+    Path | None, typer.Option("--authorization", "-a", help="A signed authorization; without it only ordinary reads.")
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--only", help="Glob over subjects, clauses and controls; the rest stays expected: not-tested."),
+]
+Waivers = Annotated[list[Path] | None, typer.Option("--waivers", "-w", help="A signed waiver; repeatable.")]
+AsOf = Annotated[str | None, typer.Option("--as-of", help="Judge for this moment (UTC); default: the end of the run.")]
+FailOn = Annotated[
+    Tier, typer.Option("--fail-on", help="Lowest tier whose failures gate; may only be stricter than the default.")
+]
+Outputs = Annotated[
+    list[str] | None, typer.Option("--output", "-o", metavar="FORMAT[=PATH]", help="table or json; repeatable.")
+]
+KeyFile = Annotated[Path | None, typer.Option("--key", "-k", help="The key that signs; default: `keycheck key new`'s.")]
+Passphrase = Annotated[
+    str | None, typer.Option("--passphrase", help="Where the key's passphrase is: env:NAME or file:PATH.")
+]
+
+
+@app.command()
+def run(
+    ctx: typer.Context,
+    deployment: Deployment,
+    profile: Profile,
+    out: Annotated[Path, typer.Option("--out", help="Directory for the bundle.")] = Path("keycheck-runs"),
+    only: Only = None,
+    output: Outputs = None,
+    fail_on: FailOn = Tier.STRONGLY_PREFERRED,
+    waivers: Waivers = None,
+    authorization: Authorization = None,
+    as_of: AsOf = None,
+    key: KeyFile = None,
+    passphrase: Passphrase = None,
+) -> int:
+    """Observe a deployment, judge it against a profile, and sign the evidence.
+
+    The result goes to stdout, everything else to stderr. Ctrl-C ends cleanly: what was seen is kept and the rest
+    is marked interrupted.
+    """
+    from keycheck.cli.progress import Progress
+    from keycheck.cli.show import MEANING, assessment_text
+    from keycheck.registry import load_registry
+    from keycheck.session import Request, prepare, run_contract
+
+    if fail_on is Tier.MUST_HAVE:
+        raise UsageError(
+            "--fail-on must-have would loosen the gate", advice="use strongly-preferred (the default) or nice-to-have"
+        )
+    wanted = common.outputs(output or [])
+    signer = common.signing_key(key, passphrase)
+    registry = load_registry()
+    request = Request(
+        deployment=deployment,
+        profile=profile,
+        only=tuple(only or ()),
+        waivers=tuple(waivers or ()),
+        authorization=authorization,
+        as_of=common.instant(as_of, "--as-of"),
+        fail_on=fail_on,
+    )
+    prepared = prepare(request, registry)
+    for remark in prepared.remarks:
+        common.note(f"keycheck: {remark}")
+    world = common.real_world(common.environment_of(ctx))
+    with interruptible() as stop:
+        outcome = run_contract(prepared, registry, world, out, signer, Progress(), stop)
+    for each in wanted:
+        text = (
+            outcome.assessment_json + b"\n"
+            if each.format == "json"
+            else assessment_text(outcome.assessment, prepared.profile.profile, sys.stdout).encode()
+        )
+        common.deliver(each, text)
+    common.note(f"bundle: {outcome.bundle.path}")
+    common.note(f"verify: keycheck verify {outcome.bundle.path} --key {signer_hint(key)}")
+    common.note(f"exit {int(outcome.exit_code)}: {MEANING[ExitCode(outcome.exit_code)]}")
+    return int(outcome.exit_code)
+
+
+def signer_hint(key: Path | None) -> Path:
+    """Where the public half of the signing key is."""
+    where = key or common.default_key()
+    return where.with_name(where.name + ".pub")
+
+
+@contextmanager
+def interruptible() -> Iterator[Event]:
+    """SIGINT and SIGTERM set the event; a second one ends at once."""
+    stop = Event()
+
+    def on_signal(number: int, frame: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        common.note("\nkeycheck: interrupted: finishing what is under way (again: leave at once)")
+
+    previous = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

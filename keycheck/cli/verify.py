@@ -1,0 +1,60 @@
+"""`keycheck verify`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from keycheck.cli import common
+from keycheck.cli.judge import Bundle, Trusted
+from keycheck.model.verdict import ExitCode
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@app.command()
+def verify(
+    bundle: Bundle,
+    key: Trusted = None,
+    output: Annotated[
+        list[str] | None, typer.Option("--output", "-o", metavar="FORMAT[=PATH]", help="table or json; repeatable.")
+    ] = None,
+) -> int:
+    """Check that a bundle is complete, unchanged and signed by a key that you trust; say what was not checked.
+
+    Exits 5 on any change of any byte.
+    """
+    from keycheck.canonical import dumps
+    from keycheck.evidence.verify import verify_bundle
+
+    wanted = common.outputs(output or [])
+    result = verify_bundle(bundle, common.trusted_keys(key or []))
+    counts = {tag.value.removeprefix("bundle/"): n for tag, n in sorted(result.counts.items())}
+    for each in wanted:
+        if each.format == "json":
+            record = {
+                "schema": "keycheck.dev/verified/1",
+                "signers": list(result.signers),
+                "manifest_sha256": result.manifest_sha256,
+                "root": result.root,
+                "tree_size": result.tree_size,
+                "run": result.run,
+                "counts": counts,
+                "withheld": result.withheld,
+                "not_verified": [limit.value for limit in result.not_verified],
+            }
+            common.deliver(each, dumps(record) + b"\n")
+        else:
+            lines = [
+                f"verified      {bundle}",
+                *(f"signed by     {signer}" for signer in result.signers),
+                f"manifest      sha256 {result.manifest_sha256}",
+                f"merkle root   {result.root} over {result.tree_size} leaves",
+                f"run           {result.run}",
+                f"holds         {', '.join(f'{n} {tag}' for tag, n in counts.items())}",
+                "not verified:",
+                *(f"  - {limit.words}" for limit in result.not_verified),
+            ]
+            common.deliver(each, ("\n".join(lines) + "\n").encode())
+    return int(ExitCode.MET)

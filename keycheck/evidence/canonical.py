@@ -1,0 +1,174 @@
+"""Canonical JSON: RFC 8785 (JCS) on a restricted domain, where it is simple enough to be certain.
+
+The domain: objects with ASCII keys, arrays, strings without lone surrogates, integers within +-(2**53 - 1),
+``true``, ``false`` and ``null``. No floats, no larger integers (write them as strings), no other types. On
+that domain Python's own encoder with sorted keys and no white space is byte-identical to RFC 8785: the two
+places where they part are number formatting (section 3.2.2.3) and key order outside the BMP (section 3.2.3,
+UTF-16 code units), and neither can occur.
+
+A reader accepts exactly one spelling of every value: bytes that differ from the canonical form of what they
+say are refused, so that duplicate keys, white space, needless escapes, ``-0`` and ``1.0`` never get in.
+
+>>> dumps({"b": [1, True], "a": "é"})
+b'{"a":"\\xc3\\xa9","b":[1,true]}'
+>>> loads(b'{"a":1}', max_bytes=100)
+{'a': 1}
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import NoReturn, TypeAlias, cast
+
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | bool | None"
+"""What :func:`loads` returns."""
+
+Jsonable: TypeAlias = "Mapping[str, Jsonable] | Sequence[Jsonable] | str | int | bool | None"
+"""What :func:`dumps` takes, covariant for callers' sake; at run time only dict, list and tuple will do."""
+
+MAX_INTEGER = 2**53 - 1
+MAX_DEPTH = 32
+"""Containers inside containers, the outermost counted as one."""
+
+
+class CanonicalError(ValueError):
+    """The value or the bytes lie outside the domain. Each cause has its own child."""
+
+
+class FloatError(CanonicalError):
+    """A number with a fraction or an exponent, NaN or an infinity."""
+
+
+class IntegerRangeError(CanonicalError):
+    """An integer beyond +-(2**53 - 1), which other JSON readers round."""
+
+
+class KeyDomainError(CanonicalError):
+    """An object key that is not an ASCII string."""
+
+
+class LoneSurrogateError(CanonicalError):
+    """A string that has no UTF-8 form."""
+
+
+class UnsupportedTypeError(CanonicalError):
+    """A Python type that is not one of the domain's (bytes, set, date, a subclass, ...)."""
+
+
+class DepthError(CanonicalError):
+    """Nested deeper than allowed."""
+
+
+class SizeError(CanonicalError):
+    """More bytes than allowed."""
+
+
+class DuplicateKeyError(CanonicalError):
+    """An object with the same key twice."""
+
+
+class NotJsonError(CanonicalError):
+    """Not JSON at all, not UTF-8, or followed by something else."""
+
+
+class NotCanonicalError(CanonicalError):
+    """JSON, but spelt otherwise than its canonical form."""
+
+
+def dumps(value: Jsonable, *, max_depth: int = MAX_DEPTH) -> bytes:
+    """The canonical form of ``value``. Raises a child of :class:`CanonicalError` outside the domain."""
+    _check(value, max_depth)
+    return _ENCODER.encode(value).encode("utf-8")
+
+
+def loads(data: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> Json:
+    """The value whose canonical form is exactly ``data``. Raises a child of :class:`CanonicalError`."""
+    if len(data) > max_bytes:
+        raise SizeError(f"{len(data)} bytes, more than the {max_bytes} allowed")
+    try:
+        text = data.decode("utf-8")
+        value, end = _DECODER.raw_decode(text)
+    except UnicodeDecodeError as error:
+        raise NotJsonError(f"not UTF-8 at byte {error.start}") from error
+    except json.JSONDecodeError as error:
+        raise NotJsonError(f"not JSON: {error.msg} at character {error.pos}") from error
+    except RecursionError as error:
+        raise DepthError(f"nested deeper than {max_depth}") from error
+    if end != len(text):
+        raise NotJsonError(f"something follows the value at character {end}")
+    # Only a text with enough brackets can be too deep, and only one beyond ASCII can hold a forbidden key, as
+    # an escaped one is not canonical: two cheap looks spare nearly every text the slow walk.
+    if data.count(b"{") + data.count(b"[") > max_depth or len(text) != len(data):
+        _check(value, max_depth)
+    if _ENCODER.encode(value) != text:
+        _explain(text)
+    return cast(Json, value)
+
+
+def _check(value: object, room: int) -> None:
+    kind = type(value)
+    if kind is str:
+        _check_text(cast(str, value))
+    elif kind is int:
+        if not -MAX_INTEGER <= cast(int, value) <= MAX_INTEGER:
+            raise IntegerRangeError("an integer beyond 2**53 - 1: write it as a string")
+    elif kind is bool or value is None:
+        pass
+    elif kind is dict:
+        if room <= 0:
+            raise DepthError("nested too deeply")
+        for key, member in cast(dict[object, object], value).items():
+            if type(key) is not str or not key.isascii():
+                raise KeyDomainError("an object key that is not an ASCII string")
+            _check(member, room - 1)
+    elif kind is list or kind is tuple:
+        if room <= 0:
+            raise DepthError("nested too deeply")
+        for member in cast(Sequence[object], value):
+            _check(member, room - 1)
+    elif kind is float:
+        raise FloatError("a float: write durations in microseconds, ratios as two integers")
+    else:
+        raise UnsupportedTypeError(f"a value of type {kind.__name__}, which JSON evidence does not have")
+
+
+def _check_text(text: str) -> None:
+    if text.isascii():
+        return
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise LoneSurrogateError(f"a lone surrogate at character {error.start}") from error
+
+
+def _explain(text: str) -> NoReturn:
+    """Say why JSON text is not canonical. Only ever called for text that is not."""
+    json.loads(text, object_pairs_hook=_refuse_duplicates, parse_int=_integer)
+    raise NotCanonicalError("not in canonical form (RFC 8785): white space, key order, escapes or -0")
+
+
+def _refuse_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise DuplicateKeyError("an object has the same key twice")
+    return members
+
+
+def _integer(digits: str) -> int:
+    # The length first: turning a megabyte of digits into an integer takes quadratic time.
+    if len(digits) < 16:
+        return int(digits)
+    if len(digits) > 17 or not -MAX_INTEGER <= (number := int(digits)) <= MAX_INTEGER:
+        raise IntegerRangeError("an integer beyond 2**53 - 1")
+    return number
+
+
+def _float(digits: str) -> NoReturn:
+    raise FloatError(f"a float: {digits[:20]}")
+
+
+_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+)
+_DECODER = json.JSONDecoder(parse_int=_integer, parse_float=_float, parse_constant=_float)

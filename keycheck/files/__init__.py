@@ -1,0 +1,1 @@
+"""Reading and writing the files of keycheck: YAML in, frozen models out, every error with its place."""

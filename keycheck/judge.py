@@ -1,0 +1,326 @@
+"""The verdict algebra. Pure: no clock, no network, no environment.
+
+E = subjects x parts of the census x needed facts x demanded vantages. Over E, by `roll_up`:
+
+1. proved `not-applicable` members leave E; if that empties it, `not-applicable`
+2. no member at all: `not-tested` (never vacuous truth)
+3. any `fail`: `fail`
+4. else any `error`: `error`
+5. else all `not-tested`: `not-tested`
+6. else any `inconclusive`, `not-tested` or missing member: `inconclusive`, naming which
+7. `pass`: every member passed, and the demands on the evidence hold
+
+The same rules roll parts up to a finding, findings to a clause, and clauses to the contract.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, TypeVar
+
+from pydantic import ValidationError
+
+from keycheck.boundary import Crash, guarded
+from keycheck.model.control import Control, Group, Sighting, Sightings
+from keycheck.model.facts import Census, Facts, Seen, Unseen
+from keycheck.model.observation import Observation
+from keycheck.model.profile import EvidenceDemands
+from keycheck.model.types import PartName
+from keycheck.model.verdict import (
+    Kind,
+    Reason,
+    Verdict,
+    because,
+    failed,
+    inconclusive,
+    not_applicable,
+    not_tested,
+    passed,
+)
+
+MESSAGE_PARTS: Final = 3
+F = TypeVar("F", bound=Facts)
+
+
+def roll_up(members: Iterable[Verdict]) -> Verdict:
+    """The seven rules. Order never matters; duplicates never matter."""
+    everyone = sorted(set(members), key=lambda v: (v.kind, v.reasons, v.message))
+    if not everyone:
+        return not_tested(Reason.NO_SUBJECT, "nothing to judge")
+    rest = [member for member in everyone if member.kind is not Kind.NOT_APPLICABLE]
+    if not rest:
+        return not_applicable(_words(everyone))
+    if broken := [member for member in rest if member.kind is Kind.FAIL]:
+        return failed(_words(broken))
+    if wrong := [member for member in rest if member.kind is Kind.ERROR]:
+        return Verdict(Kind.ERROR, _reasons(wrong), _words(wrong))
+    untested = [member for member in rest if member.kind is Kind.NOT_TESTED]
+    if len(untested) == len(rest):
+        return Verdict(Kind.NOT_TESTED, _reasons(untested), _words(untested))
+    undecided = [member for member in rest if member.kind is Kind.INCONCLUSIVE]
+    if undecided or untested:
+        gaps = {Reason.NOT_COVERED} if untested else set()
+        reasons = tuple(sorted({*_reasons(undecided), *gaps}))
+        return Verdict(Kind.INCONCLUSIVE, reasons, _words([*undecided, *untested]))
+    return passed(_words(rest))
+
+
+def _reasons(members: Iterable[Verdict]) -> tuple[Reason, ...]:
+    return tuple(sorted({reason for member in members for reason in member.reasons}))
+
+
+def _words(members: Sequence[Verdict]) -> str:
+    said = list(dict.fromkeys(member.message for member in members if member.message))
+    more = f" (and {len(said) - MESSAGE_PARTS} more)" if len(said) > MESSAGE_PARTS else ""
+    return "; ".join(said[:MESSAGE_PARTS]) + more
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One member of E: a part seen (or not) from a vantage, judged."""
+
+    part: PartName | None
+    vantage: str
+    verdict: Verdict
+    observations: tuple[int, ...] = ()
+    seen: bool = False
+    """Whether facts stand behind it: what counts as observed in the population."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One control on one subject."""
+
+    verdict: Verdict
+    members: tuple[Member, ...]
+    contested: bool
+    """Vantages or repetitions disagreed: some saw it pass where another saw it fail."""
+
+    def by_part(self) -> Mapping[PartName | None, Verdict]:
+        """Members rolled up by part, the subject as a whole (None) first, parts sorted."""
+        grouped: dict[PartName | None, list[Verdict]] = defaultdict(list)
+        for member in self.members:
+            grouped[member.part].append(member.verdict)
+        order = sorted(grouped, key=lambda part: (part is not None, part or ""))
+        return {part: roll_up(grouped[part]) for part in order}
+
+
+class Evidence:
+    """Observations indexed for judging, with facts typed once however many controls ask for them."""
+
+    def __init__(self, observations: Iterable[Observation]) -> None:
+        self._by_subject: dict[tuple[str, str, str], list[Observation]] = defaultdict(list)
+        self._typed: dict[int, Facts | Verdict] = {}
+        self.started: datetime | None = None
+        self.ended: datetime | None = None
+        for observation in observations:
+            kind = _census_key(observation) if observation.schema_id == Census.schema_id else observation.schema_id
+            self._by_subject[(observation.subject, observation.vantage, kind)].append(observation)
+            self.started = min(observation.started, self.started or observation.started)
+            self.ended = max(observation.ended, self.ended or observation.ended)
+
+    def of(self, subject: str, vantage: str, facts: type[Facts]) -> Sequence[Observation]:
+        """What was seen, or could not be seen, of a subject's parts."""
+        return self._by_subject.get((subject, vantage, facts.schema_id), ())
+
+    def censuses(self, subject: str, vantage: str, facts: type[Facts]) -> Sequence[Observation]:
+        """The censuses by the probe that yields these facts."""
+        return self._by_subject.get((subject, vantage, f"census of {facts.schema_id.partition('/')[0]}"), ())
+
+    def typed(self, observation: Observation, kind: type[F]) -> F | Verdict:
+        """The facts of an observation, or why there are none, as a verdict."""
+        if observation.seq not in self._typed:
+            self._typed[observation.seq] = _typed(observation, kind)
+        facts = self._typed[observation.seq]
+        if isinstance(facts, Verdict | kind):
+            return facts
+        return because(Reason.CANNOT_JUDGE, f"facts are {type(facts).__name__}, not {kind.__name__}")
+
+
+def _census_key(observation: Observation) -> str:
+    return f"census of {observation.probe.partition('/')[0]}"
+
+
+def _typed(observation: Observation, kind: type[Facts]) -> Facts | Verdict:
+    outcome = observation.outcome
+    if isinstance(outcome, Unseen):
+        return because(outcome.reason, outcome.detail)
+    try:
+        return kind.model_validate_json(outcome.facts)
+    except ValidationError as error:
+        problems = f"{error.error_count()} problems"
+        words = f"facts of observation {observation.seq} do not fit {kind.schema_id}: {problems}"
+        return because(Reason.CANNOT_JUDGE, words)
+
+
+def judge_subject(
+    control: Control,
+    demands: EvidenceDemands,
+    subject: str,
+    vantages: Sequence[str],
+    evidence: Evidence,
+    as_of: datetime,
+) -> Judged:
+    """One control on one subject over all its parts, needed facts and vantages."""
+    if type(control).group_by is Group.PART:
+        members = tuple(
+            member
+            for vantage in vantages
+            for kind in type(control).needs
+            for member in _part_members(control, kind, demands, subject, vantage, evidence, as_of)
+        )
+        members += _vantage_member(members, demands)
+    else:
+        members = tuple(_subject_members(control, demands, subject, vantages, evidence, as_of))
+    return Judged(roll_up(member.verdict for member in members), members, _contested(members))
+
+
+def _part_members(
+    control: Control,
+    kind: type[Facts],
+    demands: EvidenceDemands,
+    subject: str,
+    vantage: str,
+    evidence: Evidence,
+    as_of: datetime,
+) -> Iterable[Member]:
+    parts, gaps = _parts(subject, vantage, kind, evidence)
+    yield from gaps
+    seen: dict[PartName | None, list[Observation]] = defaultdict(list)
+    for observation in evidence.of(subject, vantage, kind):
+        seen[observation.part].append(observation)
+    for part in sorted(parts | {part for part in seen if part is not None}):
+        if not seen.get(part):
+            missing = inconclusive(Reason.NOT_RECORDED, f"{part}: in the census, but nothing was recorded about it")
+            yield Member(part, vantage, missing)
+        for observation in seen.get(part, ()):
+            facts = evidence.typed(observation, kind)
+            if isinstance(facts, Verdict):
+                yield Member(part, vantage, _naming(part, facts), (observation.seq,))
+                continue
+            verdict = _demanding(_ask(control, facts), demands, [(facts, observation)], as_of)
+            yield Member(part, vantage, _naming(part, verdict), (observation.seq,), seen=True)
+
+
+def _parts(subject: str, vantage: str, kind: type[Facts], evidence: Evidence) -> tuple[set[PartName], list[Member]]:
+    """The parts of the census, and a member for everything that leaves the census in doubt."""
+    censuses = evidence.censuses(subject, vantage, kind)
+    if not censuses:
+        return set(), [Member(None, vantage, inconclusive(Reason.OPEN_CENSUS, f"{subject}: no census from {vantage}"))]
+    parts: set[PartName] = set()
+    gaps: list[Member] = []
+    for observation in censuses:
+        census = evidence.typed(observation, Census)
+        if isinstance(census, Verdict):
+            gaps.append(Member(None, vantage, census, (observation.seq,)))
+            continue
+        parts |= set(census.parts)
+        if census.open:
+            words = f"{subject}: parts may be missing: {census.open[0].detail}"
+            gaps.append(Member(None, vantage, inconclusive(Reason.OPEN_CENSUS, words), (observation.seq,)))
+        elif not census.parts:
+            words = f"{subject}: the census found no part"
+            gaps.append(Member(None, vantage, inconclusive(Reason.OPEN_CENSUS, words), (observation.seq,)))
+    return parts, gaps
+
+
+def _subject_members(
+    control: Control,
+    demands: EvidenceDemands,
+    subject: str,
+    vantages: Sequence[str],
+    evidence: Evidence,
+    as_of: datetime,
+) -> Iterable[Member]:
+    """A control that sees everything at once: asked only when each needed kind of facts was seen; what
+    could not be seen stays a member of its own, so that it can never be overlooked."""
+    found: list[tuple[Sighting, Observation]] = []
+    for vantage in vantages:
+        for kind in type(control).needs:
+            parts, gaps = _parts(subject, vantage, kind, evidence)
+            yield from gaps
+            recorded = evidence.of(subject, vantage, kind)
+            for part in sorted(parts - {observation.part for observation in recorded}):
+                yield Member(part, vantage, inconclusive(Reason.NOT_RECORDED, f"{part}: nothing was recorded"))
+            for observation in recorded:
+                facts = evidence.typed(observation, kind)
+                if isinstance(facts, Verdict):
+                    yield Member(observation.part, vantage, _naming(observation.part, facts), (observation.seq,))
+                elif isinstance(observation.outcome, Seen):
+                    assurance = observation.outcome.assurance
+                    found.append((Sighting(observation.part, vantage, assurance, facts), observation))
+    if any(not any(isinstance(sighting.facts, kind) for sighting, _ in found) for kind in type(control).needs):
+        yield Member(None, "", inconclusive(Reason.NOT_RECORDED, f"{subject}: not all needed facts were recorded"))
+        return
+    found.sort(key=lambda item: item[1].seq)
+    verdict = _ask(control, Sightings(tuple(sighting for sighting, _ in found)))
+    verdict = _demanding(verdict, demands, [(sighting.facts, observation) for sighting, observation in found], as_of)
+    yield Member(None, "", verdict, tuple(observation.seq for _, observation in found), seen=True)
+
+
+def _ask(control: Control, facts: Facts | Sightings) -> Verdict:
+    verdict = guarded(lambda: control.judge(facts))
+    if isinstance(verdict, Crash):
+        return because(Reason.CANNOT_JUDGE, f"{control.reference()} crashed: {verdict}")
+    if not isinstance(verdict, Verdict):
+        return because(Reason.CANNOT_JUDGE, f"{control.reference()} returned no verdict")
+    return verdict
+
+
+def _naming(part: PartName | None, verdict: Verdict) -> Verdict:
+    words = f"{part}: {verdict.message}" if part and verdict.message else verdict.message
+    return Verdict(verdict.kind, verdict.reasons, words)
+
+
+def _demanding(
+    verdict: Verdict, demands: EvidenceDemands, basis: Sequence[tuple[Facts, Observation]], as_of: datetime
+) -> Verdict:
+    """A pass that does not meet the demands on its evidence is no pass. Nothing else changes."""
+    if verdict.kind is not Kind.PASS:
+        return verdict
+    shortfalls = [short for facts, observation in basis for short in _shortfalls(demands, facts, observation, as_of)]
+    return roll_up(shortfalls) if shortfalls else verdict
+
+
+def _shortfalls(demands: EvidenceDemands, facts: Facts, observation: Observation, as_of: datetime) -> Iterable[Verdict]:
+    outcome = observation.outcome
+    if isinstance(outcome, Seen) and outcome.assurance.rung < demands.assurance.rung:
+        words = f"known as {outcome.assurance}, the profile demands {demands.assurance}"
+        yield inconclusive(Reason.ASSURANCE_TOO_LOW, words)
+    if demands.max_age is not None and as_of >= observation.started + demands.max_age:
+        yield inconclusive(Reason.STALE, f"observed {observation.started:%Y-%m-%d}, older than the profile allows")
+    if observation.started > as_of:
+        yield inconclusive(Reason.STALE, f"observed {observation.started:%Y-%m-%d}, after the date judged for")
+    examined, existing = facts.coverage()
+    least, of = demands.coverage
+    if existing <= 0 or examined * of < least * existing:
+        yield inconclusive(Reason.NOT_COVERED, f"examined {examined} of {existing}, the profile demands {least}/{of}")
+    if facts.samples() < demands.samples:
+        yield inconclusive(Reason.NOT_COVERED, f"{facts.samples()} tries, the profile demands {demands.samples}")
+
+
+def _vantage_member(members: Sequence[Member], demands: EvidenceDemands) -> tuple[Member, ...]:
+    """Each part that passed must have been seen to pass from enough vantages."""
+    passes: dict[PartName | None, set[str]] = defaultdict(set)
+    for member in members:
+        if member.verdict.kind is Kind.PASS:
+            passes[member.part].add(member.vantage)
+    short = sorted({len(vantages) for vantages in passes.values() if len(vantages) < demands.vantages})
+    if not short:
+        return ()
+    return (Member(None, "", _too_few_vantages(short[0], demands)),)
+
+
+def _too_few_vantages(distinct: int, demands: EvidenceDemands) -> Verdict:
+    words = f"seen from {distinct} of {demands.vantages} demanded vantages"
+    return inconclusive(Reason.VANTAGES_TOO_FEW, words)
+
+
+def _contested(members: Sequence[Member]) -> bool:
+    kinds: dict[PartName | None, set[Kind]] = defaultdict(set)
+    for member in members:
+        kinds[member.part].add(member.verdict.kind)
+    return any({Kind.PASS, Kind.FAIL} <= seen for seen in kinds.values())

@@ -1,0 +1,148 @@
+"""The matrix: every defect on the practice vendor, what it promises to show, and what a run showed.
+
+A run on a defective world must show every promised (control, verdict) on the endpoint that the defect sits on,
+and everywhere else exactly what the clean world shows. Anything missing is a miss, anything else a false alarm.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event
+from typing import Final, TypeAlias
+
+from keycheck.evidence.keys import SigningKey
+from keycheck.executors import local
+from keycheck.lab.defects import DEFECTS, Choice, Defect, Promise, choose, find
+from keycheck.lab.paperwork import Papers, write_papers
+from keycheck.lab.vendor import clean_vendor
+from keycheck.lab.world import Lab
+from keycheck.model.assessment import Assessment
+from keycheck.model.observation import Observation
+from keycheck.model.verdict import Kind
+from keycheck.registry import Registry
+from keycheck.resolve import system_resolver
+from keycheck.session import Outcome, Request, Watch, World, prepare, run_contract
+
+Shown: TypeAlias = Mapping[tuple[str, str], Kind]
+"""(control id, subject) -> verdict, planned promises left out."""
+
+GOOD: Final = (Kind.PASS, Kind.NOT_APPLICABLE)
+
+
+class Silent:
+    """A watch that shows nothing."""
+
+    def begin(self, expected: int) -> None:
+        """Nothing."""
+
+    def saw(self, observation: Observation) -> None:
+        """Nothing."""
+
+    def end(self) -> None:
+        """Nothing."""
+
+
+def world() -> World:
+    """The real world, as the lab uses it."""
+    return World(lambda: datetime.now(UTC), secrets.token_bytes, system_resolver, local)
+
+
+def observe(
+    lab: Lab, registry: Registry, out: Path, watch: Watch | None = None, signer: SigningKey | None = None
+) -> tuple[Outcome, Papers]:
+    """One whole run on a lab that is up. `signer` is a key to sign with instead of a new one."""
+    papers = write_papers(lab, datetime.now(UTC))
+    request = Request(papers.deployment, str(papers.profile), authorization=papers.authorization)
+    prepared = prepare(request, registry)
+    key = signer or SigningKey.load(papers.signer)
+    return run_contract(prepared, registry, world(), out, key, watch or Silent(), Event()), papers
+
+
+def shown(assessment: Assessment) -> Shown:
+    """What the assessment says of each control on each subject; the worst where clauses disagree."""
+    worst: dict[tuple[str, str], Kind] = {}
+    order = list(Kind)
+    for finding in assessment.findings:
+        if finding.subject is None:
+            continue
+        key = (finding.control.partition("@")[0], finding.subject)
+        if key not in worst or order.index(finding.verdict) > order.index(worst[key]):
+            worst[key] = finding.verdict
+    return worst
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One defect: what was expected of its endpoint, and what was seen anywhere."""
+
+    defect: Defect
+    endpoint: str
+    expected: frozenset[Promise]
+    seen: frozenset[Promise]
+    """What differs from the clean world on the defect's endpoint."""
+    elsewhere: frozenset[tuple[str, str, str]]
+    """(subject, control, verdict) that differ from the clean world on other endpoints: false alarms."""
+
+    @property
+    def holds(self) -> bool:
+        """Nothing missing, nothing besides."""
+        return self.expected == self.seen and not self.elsewhere
+
+
+def compare(choice: Choice, clean: Shown, now: Shown) -> Row:
+    """What changed against the clean world."""
+    home = f"endpoints/{choice.endpoint}"
+    changed = {key: verdict for key, verdict in now.items() if clean.get(key) != verdict}
+    gone = dict.fromkeys(clean.keys() - now.keys(), Kind.ERROR)
+    everything = changed | gone
+    return Row(
+        defect=choice.defect,
+        endpoint=choice.endpoint,
+        expected=choice.defect.promises,
+        seen=frozenset((control, str(verdict)) for (control, at), verdict in everything.items() if at == home),
+        elsewhere=frozenset((at, control, str(v)) for (control, at), v in everything.items() if at != home),
+    )
+
+
+def clean_world(registry: Registry) -> Shown:
+    """What the honest vendor shows."""
+    with TemporaryDirectory(prefix="keycheck-lab-") as home, Lab(Path(home)) as lab:
+        return shown(observe(lab, registry, Path(home))[0].assessment)
+
+
+def expected_of(names: Sequence[str], clean: Shown) -> Shown:
+    """The clean world with the promises of several defects put in; the worst where two meet."""
+    with_promises = dict(clean)
+    order = list(Kind)
+    for choice in choose(names, clean_vendor()):
+        for control, verdict in choice.defect.promises:
+            key = (control, f"endpoints/{choice.endpoint}")
+            if order.index(Kind(verdict)) >= order.index(with_promises.get(key, Kind.PASS)) or (
+                with_promises.get(key) in GOOD
+            ):
+                with_promises[key] = Kind(verdict)
+    return with_promises
+
+
+def false_alarms(clean: Shown) -> frozenset[tuple[str, str, str]]:
+    """Everything on the honest vendor that neither passes nor is proved not to apply."""
+    return frozenset((at, control, str(v)) for (control, at), v in clean.items() if v not in GOOD)
+
+
+def row(name: str, clean: Shown, registry: Registry) -> Row:
+    """Serve one defect and compare."""
+    with TemporaryDirectory(prefix="keycheck-lab-") as home, Lab(Path(home), [name]) as lab:
+        now = shown(observe(lab, registry, Path(home))[0].assessment)
+        return compare(lab.choices[0], clean, now)
+
+
+def rows(names: Sequence[str], clean: Shown, registry: Registry) -> Iterator[Row]:
+    """One row a defect, in the order asked for; all of them when none is named."""
+    for name in names or [defect.id for defect in DEFECTS]:
+        find(name.partition("@")[0])
+        yield row(name, clean, registry)

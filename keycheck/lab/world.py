@@ -1,0 +1,227 @@
+"""The lab: a practice vendor built, served and taken down again.
+
+with Lab(home, defects=["tls-1.2-accepted", "one-bad-backend"]) as lab:
+    for endpoint in lab.endpoints: ...
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from keycheck.lab.children import Child
+from keycheck.lab.config import (
+    App,
+    Backend,
+    ClientAuth,
+    Config,
+    Listener,
+    PlainHttp,
+    Relay,
+    Serve,
+    Service,
+    TlsConfig,
+)
+from keycheck.lab.defects import Choice, Promise, choose
+from keycheck.lab.errors import LabError
+from keycheck.lab.pki import Issued, KeyKind, LeafSpec, Pki
+from keycheck.lab.places import Place, Places
+from keycheck.lab.vendor import Clear, Door, Groups, Server, Site, Tls, clean_vendor, fleet_site
+
+
+@dataclass(frozen=True, slots=True)
+class LabEndpoint:
+    """What a deployment file needs to know of one endpoint.
+
+    ``addresses`` and ``plain`` are "ip:port" texts; ``plain`` are those that answer HTTP in the
+    clear. ``starttls`` is ``smtp``, ``imap``, ``postgres`` or None. ``client_auth`` is what the contract
+    demands of the endpoint, also when a defect has made it let anyone in.
+    """
+
+    id: str
+    host: str
+    port: int
+    url: str
+    addresses: tuple[str, ...]
+    starttls: str | None
+    ca: Path
+    client_auth: ClientAuth
+    client_cert: Path | None
+    client_key: Path | None
+    plain: tuple[str, ...] = ()
+
+
+def _utc_now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+class Lab:
+    """A running practice vendor; servers are up once it is made, and gone when it is closed.
+
+    ``home`` receives keys, certificates and logs. ``defects`` are names of the table, each optionally with
+    ``@endpoint``. ``fleet`` adds that many plain endpoints. ``round_trip_ms`` puts a slow path before
+    everything. ``spread`` False keeps to 127.0.0.1, as on macOS. Raise LabError when a name is unknown or
+    a server does not start.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        defects: Sequence[str] = (),
+        *,
+        clock: Callable[[], dt.datetime] = _utc_now,
+        spread: bool | None = None,
+        fleet: int = 0,
+        round_trip_ms: float = 0.0,
+    ) -> None:
+        sites = (*clean_vendor(), *(fleet_site(number) for number in range(1, fleet + 1)))
+        self.choices: tuple[Choice, ...] = choose(defects, sites)
+        self.home = home.resolve()
+        self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._pki = Pki(self.home, clock())
+        self._children: list[Child] = []
+        self._places = Places(spread=spread)
+        self._one_way_us = round(round_trip_ms * 500)
+        try:
+            self.endpoints = self._build(sites)
+        except BaseException:
+            self.close()
+            raise
+        self.ca = self._pki.ca
+        self.client_ca = self._pki.client_ca
+        intercepted = any(choice.defect.intercepts for choice in self.choices)
+        self.interception_ca: Path | None = self._pki.inspection_ca() if intercepted else None
+
+    @property
+    def promises(self) -> frozenset[Promise]:
+        """What a run on this world must show besides what it shows on the clean one."""
+        return frozenset(promise for choice in self.choices for promise in choice.defect.promises)
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The serving processes."""
+        return tuple(child.pid for child in self._children)
+
+    def endpoint(self, id: str) -> LabEndpoint:
+        """One endpoint by its id. Raise LabError if there is none."""
+        for each in self.endpoints:
+            if each.id == id:
+                return each
+        raise LabError(
+            f"the lab has no endpoint {id!r}", advice=f"use one of {', '.join(e.id for e in self.endpoints)}"
+        )
+
+    def close(self) -> None:
+        """End every serving process and free every port."""
+        while self._children:
+            self._children.pop().close()
+        self._places.close()
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _build(self, sites: Sequence[Site]) -> tuple[LabEndpoint, ...]:
+        partner = self._pki.client("partner")
+        served: dict[Groups, list[Listener]] = {}
+        relayed: list[Listener] = []
+        endpoints: list[LabEndpoint] = []
+        for honest in sites:
+            site = honest
+            for choice in self.choices:
+                if choice.endpoint == honest.id:
+                    site = choice.defect.change(site)
+            here = served.setdefault(site.groups, [])
+            places = self._places.claim(len(site.doors))
+            for door, place in zip(site.doors, places, strict=True):
+                if not door.down:
+                    here.append(self._listener(place, self._serve(site, door), relayed))
+            plain = () if site.clear is Clear.NOTHING else self._places.beside(places)
+            authority = f"{site.host}:{places[0].port}" if site.clear is Clear.REDIRECT else ""
+            here += [self._listener(place, PlainHttp(authority), relayed) for place in plain]
+            endpoints.append(_described(honest, places, plain, self._pki.ca, partner))
+        self._start(served, relayed)
+        return tuple(endpoints)
+
+    def _listener(self, place: Place, service: Service, relayed: list[Listener]) -> Listener:
+        """Serve at ``place``; on a slow path a relay listens there and the server somewhere behind it."""
+        place.listen()
+        if not self._one_way_us:
+            return Listener(place.socket.fileno(), service)
+        (behind,) = self._places.claim(1)
+        behind.listen()
+        relayed.append(Listener(place.socket.fileno(), Relay(behind.host, behind.port, self._one_way_us)))
+        return Listener(behind.socket.fileno(), service)
+
+    def _start(self, served: dict[Groups, list[Listener]], relayed: list[Listener]) -> None:
+        batches = [(f"serve-{groups.name.lower()}", groups, each) for groups, each in served.items()]
+        batches.append(("relay", Groups.CLEAN, relayed))
+        for name, groups, listeners in batches:
+            if listeners:
+                child = Child(name, self.home, groups.value)
+                self._children.append(child)
+                child.start(Config(tuple(listeners)))
+        self._places.release()
+        for child in self._children:
+            child.ready()
+
+    def _serve(self, site: Site, door: Door) -> Serve:
+        return Serve(tuple(self._backend(site, server) for server in door.servers), door.reset_above)
+
+    def _backend(self, site: Site, server: Server) -> Backend:
+        stub_chain = None
+        if server.stubs:
+            leaf = LeafSpec(server.tls.leaf.names, key=KeyKind.RSA_2048)
+            stub_chain = str(self._pki.issue(leaf).chain)
+        return Backend(
+            app=site.app,
+            tls=self._tls(server.tls),
+            names=(site.host,),
+            manner=server.manner,
+            strays=server.strays,
+            other=None if server.other is None else self._tls(server.other),
+            silent_to_old=server.silent_to_old,
+            stubs=server.stubs,
+            stub_chain=stub_chain,
+            hsts=server.hsts,
+        )
+
+    def _tls(self, tls: Tls) -> TlsConfig:
+        issued = self._pki.issue(tls.leaf)
+        return TlsConfig(
+            chain=str(issued.chain),
+            key=str(issued.key),
+            versions=tls.versions,
+            suites=tls.suites,
+            staple=str(issued.staple) if tls.staple and issued.staple is not None else None,
+            client_auth=tls.client_auth,
+            client_ca=None if tls.client_auth is ClientAuth.NONE else str(self._pki.client_ca),
+            early_data=tls.early_data,
+            renegotiation=tls.renegotiation,
+            weak_certificate=tls.leaf.key is KeyKind.RSA_1024 or tls.leaf.sha1,
+        )
+
+
+def _described(site: Site, places: Sequence[Place], plain: Sequence[Place], ca: Path, partner: Issued) -> LabEndpoint:
+    port = places[0].port
+    knows = site.client_auth is not ClientAuth.NONE
+    return LabEndpoint(
+        id=site.id,
+        host=site.host,
+        port=port,
+        url=f"https://{site.host}:{port}",
+        addresses=tuple(map(str, places)),
+        starttls=None if site.app is App.HTTP else site.app.value,
+        ca=ca,
+        client_auth=site.client_auth,
+        client_cert=partner.chain if knows else None,
+        client_key=partner.key if knows else None,
+        plain=tuple(map(str, plain)),
+    )

@@ -1,0 +1,143 @@
+"""The probe: code that observes one kind of subject from one vantage. It records facts; it never judges."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Generic, Literal, TypeAlias, TypeVar
+
+from keycheck.model.authorization import Technique
+from keycheck.model.control import Control
+from keycheck.model.deployment import Subject, Vantage
+from keycheck.model.facts import Census, Facts, Unseen
+from keycheck.model.observation import Blob
+from keycheck.model.types import Clock, Entropy, PartName
+from keycheck.model.verdict import Assurance
+
+S = TypeVar("S", bound=Subject)
+R = TypeVar("R")
+"""Result of one unit of work: any picklable value."""
+
+Resolver: TypeAlias = Callable[[str, float], Sequence[str]]
+"""`(host, seconds) -> addresses`, IPv4 and IPv6 as text. Raises ProbeError when it cannot tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Io:
+    """Everything of the world that a probe may use. All of it is picklable."""
+
+    vantage: Vantage
+    budget: float
+    """Seconds that this unit of work may take; work stops by itself before they are over."""
+    demands: tuple[Control, ...]
+    """The controls that the facts are for: what a contract forbids is what a probe asks about."""
+    samples: int
+    """Tries that the profile demands."""
+    authorized: frozenset[Technique]
+    """What may be done to this subject, now, from this vantage."""
+    base: Path
+    """Directory of the deployment file, for its relative paths."""
+    environment: Mapping[str, str]
+    """Names like `OPENSSL_CONF` that were neutralised at start, and their values' digests."""
+    resolver: Resolver
+    clock: Clock
+    entropy: Entropy
+    monotonic: Callable[[], float] = time.monotonic
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What a probe concludes about a part: facts or the reason why there are none, and raw bytes."""
+
+    part: PartName | None
+    facts: Facts | Unseen
+    assurance: Assurance | None = None
+    """How the facts are known; None takes the facts' own default."""
+    blobs: tuple[Blob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """One line of a plan: what will be touched, and how."""
+
+    what: str
+    credential: str
+    changes: bool
+    technique: Technique
+    connections: int
+    seconds: int
+    """Upper bound, from the probe's own time limits."""
+    cost: str = "none"
+
+
+class Probe(ABC, Generic[S, R]):
+    """Four steps: `survey` the parts, `work` on each, `fold` the results, `conclude`.
+
+    `survey` and `work` touch the world and run in workers; `fold` and `conclude` are pure and run in
+    the engine. `fold` is commutative; a lost unit of work arrives as `Unseen`. Say in the docstring what the
+    facts prove and what they do not.
+    """
+
+    id: ClassVar[str]
+    """`area.kind`, as in `tls.endpoint`; the area is the name of the entry point."""
+    version: ClassVar[int]
+    section: ClassVar[str]
+    facts: ClassVar[type[Facts]]
+    """What `conclude` yields; one probe, one kind of facts."""
+    pool: ClassVar[Literal["threads", "processes"]] = "threads"
+    limit: ClassVar[float] = 60.0
+    """Seconds that one unit of work may take before the engine calls it overdue."""
+
+    @abstractmethod
+    def touches(self, subject: S, io: Io) -> Iterable[Touch]:
+        """What observing the subject will touch. Pure: `keycheck plan` calls it and touches nothing."""
+
+    @abstractmethod
+    def survey(self, subject: S, io: Io) -> Census:
+        """Which parts there are, or why that is open."""
+
+    @abstractmethod
+    def work(self, subject: S, part: PartName, io: Io) -> R:
+        """One unit of work. Raises ProbeError; returns values, never exceptions."""
+
+    def fold(
+        self, gathered: Mapping[PartName, R | Unseen], part: PartName, result: R | Unseen
+    ) -> Mapping[PartName, R | Unseen]:
+        """Add one result. The default keeps results by part; override it to merge bulk data."""
+        return {**gathered, part: result}
+
+    @abstractmethod
+    def conclude(self, subject: S, gathered: Mapping[PartName, R | Unseen]) -> Iterable[Observed]:
+        """What is to be recorded, one sighting a part."""
+
+
+class PartProbe(Probe[S, Observed]):
+    """A probe whose parts stand alone: `work` already returns the sighting of its part."""
+
+    def conclude(self, subject: S, gathered: Mapping[PartName, Observed | Unseen]) -> Iterable[Observed]:
+        """Each result as it is, in the order of the parts' names."""
+        for part, result in sorted(gathered.items()):
+            yield Observed(part, result) if isinstance(result, Unseen) else result
+
+
+WHOLE: PartName = "whole"
+"""The only part of a subject that is its own part."""
+
+
+class SimpleProbe(PartProbe[S]):
+    """A probe whose subject is its only part: write `observe` and `touches`, nothing else."""
+
+    def survey(self, subject: S, io: Io) -> Census:
+        """One part: the whole."""
+        return Census(parts=(WHOLE,))
+
+    def work(self, subject: S, part: PartName, io: Io) -> Observed:
+        """Observe the whole subject."""
+        return self.observe(subject, io)
+
+    @abstractmethod
+    def observe(self, subject: S, io: Io) -> Observed:
+        """The sighting, with `part=WHOLE`."""

@@ -1,0 +1,138 @@
+"""Signed papers: authorizations and waivers with the envelope beside them, as files and inside a bundle.
+
+A paper counts only with the signature of an approver whom the profile names. The same checks run at the
+start of a run and when stored evidence is judged again, then under the approvers of the profile judged by.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+
+from keycheck.errors import DeploymentError, IntegrityError, KeycheckError, ProfileError, UsageError
+from keycheck.evidence.files import read_bounded
+from keycheck.evidence.keys import PublicKey
+from keycheck.evidence.sign import AUTHORIZATION_TYPE, WAIVER_TYPE, signature_path, verify_detached
+from keycheck.files.authorization import parse_authorization
+from keycheck.files.located import parse
+from keycheck.files.waiver import Rejected, accept_waiver, parse_waiver
+from keycheck.model.authorization import AcceptedWaiver, Authorization
+from keycheck.model.profile import Profile
+
+MAX_PAPER = 1024 * 1024
+MAX_ENVELOPE = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """A file and its envelope, as bytes."""
+
+    label: str
+    """What messages call it."""
+    data: bytes
+    envelope: bytes
+
+
+def read_paper(path: Path) -> Paper:
+    """The file and the envelope beside it. Raises UsageError when either is not there."""
+    return Paper(str(path), _read(path, MAX_PAPER, path), _read(signature_path(path), MAX_ENVELOPE, path))
+
+
+def payload_type_of(path: Path) -> str:
+    """What signing this file means, told by what it says it is; checks the whole file first, so that
+    nobody signs what cannot count. Raises UsageError, ProfileError, DeploymentError."""
+    data = _read(path, MAX_PAPER, path)
+    root = parse(data, str(path), UsageError)
+    if root.get("authorization") is not None:
+        parse_authorization(data, str(path))
+        return AUTHORIZATION_TYPE
+    if root.get("waiver") is not None:
+        parse_waiver(data, str(path))
+        return WAIVER_TYPE
+    raise UsageError(
+        f"{path} is neither a waiver nor an authorization",
+        advice="its first line says which: `waiver: NAME` or `authorization: NAME`",
+    )
+
+
+def _read(path: Path, limit: int, paper: Path) -> bytes:
+    try:
+        return read_bounded(path, limit)
+    except OSError as error:
+        raise UsageError(
+            f"cannot read {path}: {error.strerror or error}",
+            advice=f"a waiver or authorization needs its signature: `keycheck sign {paper} --key APPROVER.pem`",
+        ) from error
+
+
+def approver_keys(profile: Profile) -> tuple[PublicKey, ...]:
+    """The public keys of the profile's approvers. Raises ProfileError for what is no such key."""
+    return tuple(_public_key(approver.name, approver.public_key) for approver in profile.approvers)
+
+
+def _public_key(name: str, text: str) -> PublicKey:
+    try:
+        key = load_der_public_key(base64.b64decode(text, validate=True))
+        return PublicKey.from_pem(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    except (ValueError, KeycheckError) as error:
+        raise ProfileError(
+            f"approver {name!r}: public_key is no Ed25519 or P-256 key in base64",
+            advice="copy the line that `keycheck key show` prints",
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """An authorization whose signatures were verified."""
+
+    paper: Paper
+    authorization: Authorization
+    signed_by: tuple[str, ...]
+
+
+def grant(paper: Paper, profile: Profile) -> Grant:
+    """The authorization, if an approver signed exactly these bytes. Raises DeploymentError, ProfileError."""
+    try:
+        verified = verify_detached(
+            paper.envelope, paper.data, _some(profile), payload_type=AUTHORIZATION_TYPE, name=paper.label
+        )
+    except IntegrityError as error:
+        raise DeploymentError(f"authorization {paper.label} does not count: {error}", advice=error.advice) from error
+    return Grant(paper, parse_authorization(paper.data, paper.label), verified.keys)
+
+
+def _some(profile: Profile) -> Sequence[PublicKey]:
+    keys = approver_keys(profile)
+    if not keys:
+        raise ProfileError(
+            f"profile {profile.profile} names no approvers, so nobody can sign waivers or authorizations",
+            advice="add `approvers: [{name: …, public_key: …}]` with the line that `keycheck key show` prints",
+        )
+    return keys
+
+
+def accepted(papers: Iterable[Paper], profile: Profile) -> tuple[tuple[AcceptedWaiver, ...], tuple[str, ...]]:
+    """The waivers that count, and a sentence for each that does not. A waiver that is damaged or not signed
+    by an approver has no effect and is said so; it never stops the others."""
+    good: list[AcceptedWaiver] = []
+    refused: list[str] = []
+    for paper in papers:
+        try:
+            verified = verify_detached(
+                paper.envelope, paper.data, _some(profile), payload_type=WAIVER_TYPE, name=paper.label
+            )
+        except IntegrityError as error:
+            refused.append(f"waiver {paper.label} does not count: {error}")
+            continue
+        waiver, notes = parse_waiver(paper.data, paper.label)
+        refused.extend(f"waiver {paper.label}: {note}" for note in notes)
+        outcome = accept_waiver(waiver, verified.keys, profile)
+        if isinstance(outcome, Rejected):
+            refused.append(f"waiver {paper.label} does not count: {outcome.why}")
+        else:
+            good.append(outcome)
+    return tuple(good), tuple(refused)

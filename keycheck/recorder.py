@@ -1,0 +1,75 @@
+"""Turns what the engine learned into observation lines: stamps sequence, run, salt, probe and vantage."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from keycheck import canonical
+from keycheck.evidence.bundle import BundleWriter
+from keycheck.evidence.layout import Disposition
+from keycheck.model.facts import Census, Outcome, Unseen, seen
+from keycheck.model.observation import Blob, BlobRef, Observation
+from keycheck.model.probe import Observed
+from keycheck.model.types import Entropy
+from keycheck.model.verdict import Reason
+from keycheck.plan import Impossible, Task
+from keycheck.run import Recorded
+
+
+class Recorder:
+    """Appends observations to a bundle and keeps them for the judge."""
+
+    def __init__(self, writer: BundleWriter, entropy: Entropy) -> None:
+        self._writer = writer
+        self._entropy = entropy
+        self.observations: list[Observation] = []
+
+    def record(self, recorded: Recorded) -> Observation:
+        """One census or sighting."""
+        task, observed = recorded.task, recorded.observed
+        return self._append(task, observed, recorded.started, recorded.duration_us)
+
+    def missing(self, task: Task | Impossible, reason: Reason, detail: str, moment: datetime) -> Observation:
+        """A task that was not run at all, and why: its census is `unseen`."""
+        return self._append(task, Observed(None, Unseen(reason=reason, detail=detail)), moment, 0)
+
+    def _append(self, task: Task | Impossible, observed: Observed, started: datetime, duration_us: int) -> Observation:
+        is_census = isinstance(observed.facts, Census) or observed.part is None
+        observation = Observation(
+            seq=self._writer.next_seq,
+            run=self._writer.run,
+            salt=self._entropy(16).hex(),
+            subject=task.entry.id,
+            part=observed.part,
+            vantage=task.vantage,
+            probe=probe_reference(task),
+            schema=Census.schema_id if is_census else facts_schema(task),
+            started=started,
+            duration_us=duration_us,
+            outcome=_outcome(observed),
+            blobs=tuple(self._store(blob) for blob in observed.blobs),
+        )
+        self._writer.append(canonical.dumps(observation.model_dump(mode="json", by_alias=True)))
+        self.observations.append(observation)
+        return observation
+
+    def _store(self, blob: Blob) -> BlobRef:
+        stored = self._writer.add_blob(
+            blob.content, name=blob.name, media_type=blob.media_type, disposition=Disposition(blob.disposition.value)
+        )
+        return BlobRef.model_validate(stored.ref.as_json())
+
+
+def probe_reference(task: Task | Impossible) -> str:
+    """`id/version` of the probe; of a probe that is broken, the facts it would have yielded."""
+    return task.facts.schema_id if isinstance(task, Impossible) else f"{task.probe.id}/{task.probe.version}"
+
+
+def facts_schema(task: Task | Impossible) -> str:
+    """The schema of the facts that the task is for."""
+    return task.facts.schema_id if isinstance(task, Impossible) else task.probe.facts.schema_id
+
+
+def _outcome(observed: Observed) -> Outcome:
+    facts = observed.facts
+    return facts if isinstance(facts, Unseen) else seen(facts, observed.assurance)

@@ -1,0 +1,102 @@
+"""Judging stored evidence again: the same bytes for the same inputs, also under an amended profile."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from keycheck import canonical
+from keycheck.assess import Inputs, assess
+from keycheck.errors import IntegrityError
+from keycheck.evidence.keys import PublicKey
+from keycheck.evidence.reader import BundleReader
+from keycheck.evidence.verify import Verified, verify_reader
+from keycheck.model.assessment import Assessment
+from keycheck.model.deployment import Deployment
+from keycheck.model.observation import Observation
+from keycheck.model.profile import Profile
+from keycheck.model.types import parse_instant
+from keycheck.model.verdict import Tier
+from keycheck.papers import Paper, accepted, read_paper
+from keycheck.registry import Registry
+
+_WAIVER = re.compile(r"^waivers/(\d{3,})\.yaml$")
+
+
+@dataclass(frozen=True, slots=True)
+class Amendments:
+    """What replaces the bundle's own inputs; None keeps them."""
+
+    profile: Profile | None = None
+    waivers: tuple[Path, ...] | None = None
+    as_of: datetime | None = None
+    fail_on: Tier | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejudged:
+    """The new assessment, what was verified first, and what does not count."""
+
+    assessment: Assessment
+    profile: Profile
+    """The profile that it was judged under."""
+    verified: Verified
+    remarks: tuple[str, ...]
+
+
+def rejudge(path: Path, amendments: Amendments, trusted: Sequence[PublicKey], registry: Registry) -> Rejudged:
+    """Verify the bundle, then judge its observations. Raises IntegrityError when it does not verify."""
+    with BundleReader.open(path) as reader:
+        verified = verify_reader(reader, trusted)
+        inputs = reader.inputs()
+        try:
+            start = canonical.loads(reader.read("run-start.json"), max_bytes=64 * 1024 * 1024)
+            profile = amendments.profile or Profile.model_validate_json(_input(inputs, "profile.json"))
+            deployment = Deployment.model_validate_json(_input(inputs, "deployment.json"))
+            observations = [Observation.model_validate_json(line) for line in reader.observations()]
+        except (ValidationError, ValueError) as error:
+            raise IntegrityError(
+                f"{path} verifies, but holds something that this version of keycheck cannot read: "
+                f"{type(error).__name__}",
+                advice="judge it with the version that made it (see run-start.json, `tool`)",
+            ) from error
+    if not isinstance(start, dict):
+        raise IntegrityError(f"{path}: run-start.json is no object", advice="ask for the bundle again")
+    papers = (
+        [read_paper(waiver) for waiver in amendments.waivers]
+        if amendments.waivers is not None
+        else list(_stored_waivers(inputs))
+    )
+    waivers, remarks = accepted(papers, profile)
+    ended = max((observation.ended for observation in observations), default=parse_instant(start["started"]))
+    judged = assess(
+        Inputs(
+            profile=profile,
+            deployment=deployment,
+            observations=observations,
+            waivers=waivers,
+            as_of=amendments.as_of or ended,
+            fail_on=amendments.fail_on or Tier(str(start["fail_on"])),
+        ),
+        registry,
+    )
+    return Rejudged(judged, profile, verified, remarks)
+
+
+def _input(inputs: Mapping[str, bytes], name: str) -> bytes:
+    if name not in inputs:
+        raise ValueError(f"the bundle has no inputs/{name}")
+    return inputs[name]
+
+
+def _stored_waivers(inputs: Mapping[str, bytes]) -> Sequence[Paper]:
+    return [
+        Paper(f"inputs/{name}", data, inputs.get(f"waivers/{match[1]}.dsse.json", b""))
+        for name, data in sorted(inputs.items())
+        if (match := _WAIVER.match(name))
+    ]

@@ -1,0 +1,314 @@
+"""Probes' work -> observations, on `concurrent.futures` executors, one pool per vantage and kind.
+
+The engine knows no area, no cloud and no verdict. Names and values go to workers; values, never
+exceptions, come back. One dead probe, one hanging server, one killed worker never stops the others:
+
+- a crash becomes `unseen(probe-crashed)`; work that outlives its budget becomes `unseen(timeout)`;
+- a pool that breaks is rebuilt; the units that were in it run again one at a time, and only the one that
+  breaks a pool alone becomes `unseen(worker-lost)`;
+- when `stop` is set nothing new starts; what is unfinished becomes `unseen(interrupted)`.
+
+Every task yields exactly one census and one sighting a part, whatever happens. Drills never enter here.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from threading import Event
+from typing import Final, Literal, TypeAlias
+
+from keycheck.boundary import Crash, guarded
+from keycheck.errors import ProbeError
+from keycheck.executors import Factory, PoolKind
+from keycheck.model.facts import Census, Unseen
+from keycheck.model.probe import Io, Observed
+from keycheck.model.types import Clock, PartName, vendor_text
+from keycheck.model.verdict import Reason
+from keycheck.plan import Task
+
+Step: TypeAlias = Literal["survey", "work"]
+Key: TypeAlias = tuple[str, str, str]
+GRACE: Final[Mapping[PoolKind, float]] = {"threads": 1.0, "processes": 10.0}
+"""Seconds beyond its own budget after which the engine gives a unit of work up. A fresh process must
+first import what it runs."""
+PATIENCE: Final = 2.0
+"""Seconds that running work is given after an interrupt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What the engine learned: a census (`part` None, census facts) or one sighting."""
+
+    task: Task
+    observed: Observed
+    started: datetime
+    duration_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    task: Task
+    step: Step
+    part: PartName
+    io: Io
+
+    @property
+    def pool(self) -> tuple[str, PoolKind]:
+        return (self.task.vantage, self.task.probe.pool)
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    value: object
+    started: datetime
+    duration_us: int
+
+
+@dataclass(slots=True)
+class _Progress:
+    """A task under way: what is still out, and what has come back."""
+
+    task: Task
+    gathered: Mapping[PartName, object]
+    waiting: set[PartName] = field(default_factory=set)
+    started: datetime | None = None
+    ended: datetime | None = None
+    times: dict[PartName, tuple[datetime, int]] = field(default_factory=dict)
+
+
+def perform(unit: _Unit) -> _Done:
+    """One unit of work, in a worker. Never raises: what goes wrong comes back as `Unseen`."""
+    started, clock = unit.io.clock(), unit.io.monotonic()
+    value = guarded(lambda: _call(unit))
+    if isinstance(value, Crash):
+        value = Unseen(reason=Reason.PROBE_CRASHED, detail=vendor_text(str(value)))
+    return _Done(value, started, max(0, round((unit.io.monotonic() - clock) * 1_000_000)))
+
+
+def _call(unit: _Unit) -> object:
+    probe, subject = unit.task.probe, unit.task.subject
+    try:
+        return probe.survey(subject, unit.io) if unit.step == "survey" else probe.work(subject, unit.part, unit.io)
+    except ProbeError as error:
+        return Unseen(reason=error.reason, detail=vendor_text(str(error)))
+
+
+class Engine:
+    """Runs tasks and yields what they saw. One engine, one run."""
+
+    def __init__(self, factory: Factory, *, workers: int, clock: Clock, stop: Event) -> None:
+        self._factory = factory
+        self._workers = workers
+        self._clock = clock
+        self._stop = stop
+        self._pools: dict[tuple[str, PoolKind], Executor] = {}
+        self._ready: deque[_Unit] = deque()
+        self._suspects: deque[_Unit] = deque()
+        self._flying: dict[Future[_Done], tuple[_Unit, float]] = {}
+        self._landed: queue.SimpleQueue[Future[_Done]] = queue.SimpleQueue()
+        self._tasks: dict[Key, _Progress] = {}
+
+    def run(self, tasks: Iterable[Task], io: Callable[[Task], Io]) -> Iterator[Recorded]:
+        """Everything seen, in the order in which it was learned."""
+        todo = iter(tasks)
+        try:
+            while self._launch(todo, io) or self._flying:
+                yield from self._land()
+            yield from self._abandon_all()
+            for task in todo:
+                yield Recorded(task, Observed(None, _unseen(self._interrupted())), self._clock(), 0)
+        finally:
+            for pool in self._pools.values():
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    # Starting
+
+    def _launch(self, todo: Iterator[Task], io: Callable[[Task], Io]) -> bool:
+        """Keep the window full. False when nothing is left to start."""
+        while not self._stop.is_set() and len(self._flying) < self._workers:
+            if self._suspects:
+                if self._flying:
+                    return True
+                self._submit(self._suspects.popleft())
+                return True
+            if self._ready:
+                self._submit(self._ready.popleft())
+                continue
+            task = next(todo, None)
+            if task is None:
+                return bool(self._flying)
+            self._tasks[task.key] = _Progress(task, {})
+            self._submit(_Unit(task, "survey", "", replace(io(task), budget=task.probe.limit)))
+        return bool(self._flying)
+
+    def _submit(self, unit: _Unit) -> None:
+        pool = self._pools.get(unit.pool)
+        if pool is None:
+            pool = self._pools[unit.pool] = self._factory(unit.pool[1], self._workers)
+        try:
+            future = pool.submit(perform, unit)
+        except (BrokenExecutor, RuntimeError):
+            self._discard(unit.pool)
+            future = self._pools.setdefault(unit.pool, self._factory(unit.pool[1], self._workers)).submit(perform, unit)
+        self._flying[future] = (unit, time.monotonic() + unit.io.budget + GRACE[unit.pool[1]])
+        future.add_done_callback(self._landed.put)
+
+    def _discard(self, pool: tuple[str, PoolKind]) -> None:
+        if broken := self._pools.pop(pool, None):
+            broken.shutdown(wait=False, cancel_futures=True)
+
+    # Landing
+
+    def _land(self) -> Iterator[Recorded]:
+        if self._stop.is_set():
+            yield from self._last_landings()
+            return
+        due = min((deadline for _, deadline in self._flying.values()), default=0.0)
+        try:
+            future = self._landed.get(timeout=max(0.0, min(due - time.monotonic(), 0.2)))
+        except queue.Empty:
+            yield from self._overdue()
+            return
+        if future in self._flying:
+            unit, _ = self._flying.pop(future)
+            yield from self._settle(unit, future)
+
+    def _settle(self, unit: _Unit, future: Future[_Done]) -> Iterator[Recorded]:
+        error = CancelledError() if future.cancelled() else future.exception()
+        if isinstance(error, BrokenExecutor | CancelledError):
+            alone = not any(other.pool == unit.pool for other, _ in self._flying.values())
+            yield from self._broken(unit, alone=alone)
+        elif error is not None:
+            lost = self._lost(Reason.PROBE_CRASHED, f"{type(error).__name__} on the way to or from the worker")
+            yield from self._accept(unit, lost)
+        else:
+            yield from self._accept(unit, future.result())
+
+    def _broken(self, unit: _Unit, *, alone: bool) -> Iterator[Recorded]:
+        """The pool broke under this unit. Alone in it, it is guilty; else everybody in it is a suspect."""
+        others = [(future, other) for future, (other, _) in self._flying.items() if other.pool == unit.pool]
+        for future, other in others:
+            del self._flying[future]
+            self._suspects.append(other)
+        self._discard(unit.pool)
+        if alone:
+            yield from self._accept(
+                unit, self._lost(Reason.WORKER_LOST, "the worker died while it worked on this alone")
+            )
+        else:
+            self._suspects.append(unit)
+
+    def _overdue(self) -> Iterator[Recorded]:
+        now = time.monotonic()
+        for future, (unit, deadline) in list(self._flying.items()):
+            if deadline > now or future not in self._flying:
+                continue
+            del self._flying[future]
+            if unit.pool[1] == "processes":
+                yield from self._kill_pool_of(unit)
+            yield from self._accept(unit, self._lost(Reason.TIMEOUT, f"no result within {unit.io.budget:g} s"))
+
+    def _kill_pool_of(self, unit: _Unit) -> Iterator[Recorded]:
+        """A process that hangs can only be killed, with the pool around it; the others run again."""
+        for future, (other, _) in list(self._flying.items()):
+            if other.pool == unit.pool:
+                del self._flying[future]
+                if future.done() and not future.cancelled() and future.exception() is None:
+                    yield from self._accept(other, future.result())
+                else:
+                    self._ready.append(other)
+        self._discard(unit.pool)
+
+    # Concluding
+
+    def _accept(self, unit: _Unit, done: _Done) -> Iterator[Recorded]:
+        progress = self._tasks[unit.task.key]
+        progress.ended = done.started + timedelta(microseconds=done.duration_us)
+        if unit.step == "survey":
+            yield from self._surveyed(unit, progress, done)
+        elif unit.part in progress.waiting:
+            progress.waiting.discard(unit.part)
+            progress.times[unit.part] = (done.started, done.duration_us)
+            self._fold(progress, unit.part, done.value)
+        if not progress.waiting and unit.task.key in self._tasks:
+            yield from self._conclude(progress)
+
+    def _fold(self, progress: _Progress, part: PartName, value: object) -> None:
+        folded = guarded(lambda: progress.task.probe.fold(progress.gathered, part, value))
+        if isinstance(folded, Crash):
+            folded = {
+                **progress.gathered,
+                part: Unseen(reason=Reason.PROBE_CRASHED, detail=vendor_text(f"fold: {folded}")),
+            }
+        progress.gathered = folded
+
+    def _surveyed(self, unit: _Unit, progress: _Progress, done: _Done) -> Iterator[Recorded]:
+        census = done.value
+        if not isinstance(census, Census | Unseen):
+            census = Unseen(reason=Reason.PROBE_CRASHED, detail="survey returned no census")
+        yield Recorded(unit.task, Observed(None, census), done.started, done.duration_us)
+        if isinstance(census, Unseen):
+            del self._tasks[unit.task.key]
+            return
+        progress.started = done.started
+        progress.waiting = set(census.parts)
+        self._ready.extend(_Unit(unit.task, "work", part, unit.io) for part in sorted(progress.waiting))
+
+    def _conclude(self, progress: _Progress) -> Iterator[Recorded]:
+        """The probe's own conclusions; parts that it leaves out or crashes over are `Unseen`."""
+        task = progress.task
+        del self._tasks[task.key]
+        parts = set(progress.times)
+        concluded = guarded(lambda: tuple(task.probe.conclude(task.subject, progress.gathered)))
+        if isinstance(concluded, Crash):
+            lost = Unseen(reason=Reason.PROBE_CRASHED, detail=vendor_text(f"conclude: {concluded}"))
+            concluded = tuple(Observed(part, lost) for part in sorted(parts))
+        left_out = parts - {observed.part for observed in concluded}
+        silent = Unseen(reason=Reason.PROBE_CRASHED, detail="the probe concluded nothing about this part")
+        for observed in (*concluded, *(Observed(part, silent) for part in sorted(left_out))):
+            started, duration = progress.times.get(observed.part or "", (progress.started or self._clock(), 0))
+            yield Recorded(task, observed, started, duration)
+
+    # Interrupted
+
+    def _last_landings(self) -> Iterator[Recorded]:
+        until = time.monotonic() + PATIENCE
+        while self._flying and (left := until - time.monotonic()) > 0:
+            try:
+                future = self._landed.get(timeout=left)
+            except queue.Empty:
+                break
+            if future in self._flying:
+                unit, _ = self._flying.pop(future)
+                yield from self._settle(unit, future)
+        self._flying.clear()
+
+    def _abandon_all(self) -> Iterator[Recorded]:
+        for progress in list(self._tasks.values()):
+            lost = self._interrupted()
+            if progress.started is None:
+                yield Recorded(progress.task, Observed(None, _unseen(lost)), lost.started, 0)
+                del self._tasks[progress.task.key]
+                continue
+            for part in sorted(progress.waiting):
+                progress.times[part] = (lost.started, 0)
+                self._fold(progress, part, lost.value)
+            yield from self._conclude(progress)
+
+    def _interrupted(self) -> _Done:
+        return self._lost(Reason.INTERRUPTED, "the run was interrupted before this was finished")
+
+    def _lost(self, reason: Reason, detail: str) -> _Done:
+        return _Done(Unseen(reason=reason, detail=vendor_text(detail)), self._clock(), 0)
+
+
+def _unseen(done: _Done) -> Unseen:
+    if not isinstance(done.value, Unseen):
+        raise TypeError("not an Unseen")
+    return done.value

@@ -1,0 +1,263 @@
+"""One run from end to end: files in, probes run, judge compares, a signed bundle out.
+
+outcome = run_contract(request, load_registry(), world, watch, stop)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from threading import Event
+from typing import Final, Protocol
+
+from keycheck.assess import Inputs, assess, assessment_bytes
+from keycheck.canonical import dumps
+from keycheck.errors import DeploymentError
+from keycheck.evidence.bundle import BundleWriter, WrittenBundle
+from keycheck.evidence.keys import SigningKey
+from keycheck.executors import Factory
+from keycheck.files.authorization import Allowed, covers
+from keycheck.files.deployment import LoadedDeployment, load_deployment
+from keycheck.files.profile import LoadedProfile, load_profile
+from keycheck.model.assessment import Assessment
+from keycheck.model.authorization import AcceptedWaiver, Technique
+from keycheck.model.deployment import Vantage
+from keycheck.model.observation import Observation
+from keycheck.model.probe import Io, Resolver
+from keycheck.model.types import Clock, Entropy
+from keycheck.model.verdict import ExitCode, Reason, Tier
+from keycheck.papers import Grant, Paper, accepted, grant, read_paper
+from keycheck.plan import Binding, Impossible, Task, bind, selected, tasks
+from keycheck.recorder import Recorder
+from keycheck.registry import Registry
+from keycheck.run import Engine
+from keycheck.runstart import Commitment, run_start
+
+WORKERS: Final = 16
+"""Units of work in flight at once; a probe bounds its own connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a run takes from outside: time, randomness, names, workers."""
+
+    clock: Clock
+    entropy: Entropy
+    resolver: Resolver
+    factory: Factory
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What `keycheck run` and `keycheck plan` were asked for."""
+
+    deployment: Path
+    profile: str
+    only: tuple[str, ...] = ()
+    waivers: tuple[Path, ...] = ()
+    authorization: Path | None = None
+    as_of: datetime | None = None
+    fail_on: Tier = Tier.STRONGLY_PREFERRED
+
+
+class Watch(Protocol):
+    """Whoever shows progress. Called in the engine's thread."""
+
+    def begin(self, expected: int) -> None:
+        """That many subjects are about to be observed."""
+
+    def saw(self, observation: Observation) -> None:
+        """One more observation was recorded."""
+
+    def end(self) -> None:
+        """Observing is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Everything that is known before anything is touched."""
+
+    request: Request
+    profile: LoadedProfile
+    deployment: LoadedDeployment
+    bindings: tuple[Binding, ...]
+    tasks: tuple[Task | Impossible, ...]
+    grant: Grant | None
+    papers: tuple[Paper, ...]
+    waivers: tuple[AcceptedWaiver, ...]
+    remarks: tuple[str, ...]
+    """Sentences for people: waivers that do not count, an authorization that does not fit."""
+
+    def allowed(self, task: Task | Impossible, now: datetime) -> frozenset[Technique]:
+        """What may be done to the task's subject from its vantage at this moment."""
+        if self.grant is None:
+            return frozenset()
+        source = self.vantage(task).egress
+        authorization = self.grant.authorization
+        return frozenset(
+            technique
+            for technique in Technique
+            if isinstance(covers(authorization, task.entry.id, technique, source, now), Allowed)
+        )
+
+    def vantage(self, task: Task | Impossible) -> Vantage:
+        """The vantage of a task."""
+        return next(v for v in self.deployment.deployment.vantages if v.id == task.vantage)
+
+    def io(self, task: Task, world: World) -> Io:
+        """What the task's probe may use of the world."""
+        now = world.clock()
+        return Io(
+            vantage=self.vantage(task),
+            budget=task.probe.limit,
+            demands=task.demands,
+            samples=task.samples,
+            authorized=self.allowed(task, now),
+            base=self.request.deployment.resolve().parent,
+            environment=world.environment,
+            resolver=world.resolver,
+            clock=world.clock,
+            entropy=world.entropy,
+        )
+
+
+def prepare(request: Request, registry: Registry) -> Prepared:
+    """Read and check every file; touch nothing. Raises ProfileError, DeploymentError, UsageError."""
+    profile = load_profile(request.profile, registry)
+    deployment = load_deployment(request.deployment, registry)
+    bindings = bind(profile.profile, deployment.deployment, registry)
+    given = grant_for(request, profile, deployment)
+    papers = tuple(read_paper(path) for path in request.waivers)
+    waivers, remarks = accepted(papers, profile.profile)
+    return Prepared(
+        request=request,
+        profile=profile,
+        deployment=deployment,
+        bindings=bindings,
+        tasks=tuple(tasks(bindings, registry)),
+        grant=given,
+        papers=papers,
+        waivers=waivers,
+        remarks=remarks,
+    )
+
+
+def grant_for(request: Request, profile: LoadedProfile, deployment: LoadedDeployment) -> Grant | None:
+    """The authorization, if one was given, checked to be for this deployment."""
+    if request.authorization is None:
+        return None
+    given = grant(read_paper(request.authorization), profile.profile)
+    named = given.authorization.deployment
+    if named != deployment.deployment.deployment:
+        raise DeploymentError(
+            f"{request.authorization} authorizes work on {named!r}, not on {deployment.deployment.deployment!r}",
+            advice="give the authorization of this deployment, or have this one's signed",
+        )
+    return given
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run ends with."""
+
+    assessment: Assessment
+    assessment_json: bytes
+    bundle: WrittenBundle
+    interrupted: bool
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The assessment's, unless the run was interrupted."""
+        return ExitCode.INTERRUPTED if self.interrupted else self.assessment.exit_code
+
+
+def run_contract(
+    prepared: Prepared,
+    registry: Registry,
+    world: World,
+    out: Path,
+    key: SigningKey,
+    watch: Watch,
+    stop: Event,
+) -> Outcome:
+    """Observe, judge, sign. What was seen before an interrupt is kept and judged as incomplete."""
+    started = world.clock()
+    request = prepared.request
+    commitment = Commitment(
+        inputs=inputs(prepared),
+        expected=prepared.tasks,
+        only=request.only,
+        authorized_by=prepared.grant.signed_by if prepared.grant else (),
+        environment=world.environment,
+        fail_on=request.fail_on,
+    )
+    record = run_start(commitment, registry, started, world.entropy)
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / bundle_name(prepared.deployment.deployment.deployment, started, world.entropy)
+    with BundleWriter(path, run_start=record, inputs=commitment.inputs, random=world.entropy) as writer:
+        recorder = Recorder(writer, world.entropy)
+        watch.begin(len(prepared.tasks))
+        runnable = tuple(_runnable(prepared, recorder, started))
+        engine = Engine(world.factory, workers=WORKERS, clock=world.clock, stop=stop)
+        for recorded in engine.run(runnable, lambda task: prepared.io(task, world)):
+            watch.saw(recorder.record(recorded))
+        watch.end()
+        judged = assess(
+            Inputs(
+                profile=prepared.profile.profile,
+                deployment=prepared.deployment.deployment,
+                observations=recorder.observations,
+                waivers=prepared.waivers,
+                as_of=request.as_of or last_moment(recorder.observations) or started,
+                fail_on=request.fail_on,
+            ),
+            registry,
+        )
+        text = assessment_bytes(judged)
+        written = writer.finish(text, [key])
+    return Outcome(judged, text, written, interrupted=stop.is_set())
+
+
+def _runnable(prepared: Prepared, recorder: Recorder, moment: datetime) -> Iterable[Task]:
+    """The tasks that can be run; why the others cannot is recorded at once."""
+    for task in prepared.tasks:
+        if not selected(task, prepared.bindings, prepared.request.only):
+            recorder.missing(task, Reason.NOT_SELECTED, "left out by --only", moment)
+        elif isinstance(task, Impossible):
+            recorder.missing(task, task.reason, task.message, moment)
+        elif prepared.vantage(task).worker != "local":
+            recorder.missing(task, Reason.NO_VANTAGE, f"no worker at vantage {task.vantage}", moment)
+        else:
+            yield task
+
+
+def last_moment(observations: Iterable[Observation]) -> datetime | None:
+    """The end of the last observation: what `as_of` defaults to, never to now."""
+    return max((observation.ended for observation in observations), default=None)
+
+
+def bundle_name(deployment: str, started: datetime, entropy: Entropy) -> str:
+    """`DEPLOYMENT-YYYYMMDDTHHMMSSZ-RANDOM.zip`."""
+    return f"{deployment}-{started:%Y%m%dT%H%M%SZ}-{entropy(4).hex()}.zip"
+
+
+def inputs(prepared: Prepared) -> dict[str, bytes]:
+    """What the run starts from, resolved for the judge and as the original bytes."""
+    profile, deployment = prepared.profile, prepared.deployment
+    files = {
+        "profile.json": dumps(profile.profile.model_dump(mode="json", by_alias=True)),
+        "deployment.json": dumps(deployment.deployment.model_dump(mode="json", by_alias=True)),
+        "files/deployment.yaml": deployment.text,
+    }
+    for number, (name, text) in enumerate(profile.texts):
+        files[f"files/profile-{number}-{name}"] = text
+    for number, paper in enumerate(prepared.papers, 1):
+        files[f"waivers/{number:03}.yaml"] = paper.data
+        files[f"waivers/{number:03}.dsse.json"] = paper.envelope
+    if prepared.grant is not None:
+        files["authorization.yaml"] = prepared.grant.paper.data
+        files["authorization.dsse.json"] = prepared.grant.paper.envelope
+    return files

@@ -1,0 +1,184 @@
+"""Holds the conversations of one part: side by side, then alone and slower where nothing answered, then again.
+
+It knows jobs and answers, not contracts. Every try is kept for the transcript.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from probes.tls.wire.answers import Accepted, Broken, Garbage, Kind, NoAnswer, Refused
+from probes.tls.wire.handshake import HandshakeAnswer, Renegotiation, Stopped
+from probes.tls.wire.http_head import HttpHead
+from probes.tls.wire.transport import Address, Call, Conversation, Exchange, Limits, Prelude, converse
+
+Spoken: TypeAlias = Accepted | Refused | Broken | NoAnswer | Garbage | HandshakeAnswer | Renegotiation | HttpHead
+"""Whatever a conversation of this probe can end in."""
+
+SIDE_BY_SIDE: Final = 32
+"""Connections to one address at once in the first pass: all of it, so that it takes one round trip."""
+REPEATING: Final = 8
+"""Connections to one address at once when questions are repeated."""
+PACES_US: Final = (150_000, 400_000)
+"""Least time between two connections when asking again, by round: below the usual rate limits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One thing to ask, as often as needed."""
+
+    key: str
+    conversation: Callable[[], Conversation[Spoken]]
+    address: Address
+    prelude: Callable[[], Prelude | None]
+    close_is_usual: bool = False
+    """An ended connection is how many honest servers answer this: asked again once, at once."""
+
+    def call(self) -> Call[Spoken]:
+        """A fresh connection for it."""
+        return Call(self.address, self.conversation(), self.key, self.prelude())
+
+
+@dataclass(slots=True)
+class Tried:
+    """What the tries of one job came to."""
+
+    finals: list[Exchange[Spoken]] = field(default_factory=list)
+    """One a try: the last when it was asked again."""
+    asked_again: int = 0
+
+
+def unanswered(spoken: Spoken) -> bool:
+    """Whether asking again, alone and slower, could bring an answer: nothing came, or the server stumbled."""
+    match spoken:
+        case NoAnswer(kind=kind):
+            return kind not in (Kind.STARTTLS_REFUSED, Kind.PROXY_REFUSED)
+        case Broken():
+            return True
+        case Stopped(why=why):
+            return isinstance(why, NoAnswer | Broken)
+        case _:
+            return False
+
+
+def nothing_came(spoken: Spoken) -> NoAnswer | None:
+    """The way in which nothing came, if so."""
+    match spoken:
+        case NoAnswer():
+            return spoken
+        case Stopped(why=NoAnswer() as how):
+            return how
+        case _:
+            return None
+
+
+class Asker:
+    """Asks jobs of one part within a deadline (monotonic microseconds)."""
+
+    def __init__(
+        self,
+        clock: Callable[[], int],
+        deadline_us: int,
+        wait_us: int,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._clock = clock
+        self._pause = pause
+        self._deadline = deadline_us
+        self._wait = wait_us
+        self._jobs: dict[str, Job] = {}
+        self._tried: dict[str, Tried] = {}
+        self.log: list[Exchange[Spoken]] = []
+        """Every connection, in the order in which passes were made."""
+
+    @property
+    def tried(self) -> Mapping[str, Tried]:
+        """Results by job key."""
+        return self._tried
+
+    def left_us(self) -> int:
+        """Time that is left of the budget."""
+        return self._deadline - self._clock()
+
+    def ask(
+        self,
+        jobs: Sequence[Job],
+        follow: Callable[[Exchange[Spoken]], Iterable[Job]] | None = None,
+        at_once: int = SIDE_BY_SIDE,
+    ) -> list[Exchange[Spoken]]:
+        """One more try of each job, side by side; then again, alone and slower, for those without an answer."""
+        if not jobs or self.left_us() <= 0:
+            return []
+
+        def added(exchange: Exchange[Spoken]) -> Iterable[Call[Spoken]]:
+            return [self._register(job).call() for job in follow(exchange)] if follow is not None else ()
+
+        calls = [self._register(job).call() for job in jobs]
+        exchanges = converse(
+            calls,
+            clock=self._clock,
+            limits=self._limits(at_once, 0),
+            follow=added if follow is not None else None,
+        )
+        self.log += exchanges
+        for exchange in exchanges:
+            self._tried[exchange.label].finals.append(exchange)
+        if not _dead(exchanges):
+            self._ask_again([e.label for e in exchanges if unanswered(e.answer)])
+        return exchanges
+
+    def _register(self, job: Job) -> Job:
+        self._jobs[job.key] = job
+        self._tried.setdefault(job.key, Tried())
+        return job
+
+    def _ask_again(self, keys: list[str]) -> None:
+        usual = [key for key in keys if self._jobs[key].close_is_usual and not _timed_out(self._last(key).answer)]
+        self._again(usual, 0)
+        keys = [key for key in keys if key not in usual]
+        for round_, pace in enumerate(PACES_US):
+            # A connection that timed out is expensive to repeat; once must do, and only while time is left.
+            keys = [
+                key for key in keys if unanswered(last := self._last(key).answer) and not (round_ and _timed_out(last))
+            ]
+            cost = max(pace, self._wait if any(_timed_out(self._last(k).answer) for k in keys) else pace)
+            keys = keys[: max(0, (self.left_us() * 2 // 3) // cost)]
+            if not keys:
+                return
+            self._pause(pace / 1_000_000)
+            self._again(keys, pace)
+
+    def _again(self, keys: list[str], pace: int) -> None:
+        exchanges = converse([self._jobs[key].call() for key in keys], clock=self._clock, limits=self._limits(1, pace))
+        self.log += exchanges
+        for exchange in exchanges:
+            tried = self._tried[exchange.label]
+            tried.finals[-1] = exchange
+            tried.asked_again += 1
+
+    def _last(self, key: str) -> Exchange[Spoken]:
+        return self._tried[key].finals[-1]
+
+    def _limits(self, at_once: int, pace: int) -> Limits:
+        wait = max(1, min(self._wait, self.left_us()))
+        return Limits(
+            connect_us=wait,
+            first_byte_us=wait,
+            total_us=max(1, min(3 * self._wait, self.left_us())),
+            in_flight=at_once,
+            per_address=at_once,
+            pace_us=pace,
+        )
+
+
+def _timed_out(spoken: Spoken) -> bool:
+    how = nothing_came(spoken)
+    return how is not None and how.kind is Kind.TIMEOUT
+
+
+def _dead(exchanges: Sequence[Exchange[Spoken]]) -> bool:
+    """Nobody is there at all: not one connection was made."""
+    return len(exchanges) > 1 and all(e.connected_us is None for e in exchanges)

@@ -1,0 +1,381 @@
+"""The conversation with one address under one name: which connections, in which order, and the facts of it.
+
+First everything side by side: the handshake, the contract's complement and its twins. Then what the answers
+raise: eliminations, the groups and compression of an old version that was accepted, a twin that is missing.
+Then the repetitions that the profile demands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from keycheck.model.authorization import Technique
+from keycheck.model.facts import Unseen
+from keycheck.model.probe import Io
+from keycheck.model.types import vendor_text
+from keycheck.model.verdict import Reason
+from probes.tls.answer_facts import AcceptedAnswer, State, Tests
+from probes.tls.asker import REPEATING, Asker, Job, Spoken, Tried, unanswered
+from probes.tls.chain import chain_facts
+from probes.tls.chain_facts import ChainFacts
+from probes.tls.facts import (
+    MAX_CHAINS,
+    Aspect,
+    ClientAuthFacts,
+    HandshakeOutcome,
+    NameSent,
+    NotTried,
+    OurSide,
+    RedirectFacts,
+    RenegotiationFacts,
+    TlsFacts,
+)
+from probes.tls.materials import Materials
+from probes.tls.plain_get import PlainGet
+from probes.tls.questions import (
+    Ask,
+    after_legacy,
+    contract,
+    eliminate,
+    first_questions,
+    missing_twin,
+    rest_of_version,
+    with_right_name,
+)
+from probes.tls.record import answer_fact, as_handshake, handshake_tries, http_fact, outcome_of, question_fact
+from probes.tls.subjects import Endpoint, Place, Scheme, read_redirect_url
+from probes.tls.wire.answers import Accepted
+from probes.tls.wire.codepoints import SSL2, TLS10, TLS12, TLS13
+from probes.tls.wire.flight import ServerFlight
+from probes.tls.wire.handshake import Completed, Handshake, Renegotiate, Renegotiation, Stopped
+from probes.tls.wire.hello import Hello
+from probes.tls.wire.http_head import HttpHead
+from probes.tls.wire.prelude import chain, http_connect, imap, postgresql, smtp
+from probes.tls.wire.question import Question
+from probes.tls.wire.transport import Address, Conversation, Exchange, Prelude
+
+HANDSHAKE, CERTIFIED, RENEGOTIATE, REDIRECT = "handshake", "handshake-certified", "renegotiation", "redirect"
+CLOSE_PATIENCE_US = 300_000
+EHLO_NAME = "keycheck.invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a part stands for."""
+
+    place: Place
+    ip: str
+    port: int
+    name: NameSent
+    sni: str | None
+    right_name: str | None
+
+
+class Interview:
+    """One part's connections and facts. `hold`, then `facts`."""
+
+    def __init__(self, subject: Endpoint, target: Target, io: Io) -> None:
+        self._subject = subject
+        self._target = target
+        self._io = io
+        self._terms = contract(io.demands)
+        self._authorized = Technique.ACTIVE_TLS in io.authorized
+        self._tries = max(1, io.samples)
+        self._wait_us = int(subject.answer_within.total_seconds() * 1_000_000)
+        self._materials = Materials(subject, io)
+        self._asks: dict[str, tuple[Ask, Question]] = {}
+        deadline = self._now() + int(io.budget * 900_000)
+        self.asker = Asker(self._now, deadline, self._wait_us)
+        self.plain_labels = frozenset({REDIRECT})
+
+    def _now(self) -> int:
+        return int(self._io.monotonic() * 1_000_000)
+
+    def hold(self) -> None:
+        """Make all connections."""
+        asks = first_questions(self._terms) if self._authorized else ()
+        jobs = [*self._ordinary_jobs(), *map(self._job, asks)]
+        self.asker.ask(jobs, self._follow)
+        if self._authorized and any(ask.tests is Tests.TWIN for ask in asks):
+            self.asker.ask([self._job(ask) for ask in self._raised()], self._follow)
+            if (job := self._renegotiation_job()) is not None:
+                self.asker.ask([job])
+        self._repeat()
+
+    # -- what to ask ----------------------------------------------------------------------------------
+
+    def _ordinary_jobs(self) -> Iterator[Job]:
+        yield self._plain_job(HANDSHAKE, self._handshake)
+        if self._target.name != "right":
+            return
+        if self._materials.client_context is not None:
+            yield self._plain_job(CERTIFIED, self._certified_handshake)
+        if self._subject.redirect_url is not None:
+            host, port, path = read_redirect_url(self._subject.redirect_url)
+            header = host if port == 80 else f"{host}:{port}"
+            yield Job(
+                REDIRECT,
+                lambda: PlainGet(f"[{host}]" if ":" in host else header, path),
+                self._link(port),
+                lambda: self._tunnel(port),
+            )
+
+    def _plain_job(self, key: str, conversation: Callable[[], Conversation[Spoken]]) -> Job:
+        return Job(key, conversation, self._link(self._target.port), self._prelude)
+
+    def _job(self, ask: Ask) -> Job:
+        sni = self._target.right_name if ask.name == "right" else self._target.sni
+        hello = ask.hello
+        if isinstance(hello, Hello):
+            hello = replace(hello, random=self._io.entropy(32), sni=sni if hello.extensions else None)
+        else:
+            hello = replace(hello, challenge=self._io.entropy(32))
+        question = Question(hello, ask.until)
+        self._asks[ask.id] = (ask, question)
+        job = self._plain_job(ask.id, lambda: Question(hello, ask.until))
+        return replace(job, close_is_usual=ask.cap == SSL2)
+
+    def _link(self, port: int) -> Address:
+        proxy = self._materials.proxy
+        return proxy if proxy is not None else Address(self._target.ip, port)
+
+    def _tunnel(self, port: int) -> Prelude | None:
+        return None if self._materials.proxy is None else http_connect(self._target.ip, port)
+
+    def _prelude(self) -> Prelude | None:
+        tunnel, upgrade = self._tunnel(self._target.port), _upgrade(self._target.place.scheme)
+        if tunnel is not None and upgrade is not None:
+            return chain(tunnel, upgrade)
+        return tunnel or upgrade
+
+    def _http_host(self) -> str | None:
+        place = self._target.place
+        if place.scheme != "https":
+            return None
+        match self._target.name:
+            case "right":
+                return place.host_header
+            case "none":
+                return f"[{self._target.ip}]" if ":" in self._target.ip else self._target.ip
+            case "wrong":
+                return self._target.sni
+
+    def _handshake(self) -> Handshake:
+        return Handshake(
+            self._materials.context,
+            sni=self._target.sni,
+            http_host=self._http_host(),
+            http_path=self._target.place.path if self._target.name == "right" else "/",
+            patience_us=self._wait_us,
+            close_patience_us=CLOSE_PATIENCE_US,
+        )
+
+    def _certified_handshake(self) -> Handshake:
+        context = self._materials.client_context or self._materials.context
+        return Handshake(
+            context,
+            sni=self._target.sni,
+            http_host=self._http_host(),
+            http_path=self._target.place.path,
+            patience_us=self._wait_us,
+            close_patience_us=CLOSE_PATIENCE_US,
+        )
+
+    # -- what the answers raise -----------------------------------------------------------------------
+
+    def _follow(self, exchange: Exchange[Spoken]) -> Iterator[Job]:
+        """Eliminations: the same question again without what was chosen."""
+        found = self._asks.get(exchange.label)
+        if found is None or not isinstance(exchange.answer, Accepted):
+            return
+        chosen = answer_fact(found[0], exchange.answer)
+        _, _, number = exchange.label.partition(".round-")
+        if isinstance(chosen, AcceptedAnswer):
+            further = eliminate(found[0], chosen, int(number or 0) + 1)
+            if further is not None:
+                yield self._job(further)
+
+    def _raised(self) -> Iterator[Ask]:
+        """Questions that the first answers raise, each once."""
+        asked = {ident: question_fact(ask, b"", self._tried(ident)) for ident, (ask, _) in self._asks.items()}
+        old_groups = any(facts.tests is Tests.GROUPS and facts.cap < TLS13 for facts in asked.values())
+        raised: dict[str, Ask] = {}
+        versions: set[int] = set()
+        for ident, facts in asked.items():
+            for answer in facts.accepted:
+                if not TLS10 <= answer.version <= TLS12 or answer.version in versions:
+                    continue
+                versions.add(answer.version)
+                for ask in after_legacy(self._terms, self._asks[ident][0], answer):
+                    if ask.id not in asked and not (old_groups and ask.tests is Tests.GROUPS):
+                        raised.setdefault(ask.id, ask)
+        yield from raised.values()
+        twins = [facts for facts in asked.values() if facts.tests is Tests.TWIN]
+        refused = [facts for facts in twins if facts.state is State.REFUSED]
+        if self._target.name != "right" and self._target.right_name is not None and len(refused) == len(twins):
+            yield with_right_name(self._asks[refused[0].id][0])
+        for facts in refused:
+            if facts.cap < TLS13 and any(twin.state is State.ACCEPTED for twin in twins):
+                if "twin-legacy-0301" in asked and "twin-legacy-0303" not in asked:
+                    yield missing_twin(self._terms)
+                if self._terms.sessions or self._terms.groups is not None:
+                    yield from rest_of_version(self._terms, self._asks[facts.id][0])
+
+    def _renegotiation_job(self) -> Job | None:
+        if not self._terms.sessions or not self._old_versions():
+            return None
+        return self._plain_job(RENEGOTIATE, lambda: Renegotiate(self._materials.legacy_context, sni=self._target.sni))
+
+    def _old_versions(self) -> frozenset[int]:
+        return frozenset(
+            exchange.answer.version
+            for ident in self._asks
+            for exchange in self._tried(ident).finals
+            if isinstance(exchange.answer, Accepted) and TLS10 <= exchange.answer.version <= TLS12
+        )
+
+    def _repeat(self) -> None:
+        """The demanded tries of everything forbidden and of the handshake; what was accepted is decided."""
+        for _ in range(self._tries - 1):
+            jobs = [self._plain_job(HANDSHAKE, self._handshake)]
+            for ident, (ask, question) in list(self._asks.items()):
+                if ask.tests is Tests.TWIN or ask.name == "right":
+                    continue
+                answers = [exchange.answer for exchange in self._tried(ident).finals]
+                if any(isinstance(a, Accepted) for a in answers) or (
+                    answers and unanswered(answers[-1]) and ask.cap != SSL2
+                ):
+                    continue
+                jobs.append(self._again(ask, question))
+            if not self.asker.ask(jobs, None, REPEATING):
+                return
+
+    def _decided(self, ident: str, ask: Ask) -> bool:
+        """Accepted once is accepted, and what gives no answer even when asked slowly is left in peace."""
+        answers = [exchange.answer for exchange in self._tried(ident).finals]
+        if any(isinstance(answer, Accepted) for answer in answers):
+            return True
+        return not answers or (ask.cap != SSL2 and unanswered(answers[-1]))
+
+    def _again(self, ask: Ask, question: Question) -> Job:
+        """The same bytes again."""
+        job = self._plain_job(ask.id, lambda: Question(question.hello, ask.until))
+        return replace(job, close_is_usual=ask.cap == SSL2)
+
+    # -- the facts ------------------------------------------------------------------------------------
+
+    def _tried(self, key: str) -> Tried:
+        return self.asker.tried.get(key) or Tried()
+
+    def facts(self) -> TlsFacts:
+        """Everything that was seen."""
+        target, http = self._target, self._target.place.scheme == "https"
+        handshakes = self._tried(HANDSHAKE).finals
+        chain_, others, not_kept = self._chains()
+        return TlsFacts(
+            host=target.place.host,
+            port=target.port,
+            address=target.ip,
+            scheme=target.place.scheme,
+            name_sent=target.name,
+            name=target.sni,
+            balanced=self._subject.balanced,
+            authorized=self._authorized,
+            asked=self._aspects(),
+            questions=tuple(
+                question_fact(ask, question.start(), self._tried(ident))
+                for ident, (ask, question) in self._asks.items()
+                if self._tried(ident).finals
+            ),
+            demanded_tries=self._tries,
+            handshakes=handshake_tries(handshakes, asked=http),
+            chain=chain_,
+            other_chains=others,
+            chains_not_kept=not_kept,
+            client_auth=ClientAuthFacts(
+                declared=self._subject.client_auth, with_certificate=self._with_certificate(http)
+            ),
+            renegotiation=self._renegotiation(),
+            redirect=self._redirect(),
+            our_side=OurSide(
+                library=self._materials.library,
+                neutralised=tuple(vendor_text(name) for name in sorted(self._io.environment)),
+                proxied=self._materials.proxy is not None,
+            ),
+        )
+
+    def _aspects(self) -> tuple[Aspect, ...]:
+        if not self._authorized or not self._terms.raw:
+            return ()
+        aspects = [Aspect.VERSIONS]
+        if self._terms.suites is not None:
+            aspects.append(Aspect.SUITES)
+        if self._terms.groups is not None:
+            aspects.append(Aspect.GROUPS)
+        return tuple(aspects)
+
+    def _chains(self) -> tuple[ChainFacts | Unseen, tuple[ChainFacts, ...], int]:
+        """Distinct chains, the first seen first."""
+        flights: dict[tuple[tuple[bytes, ...], bytes | None], ServerFlight] = {}
+        for key in (HANDSHAKE, CERTIFIED):
+            for exchange in self._tried(key).finals:
+                answer = as_handshake(exchange.answer)
+                if isinstance(answer, Completed | Stopped) and (answer.flight.chain or answer.flight.complete):
+                    flights.setdefault((answer.flight.chain, answer.flight.ocsp_staple), answer.flight)
+        if not flights:
+            return Unseen(reason=Reason.NO_POSITIVE, detail="no handshake showed a certificate"), (), 0
+        found = [
+            chain_facts(
+                flight.chain,
+                self._materials.anchors,
+                self._target.place.host if self._target.name == "right" else None,
+                self._io.clock(),
+                staple=flight.ocsp_staple,
+                sct_list=flight.sct_list,
+                interception_cas_der=self._materials.interception_cas,
+            )
+            for flight in list(flights.values())[:MAX_CHAINS]
+        ]
+        return found[0], tuple(found[1:]), max(0, len(flights) - MAX_CHAINS)
+
+    def _with_certificate(self, http: bool) -> HandshakeOutcome | NotTried:
+        if finals := self._tried(CERTIFIED).finals:
+            return outcome_of(as_handshake(finals[0].answer), asked=http)
+        if self._target.name != "right":
+            return NotTried(why="only asked under the endpoint's own name")
+        return NotTried(why="the deployment names no client_certificate")
+
+    def _renegotiation(self) -> RenegotiationFacts | NotTried:
+        finals = self._tried(RENEGOTIATE).finals
+        if not finals:
+            return NotTried(why="not demanded, not authorized, or no version before TLS 1.3 was accepted")
+        match finals[0].answer:
+            case Renegotiation() as outcome:
+                return RenegotiationFacts(outcome=outcome.value)
+            case Stopped():
+                return RenegotiationFacts(outcome="handshake-stopped")
+            case _:
+                return RenegotiationFacts(outcome="no-answer")
+
+    def _redirect(self) -> RedirectFacts | NotTried:
+        finals = self._tried(REDIRECT).finals
+        if not finals or self._subject.redirect_url is None:
+            return NotTried(why="the deployment names no redirect_url")
+        answer = finals[0].answer
+        head = answer if isinstance(answer, HttpHead) else None
+        why = "" if head is not None else vendor_text(str(getattr(answer, "kind", "no HTTP")))
+        return RedirectFacts(url=self._subject.redirect_url, http=http_fact(head, asked=True, http=True), why=why)
+
+
+def _upgrade(scheme: Scheme) -> Prelude | None:
+    """STARTTLS, where the scheme has it."""
+    match scheme:
+        case "https" | "tls":
+            return None
+        case "smtp":
+            return smtp(EHLO_NAME)
+        case "imap":
+            return imap()
+        case "postgresql":
+            return postgresql()

@@ -1,0 +1,204 @@
+"""The registries as text, one run of consecutive code points a line, with braces where names repeat.
+
+``0041 {RSA,DH_DSS}_WITH_X`` stands for RSA_WITH_X at 0x0041 and DH_DSS_WITH_X at 0x0042; with several braces the
+last one turns fastest. Read by ``codepoints``, which is the module to import.
+
+Sources: IANA "Transport Layer Security (TLS) Parameters" and "Transport Layer Security (TLS) Extensions", the
+RFCs named below, and for what IANA never assigned the drafts and products that used it.
+"""
+
+# TLS 1.2 and older. RFC 5246, 4346 (export), 5469 (DES, IDEA), 2712 (Kerberos), 4785/4279/5487/5489/8442 (PSK),
+# 5932/6367 (Camellia), 4162 (SEED), 5288/5289 (AES-GCM), 6209 (ARIA), 6655/7251 (CCM), 4492/8422 (ECC), 5054 (SRP),
+# 7905 (ChaCha20), 8492 (ECCPWD), 9189 (GOST).
+SUITES = """
+0000 NULL_WITH_NULL_NULL RSA_WITH_NULL_{MD5,SHA} RSA_EXPORT_WITH_RC4_40_MD5 RSA_WITH_RC4_128_{MD5,SHA}
+0006 RSA_EXPORT_WITH_RC2_CBC_40_MD5 RSA_WITH_IDEA_CBC_SHA
+0008 {RSA,DH_DSS,DH_RSA,DHE_DSS,DHE_RSA}_{EXPORT_WITH_DES40_CBC,WITH_DES_CBC,WITH_3DES_EDE_CBC}_SHA
+0017 DH_anon_EXPORT_WITH_RC4_40_MD5 DH_anon_WITH_RC4_128_MD5 DH_anon_EXPORT_WITH_DES40_CBC_SHA
+001A DH_anon_WITH_{DES_CBC,3DES_EDE_CBC}_SHA
+001E KRB5_WITH_{DES_CBC,3DES_EDE_CBC,RC4_128,IDEA_CBC}_SHA KRB5_WITH_{DES_CBC,3DES_EDE_CBC,RC4_128,IDEA_CBC}_MD5
+0026 KRB5_EXPORT_WITH_{DES_CBC_40,RC2_CBC_40,RC4_40}_SHA KRB5_EXPORT_WITH_{DES_CBC_40,RC2_CBC_40,RC4_40}_MD5
+002C {PSK,DHE_PSK,RSA_PSK}_WITH_NULL_SHA
+002F {RSA,DH_DSS,DH_RSA,DHE_DSS,DHE_RSA,DH_anon}_WITH_AES_128_CBC_SHA
+0035 {RSA,DH_DSS,DH_RSA,DHE_DSS,DHE_RSA,DH_anon}_WITH_AES_256_CBC_SHA
+003B RSA_WITH_NULL_SHA256 RSA_WITH_AES_{128,256}_CBC_SHA256 {DH_DSS,DH_RSA,DHE_DSS}_WITH_AES_128_CBC_SHA256
+0041 {RSA,DH_DSS,DH_RSA,DHE_DSS,DHE_RSA,DH_anon}_WITH_CAMELLIA_128_CBC_SHA
+0067 DHE_RSA_WITH_AES_128_CBC_SHA256 {DH_DSS,DH_RSA,DHE_DSS,DHE_RSA}_WITH_AES_256_CBC_SHA256
+006C DH_anon_WITH_AES_{128,256}_CBC_SHA256
+0084 {RSA,DH_DSS,DH_RSA,DHE_DSS,DHE_RSA,DH_anon}_WITH_CAMELLIA_256_CBC_SHA
+008A {PSK,DHE_PSK,RSA_PSK}_WITH_{RC4_128,3DES_EDE_CBC,AES_128_CBC,AES_256_CBC}_SHA
+0096 {RSA,DH_DSS,DH_RSA,DHE_DSS,DHE_RSA,DH_anon}_WITH_SEED_CBC_SHA
+009C {RSA,DHE_RSA,DH_RSA,DHE_DSS,DH_DSS,DH_anon,PSK,DHE_PSK,RSA_PSK}_WITH_AES_{128_GCM_SHA256,256_GCM_SHA384}
+00AE {PSK,DHE_PSK,RSA_PSK}_WITH_{AES_128_CBC_SHA256,AES_256_CBC_SHA384,NULL_SHA256,NULL_SHA384}
+00BA {RSA,DH_DSS,DH_RSA,DHE_DSS,DHE_RSA,DH_anon}_WITH_CAMELLIA_128_CBC_SHA256
+00C0 {RSA,DH_DSS,DH_RSA,DHE_DSS,DHE_RSA,DH_anon}_WITH_CAMELLIA_256_CBC_SHA256
+C001 {ECDH_ECDSA,ECDHE_ECDSA,ECDH_RSA,ECDHE_RSA,ECDH_anon}_WITH_{NULL,RC4_128,3DES_EDE_CBC,AES_128_CBC,AES_256_CBC}_SHA
+C01A {SRP_SHA,SRP_SHA_RSA,SRP_SHA_DSS}_WITH_3DES_EDE_CBC_SHA
+C01D {SRP_SHA,SRP_SHA_RSA,SRP_SHA_DSS}_WITH_AES_128_CBC_SHA
+C020 {SRP_SHA,SRP_SHA_RSA,SRP_SHA_DSS}_WITH_AES_256_CBC_SHA
+C023 {ECDHE_ECDSA,ECDH_ECDSA,ECDHE_RSA,ECDH_RSA}_WITH_AES_{128_CBC_SHA256,256_CBC_SHA384}
+C02B {ECDHE_ECDSA,ECDH_ECDSA,ECDHE_RSA,ECDH_RSA}_WITH_AES_{128_GCM_SHA256,256_GCM_SHA384}
+C033 ECDHE_PSK_WITH_{RC4_128,3DES_EDE_CBC,AES_128_CBC,AES_256_CBC}_SHA
+C037 ECDHE_PSK_WITH_{AES_128_CBC_SHA256,AES_256_CBC_SHA384,NULL_SHA,NULL_SHA256,NULL_SHA384}
+C03C {RSA,DH_DSS,DH_RSA,DHE_DSS,DHE_RSA,DH_anon}_WITH_ARIA_{128_CBC_SHA256,256_CBC_SHA384}
+C048 {ECDHE_ECDSA,ECDH_ECDSA,ECDHE_RSA,ECDH_RSA}_WITH_ARIA_{128_CBC_SHA256,256_CBC_SHA384}
+C050 {RSA,DHE_RSA,DH_RSA,DHE_DSS,DH_DSS,DH_anon}_WITH_ARIA_{128_GCM_SHA256,256_GCM_SHA384}
+C05C {ECDHE_ECDSA,ECDH_ECDSA,ECDHE_RSA,ECDH_RSA}_WITH_ARIA_{128_GCM_SHA256,256_GCM_SHA384}
+C064 {PSK,DHE_PSK,RSA_PSK}_WITH_ARIA_{128_CBC_SHA256,256_CBC_SHA384}
+C06A {PSK,DHE_PSK,RSA_PSK}_WITH_ARIA_{128_GCM_SHA256,256_GCM_SHA384} ECDHE_PSK_WITH_ARIA_{128_CBC_SHA256,256_CBC_SHA384}
+C072 {ECDHE_ECDSA,ECDH_ECDSA,ECDHE_RSA,ECDH_RSA}_WITH_CAMELLIA_{128_CBC_SHA256,256_CBC_SHA384}
+C07A {RSA,DHE_RSA,DH_RSA,DHE_DSS,DH_DSS,DH_anon}_WITH_CAMELLIA_{128_GCM_SHA256,256_GCM_SHA384}
+C086 {ECDHE_ECDSA,ECDH_ECDSA,ECDHE_RSA,ECDH_RSA}_WITH_CAMELLIA_{128_GCM_SHA256,256_GCM_SHA384}
+C08E {PSK,DHE_PSK,RSA_PSK}_WITH_CAMELLIA_{128_GCM_SHA256,256_GCM_SHA384}
+C094 {PSK,DHE_PSK,RSA_PSK,ECDHE_PSK}_WITH_CAMELLIA_{128_CBC_SHA256,256_CBC_SHA384}
+C09C {RSA,DHE_RSA}_WITH_AES_{128_CCM,256_CCM} {RSA,DHE_RSA}_WITH_AES_{128_CCM_8,256_CCM_8}
+C0A4 {PSK,DHE_PSK}_WITH_AES_{128_CCM,256_CCM} {PSK,PSK_DHE}_WITH_AES_{128_CCM_8,256_CCM_8}
+C0AC ECDHE_ECDSA_WITH_AES_{128_CCM,256_CCM,128_CCM_8,256_CCM_8}
+C0B0 ECCPWD_WITH_AES_{128_GCM_SHA256,256_GCM_SHA384,128_CCM_SHA256,256_CCM_SHA384}
+C100 GOSTR341112_256_WITH_{KUZNYECHIK_CTR_OMAC,MAGMA_CTR_OMAC,28147_CNT_IMIT}
+CCA8 {ECDHE_RSA,ECDHE_ECDSA,DHE_RSA,PSK,ECDHE_PSK,DHE_PSK,RSA_PSK}_WITH_CHACHA20_POLY1305_SHA256
+D001 ECDHE_PSK_WITH_AES_{128_GCM_SHA256,256_GCM_SHA384,128_CCM_8_SHA256}
+D005 ECDHE_PSK_WITH_AES_128_CCM_SHA256
+"""
+
+# Deployed without an assignment: Fortezza (SSLv3), draft-ietf-tls-56-bit-ciphersuites, draft-chudov-cryptopro-cptls,
+# the early ECC drafts, CECPQ1, GB/T 38636 (TLCP), draft-josefsson-salsa20-tls, Netscape's FIPS suites, the first
+# ChaCha20 draft, and the numbers that products used in place of later assignments.
+HISTORIC_SUITES = """
+001C FORTEZZA_KEA_WITH_NULL_SHA FORTEZZA_KEA_WITH_FORTEZZA_CBC_SHA
+0047 OLD_ECDH_ECDSA_WITH_{NULL,RC4_128,DES_CBC,3DES_EDE_CBC,AES_128_CBC,AES_256_CBC}_SHA
+0060 RSA_EXPORT1024_WITH_{RC4_56_MD5,RC2_CBC_56_MD5,DES_CBC_SHA}
+0063 DHE_DSS_EXPORT1024_WITH_DES_CBC_SHA RSA_EXPORT1024_WITH_RC4_56_SHA DHE_DSS_EXPORT1024_WITH_RC4_56_SHA
+0066 DHE_DSS_WITH_RC4_128_SHA
+0080 {GOSTR341094,GOSTR341001}_WITH_28147_CNT_IMIT {GOSTR341094,GOSTR341001}_WITH_NULL_GOSTR3411
+16B7 CECPQ1_{RSA,ECDSA}_WITH_CHACHA20_POLY1305_SHA256 CECPQ1_{RSA,ECDSA}_WITH_AES_256_GCM_SHA384
+CC13 OLD_{ECDHE_RSA,ECDHE_ECDSA,DHE_RSA}_WITH_CHACHA20_POLY1305_SHA256
+E011 ECDHE_SM4_CBC_SM3
+E013 ECC_SM4_CBC_SM3
+E015 IBSDH_SM4_CBC_SM3
+E017 IBC_SM4_CBC_SM3
+E019 RSA_SM4_CBC_{SM3,SHA1}
+E01C RSA_SM4_CBC_SHA256
+E051 ECDHE_SM4_{GCM,CCM}_SM3 ECC_SM4_GCM_SM3
+E055 IBSDH_SM4_GCM_SM3
+E057 IBC_SM4_GCM_SM3
+E059 RSA_SM4_GCM_{SM3,SHA256}
+E410 {RSA,ECDHE_RSA,ECDHE_ECDSA,PSK,ECDHE_PSK,RSA_PSK,DHE_PSK,DHE_RSA}_WITH_{ESTREAM_SALSA20,SALSA20}_SHA1
+FEFE RSA_FIPS_WITH_{DES_CBC,3DES_EDE_CBC}_SHA
+FF80 RSA_WITH_{RC2_CBC,IDEA_CBC,DES_CBC,3DES_EDE_CBC}_MD5
+FF85 OLD_GOSTR341112_256_WITH_28147_CNT_IMIT
+FF87 GOSTR341112_256_WITH_NULL_GOSTR3411
+FFE0 OLD_RSA_FIPS_WITH_{DES_CBC,3DES_EDE_CBC}_SHA
+"""
+
+# RFC 8446 appendix B.4, RFC 8998 (SM4), RFC 9150 (integrity only: no encryption at all), RFC 9367 (GOST),
+# draft-irtf-cfrg-aegis-aead (assigned by IANA).
+SUITES13 = """
+00C6 SM4_{GCM,CCM}_SM3
+1301 AES_128_GCM_SHA256 AES_256_GCM_SHA384 CHACHA20_POLY1305_SHA256 AES_128_CCM_SHA256 AES_128_CCM_8_SHA256
+1306 AEGIS_256_SHA512 AEGIS_128L_SHA256
+C0B4 SHA256_SHA256 SHA384_SHA384
+C103 GOSTR341112_256_WITH_{KUZNYECHIK_MGM_L,MAGMA_MGM_L,KUZNYECHIK_MGM_S,MAGMA_MGM_S}
+"""
+
+# "The SSL Protocol" (Hickman, 1995) appendix C.4, and those that SSLeay and Microsoft added.
+SSL2_KINDS = """
+000000 NULL_WITH_MD5
+010080 RC4_128_WITH_MD5
+020080 RC4_128_EXPORT40_WITH_MD5
+030080 RC2_128_CBC_WITH_MD5
+040080 RC2_128_CBC_EXPORT40_WITH_MD5
+050080 IDEA_128_CBC_WITH_MD5
+060040 DES_64_CBC_WITH_MD5
+060140 DES_64_CBC_WITH_SHA
+0700C0 DES_192_EDE3_CBC_WITH_MD5
+0701C0 DES_192_EDE3_CBC_WITH_SHA
+080080 RC4_64_WITH_MD5
+FF8000 DES_64_CFB64_WITH_MD5_1
+FF8010 NULL
+"""
+
+# RFC 8422 and 4492 (elliptic curves), 7027 and 8734 (brainpool), 9189 (GOST), 8998 (SM2), 7919 (finite field),
+# draft-ietf-tls-mlkem, draft-ietf-tls-ecdhe-mlkem, draft-yang-tls-hybrid-sm2-mlkem.
+GROUPS = """
+0001 sect163{k1,r1,r2} sect193{r1,r2} sect233{k1,r1} sect239k1 sect283{k1,r1} sect409{k1,r1} sect571{k1,r1}
+000F secp160{k1,r1,r2} secp192{k1,r1} secp224{k1,r1} secp256{k1,r1} secp384r1 secp521r1
+001A brainpoolP{256,384,512}r1 x25519 x448 brainpoolP{256,384,512}r1tls13 GC256{A,B,C,D} GC512{A,B,C} curveSM2
+0100 ffdhe{2048,3072,4096,6144,8192}
+FF01 arbitrary_explicit_prime_curves arbitrary_explicit_char2_curves
+"""
+PURE_PQ_GROUPS = """
+0200 MLKEM{512,768,1024}
+023A kyber512
+023C kyber{768,1024}
+"""
+HYBRID_PQ_GROUPS = """
+11EB SecP256r1MLKEM768 X25519MLKEM768 SecP384r1MLKEM1024 curveSM2MLKEM768
+2F39 x25519_kyber512 p256_kyber512
+2F3C p384_kyber768 p521_kyber1024
+2F4B p256_mlkem512 p384_mlkem768 p521_mlkem1024
+2F90 x448_kyber768
+2FB6 x25519_mlkem512 x448_mlkem768
+4138 CECPQ2
+6399 X25519Kyber768Draft00 SecP256r1Kyber768Draft00
+FE30 X25519Kyber512Draft00 X25519Kyber768Draft00Old
+"""
+
+# RFC 8446 section 4.2.3, RFC 5246 section 7.4.1.4.1 (hash and signature pairs), RFC 8998, 9189, 8734,
+# draft-ietf-tls-mldsa, draft-reddy-tls-slhdsa.
+SIGNATURE_SCHEMES = """
+0101 rsa_md5 dsa_md5 ecdsa_md5
+0201 rsa_pkcs1_sha1 dsa_sha1 ecdsa_sha1
+0301 rsa_sha224 dsa_sha224 ecdsa_sha224
+0401 rsa_pkcs1_sha256 dsa_sha256 ecdsa_secp256r1_sha256
+0420 rsa_pkcs1_sha256_legacy
+0501 rsa_pkcs1_sha384 dsa_sha384 ecdsa_secp384r1_sha384
+0520 rsa_pkcs1_sha384_legacy
+0601 rsa_pkcs1_sha512 dsa_sha512 ecdsa_secp521r1_sha512
+0620 rsa_pkcs1_sha512_legacy
+0704 eccsi_sha256 iso_ibs1 iso_ibs2 iso_chinese_ibs sm2sig_sm3
+0709 gostr34102012_256{a,b,c,d} gostr34102012_512{a,b,c}
+0804 rsa_pss_rsae_sha{256,384,512} ed25519 ed448 rsa_pss_pss_sha{256,384,512}
+081A ecdsa_brainpoolP256r1tls13_sha256 ecdsa_brainpoolP384r1tls13_sha384 ecdsa_brainpoolP512r1tls13_sha512
+0904 mldsa{44,65,87}
+0911 slhdsa_sha2_{128s,128f,192s,192f,256s,256f} slhdsa_shake_{128s,128f,192s,192f,256s,256f}
+"""
+
+# RFC 8446 section 6, RFC 5246 section 7.2, RFC 6101 (41), RFC 7507 (86), RFC 6066 (110-114), RFC 9849 (121).
+ALERTS = """
+00 close_notify
+0A unexpected_message
+14 bad_record_mac decryption_failed record_overflow
+1E decompression_failure
+28 handshake_failure no_certificate bad_certificate unsupported_certificate certificate_revoked
+2D certificate_expired certificate_unknown illegal_parameter unknown_ca access_denied decode_error decrypt_error
+34 too_many_cids_requested
+3C export_restriction
+46 protocol_version insufficient_security
+50 internal_error
+56 inappropriate_fallback
+5A user_canceled
+64 no_renegotiation
+6D missing_extension unsupported_extension certificate_unobtainable unrecognized_name
+71 bad_certificate_status_response bad_certificate_hash_value unknown_psk_identity certificate_required general_error
+78 no_application_protocol ech_required
+"""
+
+EXTENSIONS = """
+0000 server_name max_fragment_length client_certificate_url trusted_ca_keys truncated_hmac status_request user_mapping
+0007 client_authz server_authz cert_type supported_groups ec_point_formats srp signature_algorithms use_srtp heartbeat
+0010 application_layer_protocol_negotiation status_request_v2 signed_certificate_timestamp client_certificate_type
+0014 server_certificate_type padding encrypt_then_mac extended_master_secret token_binding cached_info tls_lts
+001B compress_certificate record_size_limit pwd_protect pwd_clear password_salt ticket_pinning
+0021 tls_cert_with_extern_psk delegated_credential session_ticket TLMSP TLMSP_proxying TLMSP_delegate
+0027 supported_ekt_ciphers
+0029 pre_shared_key early_data supported_versions cookie psk_key_exchange_modes
+002F certificate_authorities oid_filters post_handshake_auth signature_algorithms_cert key_share transparency_info
+0036 connection_id external_id_hash external_session_id quic_transport_parameters ticket_request dnssec_chain
+003C sequence_number_encryption_algorithms rrc
+3374 next_protocol_negotiation
+4469 application_settings_old
+44CD application_settings
+FE0D encrypted_client_hello
+FF01 renegotiation_info
+"""
