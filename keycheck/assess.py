@@ -18,10 +18,10 @@ from keycheck.model.assessment import Assessment, ClauseVerdict, Finding, PartVe
 from keycheck.model.authorization import AcceptedWaiver
 from keycheck.model.deployment import Deployment, SubjectEntry
 from keycheck.model.observation import Observation
-from keycheck.model.profile import Clause, Profile
+from keycheck.model.profile import Clause, Profile, covers
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import ExitCode, Kind, Reason, Tier, Verdict, because, not_tested
-from keycheck.plan import Binding, Unusable, bind, covers
+from keycheck.plan import Binding, Unusable, bind
 from keycheck.registry import Registry
 
 GOOD = frozenset({Kind.PASS, Kind.NOT_APPLICABLE})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from keycheck import canonical
+from keycheck.canonical import Jsonable, dumps
 from keycheck.model.authorization import Technique
 from keycheck.model.probe import Touch
 from keycheck.plan import Binding, Impossible, Task, Unusable, selected
@@ -83,7 +83,7 @@ def _untested(bindings: tuple[Binding, ...]) -> Iterator[tuple[str, str]]:
 
 def forecast_json(foreseen: Forecast) -> bytes:
     """The plan as canonical JSON, one line."""
-    record = {
+    record: dict[str, Jsonable] = {
         "schema": "keycheck.dev/plan/1",
         "profile": foreseen.profile,
         "deployment": foreseen.deployment,
@@ -106,7 +106,7 @@ def forecast_json(foreseen: Forecast) -> bytes:
         ],
         "untested": [{"clause": clause, "why": why} for clause, why in foreseen.untested],
     }
-    return canonical.dumps(record) + b"\n"
+    return dumps(record) + b"\n"
 
 
 def forecast_text(foreseen: Forecast) -> str:

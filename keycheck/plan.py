@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from keycheck.model.control import Control
 from keycheck.model.deployment import Deployment, Subject, SubjectEntry
 from keycheck.model.facts import Facts
-from keycheck.model.profile import Clause, Demand, EvidenceDemands, Planned, Profile
+from keycheck.model.profile import Clause, Demand, EvidenceDemands, Planned, Profile, covers
 from keycheck.model.verdict import Reason
 from keycheck.registry import AnyProbe, Broken, Registry
 
@@ -50,13 +50,6 @@ class Binding:
     def evidence(self) -> EvidenceDemands:
         """The demands on the evidence."""
         return self.demand.evidence if isinstance(self.demand, Demand) else EvidenceDemands()
-
-
-def covers(pattern: str, subject: str) -> bool:
-    """Whether a subject pattern (`endpoints`, `endpoints/api-*`) covers `section/id`."""
-    section, _, glob = pattern.partition("/")
-    its_section, _, its_id = subject.partition("/")
-    return section == its_section and fnmatchcase(its_id, glob or "*")
 
 
 def bind(profile: Profile, deployment: Deployment, registry: Registry) -> tuple[Binding, ...]:

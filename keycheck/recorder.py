@@ -6,9 +6,8 @@ from datetime import datetime
 
 from keycheck import canonical
 from keycheck.evidence.bundle import BundleWriter
-from keycheck.evidence.layout import Disposition
 from keycheck.model.facts import Census, Outcome, Unseen, seen
-from keycheck.model.observation import Blob, BlobRef, Observation
+from keycheck.model.observation import Blob, BlobRef, Disposition, Observation
 from keycheck.model.probe import Observed
 from keycheck.model.types import Entropy
 from keycheck.model.verdict import Reason
@@ -43,7 +42,7 @@ class Recorder:
             part=observed.part,
             vantage=task.vantage,
             probe=probe_reference(task),
-            schema=Census.schema_id if is_census else facts_schema(task),
+            schema_id=Census.schema_id if is_census else facts_schema(task),
             started=started,
             duration_us=duration_us,
             outcome=_outcome(observed),
@@ -54,10 +53,9 @@ class Recorder:
         return observation
 
     def _store(self, blob: Blob) -> BlobRef:
-        stored = self._writer.add_blob(
-            blob.content, name=blob.name, media_type=blob.media_type, disposition=Disposition(blob.disposition.value)
-        )
-        return BlobRef.model_validate(stored.ref.as_json())
+        # Until bundles can hold sealed bytes, what a probe wants sealed is withheld, never published.
+        kept = Disposition.DIGEST_ONLY if blob.disposition is Disposition.SEALED else blob.disposition
+        return self._writer.add_blob(blob.content, name=blob.name, media_type=blob.media_type, disposition=kept).ref
 
 
 def probe_reference(task: Task | Impossible) -> str:

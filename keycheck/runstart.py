@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from keycheck import __version__, canonical
+from keycheck import __version__
+from keycheck.canonical import Jsonable, dumps
+from keycheck.evidence.inputs import SaltedInput, commitments
 from keycheck.model.types import Entropy, format_instant
 from keycheck.model.verdict import Tier
 from keycheck.plan import Impossible, Task
@@ -22,7 +23,7 @@ SCHEMA = "keycheck.dev/run-start/1"
 class Commitment:
     """What goes into the record besides tool and time."""
 
-    inputs: Mapping[str, bytes]
+    inputs: Mapping[str, SaltedInput]
     """Files under `inputs/` of the bundle, by name."""
     expected: tuple[Task | Impossible, ...]
     only: tuple[str, ...]
@@ -36,29 +37,26 @@ class Commitment:
 
 def run_start(commitment: Commitment, registry: Registry, started: datetime, entropy: Entropy) -> bytes:
     """The canonical bytes. The random `id` makes two runs of the same plan two runs."""
-    record = {
+    record: dict[str, Jsonable] = {
         "schema": SCHEMA,
         "id": entropy(16).hex(),
         "started": format_instant(started),
         "tool": _tool(registry),
-        "inputs": [
-            {"name": name, "sha256": hashlib.sha256(data).hexdigest()}
-            for name, data in sorted(commitment.inputs.items())
-        ],
+        "inputs": commitments(commitment.inputs),
         "expected": _expected(commitment.expected),
         "only": list(commitment.only),
         "fail_on": commitment.fail_on.value,
         "authorized_by": sorted(commitment.authorized_by),
         "environment": [{"name": name, "sha256": digest} for name, digest in sorted(commitment.environment.items())],
     }
-    return canonical.dumps(record)
+    return dumps(record)
 
 
 def _expected(tasks: Iterable[Task | Impossible]) -> list[dict[str, str]]:
     return [{"probe": probe_reference(task), "subject": task.entry.id, "vantage": task.vantage} for task in tasks]
 
 
-def _tool(registry: Registry) -> dict[str, object]:
+def _tool(registry: Registry) -> dict[str, Jsonable]:
     from cryptography.hazmat.backends.openssl import backend
 
     return {

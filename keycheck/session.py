@@ -16,6 +16,7 @@ from keycheck.assess import Inputs, assess, assessment_bytes
 from keycheck.canonical import dumps
 from keycheck.errors import DeploymentError
 from keycheck.evidence.bundle import BundleWriter, WrittenBundle
+from keycheck.evidence.inputs import salted
 from keycheck.evidence.keys import SigningKey
 from keycheck.executors import Factory
 from keycheck.files.authorization import Allowed, covers
@@ -187,7 +188,7 @@ def run_contract(
     started = world.clock()
     request = prepared.request
     commitment = Commitment(
-        inputs=inputs(prepared),
+        inputs={name: salted(data, world.entropy) for name, data in inputs(prepared).items()},
         expected=prepared.tasks,
         only=request.only,
         authorized_by=prepared.grant.signed_by if prepared.grant else (),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -15,6 +16,9 @@ from keycheck.model.verdict import ExitCode
 app = typer.Typer(
     rich_markup_mode=None, add_completion=False, no_args_is_help=True, help="List, show, lint or start profiles."
 )
+
+
+NAME: Final = re.compile(r"^[a-z0-9][a-z0-9._-]{0,62}$")
 
 
 def _complete(incomplete: str) -> list[str]:
@@ -104,9 +108,14 @@ def new(
     out: Annotated[Path | None, typer.Option("--out", help="File to write. Default: NAME.yaml.")] = None,
 ) -> int:
     """Start a profile of your own: a commented file that extends a shipped one. Never overwrites."""
-    from keycheck.files.scaffold import profile_text
+    from keycheck.files.profile import load_profile
+    from keycheck.files.scaffold import child_profile_text
+    from keycheck.registry import load_registry
 
-    write_new(out or Path(f"{name}.yaml"), profile_text(name, extends))
+    if not NAME.match(name):
+        raise UsageError(f"{name!r} is no name", advice="lower case, digits, dot, dash, underscore: acme-contract")
+    base = load_profile(extends, load_registry()).profile
+    write_new(out or Path(f"{name}.yaml"), child_profile_text(name, base, extends))
     return int(ExitCode.MET)
 
 

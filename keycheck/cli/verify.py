@@ -25,7 +25,7 @@ def verify(
 
     Exits 5 on any change of any byte.
     """
-    from keycheck.canonical import dumps
+    from keycheck.canonical import Jsonable, dumps
     from keycheck.evidence.verify import verify_bundle
 
     wanted = common.outputs(output or [])
@@ -33,7 +33,7 @@ def verify(
     counts = {tag.value.removeprefix("bundle/"): n for tag, n in sorted(result.counts.items())}
     for each in wanted:
         if each.format == "json":
-            record = {
+            record: dict[str, Jsonable] = {
                 "schema": "keycheck.dev/verified/1",
                 "signers": list(result.signers),
                 "manifest_sha256": result.manifest_sha256,

@@ -21,15 +21,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
+from keycheck.canonical import loads
 from keycheck.errors import IntegrityError, KeycheckError
 from keycheck.evidence import dsse, files, layout
-from keycheck.evidence.canonical import loads
 from keycheck.evidence.container import CHUNK, ContainerWriter
+from keycheck.evidence.inputs import SaltedInput, commitments, holds
 from keycheck.evidence.keys import SigningKey
-from keycheck.evidence.layout import Disposition, FileRecord, Tag
-from keycheck.evidence.lines import BlobRef, LineChecker
+from keycheck.evidence.layout import FileRecord, Tag
+from keycheck.evidence.lines import LineChecker
 from keycheck.evidence.merkle import CompactRange, leaf_function, leaf_hash
 from keycheck.evidence.statement import PAYLOAD_TYPE
+from keycheck.model.observation import BlobRef, Disposition
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +78,20 @@ class BundleWriter:
     """Collects one run's evidence. Leaving its ``with`` block unfinished keeps the partial directory."""
 
     def __init__(
-        self, path: Path, *, run_start: bytes, inputs: Mapping[str, bytes], random: Callable[[int], bytes]
+        self, path: Path, *, run_start: bytes, inputs: Mapping[str, SaltedInput], random: Callable[[int], bytes]
     ) -> None:
         """Start the bundle that will be at ``path``.
 
-        ``run_start`` is canonical JSON; ``inputs`` maps names below inputs/ to contents; ``random`` gives as
-        many unpredictable bytes. Raises KeycheckError if the place is taken, ValueError for wrong arguments.
+        ``inputs`` maps names below inputs/ to contents; ``run_start`` is canonical JSON whose ``inputs`` are the
+        commitments to exactly these; ``random`` gives as many unpredictable bytes. Raises KeycheckError if the
+        place is taken, ValueError for wrong arguments.
         """
-        loads(run_start, max_bytes=layout.MAX_JSON)
         named = {layout.INPUTS + name: inputs[name] for name in sorted(inputs)}
-        for name, data in named.items():
-            if not layout.is_input(name) or len(data) > layout.MAX_JSON:
+        for name, given in named.items():
+            if not layout.is_input(name) or len(given.data) > layout.MAX_JSON:
                 raise ValueError(f"{name} cannot be an input of a bundle: a name out of line, or too long")
+        if not holds(loads(run_start, max_bytes=layout.MAX_JSON), commitments(inputs)):
+            raise ValueError("the run-start record does not commit itself to exactly these inputs")
         self.path = path
         self.partial = path.with_name(path.name + ".partial")
         self.run = sha256(run_start).hexdigest()
@@ -96,9 +100,11 @@ class BundleWriter:
         self._tree = CompactRange()
         self._line_leaf = leaf_function(Tag.OBSERVATION)
         self._records: list[FileRecord] = []
-        self._before = {layout.RUN_START: run_start} | named
-        for name, data in self._before.items():
-            self._record(name, data)
+        self._before = {layout.RUN_START: run_start}
+        self._record(layout.RUN_START, run_start)
+        for name, given in named.items():
+            self._before |= {name: given.data, layout.sidecar(name): given.sidecar}
+            self._record(name, given.data, salt=given.salt)
         self._claim()
         self._lines: BinaryIO = (self.partial / layout.OBSERVATIONS).open("x+b")
         self._lines_size = self._lines_crc = 0
@@ -122,19 +128,25 @@ class BundleWriter:
     def add_blob(
         self, data: bytes, *, name: str, media_type: str, disposition: Disposition = Disposition.PUBLIC
     ) -> StoredBlob:
-        """Commit to original bytes and, when public, keep them. An observation must then refer to them."""
+        """Commit to original bytes and, when public, keep them. An observation must then refer to them.
+
+        Raises ValueError for what cannot be a blob's name, type, length, or disposition: nothing is sealed yet.
+        """
         if len(data) > layout.MAX_BLOB:
             raise ValueError(f"a blob holds at most {layout.MAX_BLOB} bytes")
+        if disposition is Disposition.SEALED:
+            raise ValueError("a bundle cannot hold sealed blobs yet")
         salt = self._random(layout.SALT_BYTES)
         content = salt + data
         commitment = sha256(layout.BLOB_DOMAIN + content).hexdigest()
+        ref = BlobRef(name=name, commitment=commitment, bytes=len(data), media_type=media_type, disposition=disposition)
         if disposition is Disposition.PUBLIC:
             self._store(self._spool, content)
             self._blobs[commitment] = _Spooled(
                 self._spool_size, len(content), zlib.crc32(content), leaf_hash(Tag.BLOB, content)
             )
             self._spool_size += len(content)
-        return StoredBlob(BlobRef(commitment, len(data), media_type, disposition, name), salt)
+        return StoredBlob(ref, salt)
 
     def append(self, line: bytes) -> int:
         """Add the next observation, in canonical form and without a newline; returns its sequence number.
@@ -195,11 +207,11 @@ class BundleWriter:
         self.close()
         shutil.rmtree(self.partial, ignore_errors=True)
 
-    def _record(self, name: str, data: bytes) -> None:
+    def _record(self, name: str, data: bytes, *, salt: bytes = b"") -> None:
         tag = layout.tag_of(name)
         if tag is None:
             raise ValueError(f"{name} is covered by no leaf")
-        leaf = leaf_hash(tag, data)
+        leaf = leaf_hash(tag, salt + data)
         self._tree.append(leaf)
         self._records.append(FileRecord(name, tag, len(data), leaf))
 

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from keycheck.canonical import CanonicalError, Json, dumps, loads
 from keycheck.errors import IntegrityError
-from keycheck.evidence.canonical import CanonicalError, Json, dumps, loads
 from keycheck.evidence.keys import PublicKey, SigningKey
 
 MAX_ENVELOPE = 32 * 1024 * 1024

@@ -3,7 +3,8 @@
 In this order, which is also the order of the leaves::
 
     run-start.json        bundle/run-start     what the run committed itself to (canonical JSON)
-    inputs/NAME           bundle/input         profile.json, waivers/001.json, ... by name
+    inputs/NAME           bundle/input         profile.json, waivers/001.yaml, ... by name, each followed by
+    inputs/NAME.salt      -                    its salt: 64 hex digits (32 random bytes) and a newline
     observations.jsonl    bundle/observation   one canonical object a line; each line is a leaf of its own
     blobs/COMMITMENT      bundle/blob          32 random bytes, then the original bytes; by commitment
     assessment.json       bundle/assessment    the verdicts (canonical JSON)
@@ -11,10 +12,12 @@ In this order, which is also the order of the leaves::
     statement.dsse.json   -                    the signed in-toto Statement about manifest.json
     VERIFY.md, verify.py  bundle/verifier      how to check all this without keycheck
 
-A leaf's content is the file's bytes (an observation's: the line without its newline). A blob's commitment is
-``SHA-256("keycheck blob/1" 0x00 salt original)``, which is the prefix and then the file: the salt travels
-with the blob, so a withheld blob cannot be guessed from its name. An observation line carries a salt of its
-own for the same reason, and a file under inputs/ that may have to be withheld one day must hold one too.
+A leaf's content is the file's bytes (an observation's: the line without its newline; an input's: its salt and
+then its bytes, which is why the sidecar needs no leaf and stands in no list). Whatever may have to be withheld
+one day is salted, so that nobody can guess it from its digest: an observation line carries a salt of its own; a
+blob begins with one, and its name is ``SHA-256("keycheck blob/1" 0x00 salt original)``; an input has one
+beside it, and run-start.json lists ``{"name", "commitment"}`` of every input, by name, where the commitment is
+``SHA-256("keycheck input/1" 0x00 salt bytes)``: what a run committed itself to is what is in its bundle.
 
 Places kept free for later, refused until a reader knows them: ``timestamps/*.tsr`` and ``checkpoint`` at the
 end of the container (they are about the manifest and signed by others), the disposition ``sealed``, and the
@@ -28,8 +31,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from keycheck.canonical import Jsonable, dumps
 from keycheck.errors import IntegrityError
-from keycheck.evidence.canonical import Jsonable, dumps
 from keycheck.evidence.container import MAX_NAME
 from keycheck.evidence.statement import Subject, statement
 
@@ -46,7 +49,9 @@ VERIFY_PY = "verify.py"
 MANIFEST_SCHEMA = "keycheck.dev/manifest/1"
 PREDICATE_TYPE = "https://keycheck.dev/attestation/bundle/v1"
 BLOB_DOMAIN = b"keycheck blob/1\x00"
+SALT_SUFFIX = ".salt"
 SALT_BYTES = 32
+SIDECAR_BYTES = 2 * SALT_BYTES + 1
 
 MAX_JSON = 64 * 1024 * 1024
 """Bytes of run-start.json, assessment.json, manifest.json and of any one input."""
@@ -69,15 +74,6 @@ class Tag(StrEnum):
     VERIFIER = "bundle/verifier"
 
 
-class Disposition(StrEnum):
-    """What became of the original bytes behind a blob reference."""
-
-    PUBLIC = "public"
-    """The blob is in the bundle."""
-    DIGEST_ONLY = "digest-only"
-    """Only its salted commitment is: the bytes are withheld."""
-
-
 @dataclass(frozen=True, slots=True)
 class FileRecord:
     """What the manifest says about one file."""
@@ -98,12 +94,27 @@ class FileRecord:
 
 
 def is_input(name: str) -> bool:
-    """Whether ``name`` may stand under inputs/: lower case, at most three levels, no dots in front."""
-    return len(name) <= MAX_NAME and _INPUT_NAME.fullmatch(name) is not None
+    """Whether ``name`` may be an input: below inputs/, lower case, at most three levels, no dots in front, room
+    for the suffix of its salt, and nothing in it that could be taken for that."""
+    return (
+        len(sidecar(name)) <= MAX_NAME
+        and _INPUT_NAME.fullmatch(name) is not None
+        and not any(level.endswith(SALT_SUFFIX) for level in name.split("/"))
+    )
+
+
+def sidecar(name: str) -> str:
+    """Where the salt of the input ``name`` lies."""
+    return name + SALT_SUFFIX
+
+
+def is_sidecar(name: str) -> bool:
+    """Whether ``name`` is where the salt of some input lies."""
+    return name.endswith(SALT_SUFFIX) and is_input(name.removesuffix(SALT_SUFFIX))
 
 
 def tag_of(name: str) -> Tag | None:
-    """The tag of the file ``name``; None for manifest and statement, which no leaf covers.
+    """The tag of the file ``name``; None for what has no leaf of its own: manifest, statement, and salts.
 
     Raises IntegrityError for a name that a bundle does not have.
     """
@@ -122,6 +133,8 @@ def tag_of(name: str) -> Tag | None:
         return Tag.INPUT
     if _BLOB_NAME.fullmatch(name):
         return Tag.BLOB
+    if is_sidecar(name):
+        return None
     if name == "checkpoint" or name.startswith("timestamps/"):
         raise IntegrityError(
             f"the bundle holds {name[:MAX_NAME]!r}, which this version cannot check",
@@ -133,8 +146,13 @@ def tag_of(name: str) -> Tag | None:
 def check_order(names: Iterable[str]) -> None:
     """Return if these are the names of a bundle in their one order. Raises IntegrityError."""
     fixed: list[str] = []
-    previous = ""
+    previous = due = ""
     for name in names:
+        if due:
+            if name != due:
+                raise _misplaced(f"{due} does not follow its input")
+            due = ""
+            continue
         tag = tag_of(name)
         if tag in (Tag.INPUT, Tag.BLOB):
             # Inputs stand after the first fixed name, blobs after the second, ascending, so only once.
@@ -143,6 +161,7 @@ def check_order(names: Iterable[str]) -> None:
             if name <= previous:
                 raise _misplaced(f"{name} is there twice or out of order")
             previous = name
+            due = sidecar(name) if tag is Tag.INPUT else ""
         else:
             fixed.append(name)
             previous = ""

@@ -1,47 +1,25 @@
 """What every observation line must satisfy to be evidence, whatever it observed.
 
 The writer and the verifier hold lines to the same rules: canonical JSON object; ``run`` is the digest of the
-run-start record; ``seq`` counts from 1 without a gap, so that none can be dropped or moved unseen; references
-to blobs are well formed. What the rest of a line means is for the judge.
+run-start record; ``seq`` counts from 1 without a gap, so that none can be dropped or moved unseen; ``salt`` is
+there, so that the line can be withheld one day without being guessed; references to blobs are well formed.
+What the rest of a line means is for the judge.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
+from keycheck.canonical import CanonicalError, Json, loads
 from keycheck.errors import IntegrityError
-from keycheck.evidence.canonical import CanonicalError, Json, Jsonable, loads
-from keycheck.evidence.layout import MAX_BLOB, MAX_LINE, Disposition
+from keycheck.evidence.layout import MAX_BLOB, MAX_LINE
+from keycheck.model.observation import BlobRef, Disposition
 
 _COMMITMENT = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_MEMBERS = {"commitment", "bytes", "media_type", "disposition", "name"}
+_SALT = re.compile(r"[0-9a-f]{32}", re.ASCII)
+_MEMBERS = frozenset(BlobRef.model_fields)
 MAX_TEXT = 255
-
-
-@dataclass(frozen=True, slots=True)
-class BlobRef:
-    """How an observation names original bytes."""
-
-    commitment: str
-    """Hex SHA-256 over a domain prefix, a random salt and the bytes."""
-    size: int
-    """Of the original, in bytes."""
-    media_type: str
-    disposition: Disposition
-    name: str
-    """The observation's own word for it, such as ``client-hello``."""
-
-    def as_json(self) -> dict[str, Jsonable]:
-        """The member of an observation's ``blobs``."""
-        return {
-            "commitment": self.commitment,
-            "bytes": self.size,
-            "media_type": self.media_type,
-            "disposition": self.disposition.value,
-            "name": self.name,
-        }
 
 
 class LineChecker:
@@ -71,6 +49,9 @@ class LineChecker:
         seq = observation.get("seq")
         if type(seq) is not int or seq != number:
             raise bad_observation(number, "does not carry that number: one is missing, moved or repeated")
+        salt = observation.get("salt")
+        if type(salt) is not str or not _SALT.fullmatch(salt):
+            raise bad_observation(number, "does not carry a salt of 32 lower-case hex digits")
         if "blobs" in observation:
             self._account(observation["blobs"], number)
         self.count = number

@@ -63,11 +63,11 @@ class BundleReader:
         return split_lines(self.chunks(self._entry(layout.OBSERVATIONS)))
 
     def inputs(self) -> dict[str, bytes]:
-        """The files under inputs/, by the name they have there."""
+        """The files under inputs/, without their salts, by the name they have there."""
         return {
             entry.name.removeprefix(layout.INPUTS): self.read(entry.name)
             for entry in self.entries
-            if entry.name.startswith(layout.INPUTS)
+            if layout.is_input(entry.name)
         }
 
     def blob(self, commitment: str) -> bytes:
@@ -96,5 +96,7 @@ def _limit(name: str) -> int:
             return layout.MAX_BLOB + layout.SALT_BYTES
         case Tag.RUN_START | Tag.INPUT | Tag.ASSESSMENT | Tag.VERIFIER:
             return layout.MAX_JSON
+        case None if layout.is_sidecar(name):
+            return layout.SIDECAR_BYTES
         case None:
             return MAX_ENVELOPE if name == layout.STATEMENT else layout.MAX_JSON

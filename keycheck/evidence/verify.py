@@ -16,10 +16,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
+from keycheck.canonical import CanonicalError, Json, Jsonable, loads
 from keycheck.errors import IntegrityError
 from keycheck.evidence import dsse, layout
-from keycheck.evidence.canonical import CanonicalError, Json, Jsonable, loads
 from keycheck.evidence.container import Entry
+from keycheck.evidence.inputs import committed, committing, holds, salt_of
 from keycheck.evidence.keys import PublicKey
 from keycheck.evidence.layout import FileRecord, Tag
 from keycheck.evidence.lines import LineChecker
@@ -95,15 +96,18 @@ def verify_reader(reader: BundleReader, trusted: Sequence[PublicKey], *, thresho
     # The signature first: everything after it is work done for somebody we trust.
     envelope = dsse.verify(reader.read(layout.STATEMENT), trusted, payload_type=PAYLOAD_TYPE, threshold=threshold)
     run_start = reader.read(layout.RUN_START)
-    _require_canonical(layout.RUN_START, run_start)
+    record = _require_canonical(layout.RUN_START, run_start)
     _require_canonical(layout.ASSESSMENT, reader.read(layout.ASSESSMENT))
     run = sha256(run_start).hexdigest()
     checker = LineChecker(run)
     tree = CompactRange()
-    records = [record for entry in reader.entries if (record := _visit(reader, entry, tree, checker))]
+    inputs: dict[str, str] = {}
+    records = [found for entry in reader.entries if (found := _visit(reader, entry, tree, checker, inputs))]
+    if not holds(record, [committed(name, commitment) for name, commitment in inputs.items()]):
+        _changed(f"the files under {layout.INPUTS} are not those that {layout.RUN_START} commits itself to")
     for commitment in sorted(checker.published):
         _changed(f"the blob {commitment} is named by an observation and is not in the bundle")
-    counts = Counter(record.tag for record in records)
+    counts = Counter(found.tag for found in records)
     counts[Tag.OBSERVATION] = checker.count
     root = tree.root()
     expected = layout.manifest(run, counts, tree.size, root, records)
@@ -125,8 +129,11 @@ def verify_reader(reader: BundleReader, trusted: Sequence[PublicKey], *, thresho
     )
 
 
-def _visit(reader: BundleReader, entry: Entry, tree: CompactRange, checker: LineChecker) -> FileRecord | None:
-    """Read one file to its end, add its leaves, and return what the manifest must say about it."""
+def _visit(
+    reader: BundleReader, entry: Entry, tree: CompactRange, checker: LineChecker, inputs: dict[str, str]
+) -> FileRecord | None:
+    """Read one file to its end, add its leaves, note an input's commitment, and return what the manifest must
+    say about it."""
     tag = layout.tag_of(entry.name)
     if tag is None:
         return None
@@ -136,7 +143,12 @@ def _visit(reader: BundleReader, entry: Entry, tree: CompactRange, checker: Line
             checker.check(line)
             tree.append(leaf_of(line))
         return FileRecord(entry.name, tag, entry.size, lines=checker.count)
-    leaf = _blob_leaf(reader, entry, checker) if tag is Tag.BLOB else _leaf(reader, entry, tag)
+    if tag is Tag.BLOB:
+        leaf = _blob_leaf(reader, entry, checker)
+    elif tag is Tag.INPUT:
+        leaf = _input_leaf(reader, entry, inputs)
+    else:
+        leaf = _leaf(reader, entry, tag)
     tree.append(leaf)
     return FileRecord(entry.name, tag, entry.size, leaf)
 
@@ -145,6 +157,19 @@ def _leaf(reader: BundleReader, entry: Entry, tag: Tag) -> bytes:
     hasher = leaf_hasher(tag)
     for chunk in reader.chunks(entry):
         hasher.update(chunk)
+    return hasher.digest()
+
+
+def _input_leaf(reader: BundleReader, entry: Entry, inputs: dict[str, str]) -> bytes:
+    """The leaf is over salt and bytes; so is the commitment that run-start.json must hold."""
+    beside = layout.sidecar(entry.name)
+    salt = salt_of(beside, reader.read(beside))
+    hasher, commitment = leaf_hasher(Tag.INPUT), committing(salt)
+    hasher.update(salt)
+    for chunk in reader.chunks(entry):
+        hasher.update(chunk)
+        commitment.update(chunk)
+    inputs[entry.name.removeprefix(layout.INPUTS)] = commitment.digest().hex()
     return hasher.digest()
 
 
@@ -165,9 +190,9 @@ def _blob_leaf(reader: BundleReader, entry: Entry, checker: LineChecker) -> byte
     return hasher.digest()
 
 
-def _require_canonical(name: str, data: bytes) -> None:
+def _require_canonical(name: str, data: bytes) -> Json:
     try:
-        loads(data, max_bytes=layout.MAX_JSON)
+        return loads(data, max_bytes=layout.MAX_JSON)
     except CanonicalError as error:
         raise IntegrityError(f"{name} is {error}", advice=_ADVICE) from error
 

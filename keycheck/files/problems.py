@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final, TypeAlias
 
-from keycheck.errors import DeploymentError, ProfileError
+from keycheck.errors import DeploymentError, ProfileError, UsageError
 
 SHOWN: Final = 20
 """How many problems of a file are told at once."""
 
 _KEPT: Final = 1000
 
-FileError: TypeAlias = type[ProfileError] | type[DeploymentError]
+FileError: TypeAlias = type[ProfileError] | type[DeploymentError] | type[UsageError]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -63,13 +63,13 @@ class Problems:
             lines.append(f"and {len(self.found) - SHOWN} more")
         raise self.error("\n".join(lines), advice="mend these places and try again")
 
-    def stop(self, place: Place, what: str, mend: str) -> ProfileError | DeploymentError:
+    def stop(self, place: Place, what: str, mend: str) -> ProfileError | DeploymentError | UsageError:
         """The error to raise when reading cannot go on, with everything found so far."""
         self.found = self.found[: _KEPT - 1]
         self.add(place, what, mend)
         try:
             self.check()
-        except (ProfileError, DeploymentError) as error:
+        except (ProfileError, DeploymentError, UsageError) as error:
             return error
         raise RuntimeError("a problem was added and not found")
 

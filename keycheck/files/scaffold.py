@@ -123,8 +123,9 @@ stop_contacts:
     )
 
 
-def child_profile_text(name: str, base: Profile, title: str = "") -> str:
-    """A commented profile that extends `base` and changes nothing yet."""
+def child_profile_text(name: str, base: Profile, extends: str = "", title: str = "") -> str:
+    """A commented profile that extends `base` and changes nothing yet. `extends` is what the new file says:
+    a shipped profile's name (the default: that of `base`), or a path relative to the new file."""
     clauses = "\n".join(f"#   {_summary(clause)}" for clause in base.clauses)
     example = base.clauses[0]
     return (
@@ -135,14 +136,14 @@ def child_profile_text(name: str, base: Profile, title: str = "") -> str:
 profile: {_text(name)}
 version: 1
 title: {_text(title or f"Our schedule, after: {base.title}")}
-extends: {_text(base.profile)}
+extends: {_text(extends or base.profile)}
 
 # contract:
 #   ref: "MSA-2026-001 Annex C"
 #   text_sha256: "sha256sum of the signed paper"
 #   effective: 2026-07-01
 
-# Values that clauses of {base.profile} refer to (`keycheck profile show {base.profile}` lists them).
+# Values that clauses of {base.profile} refer to (`keycheck profile show {extends or base.profile}` lists them).
 # parameters:
 #   some-name: {{value: PT10M, note: "where the contract says so"}}
 
@@ -176,8 +177,10 @@ def _summary(clause: Clause) -> str:
 
 
 def _text(value: str) -> str:
-    """A double-quoted YAML scalar: JSON's strings are YAML's. What a comment or a key could break stays text."""
-    return json.dumps(value, ensure_ascii=False)
+    """A double-quoted YAML scalar. JSON's strings are YAML's, but YAML folds more characters than the line feed
+    (NEL, U+2028, U+2029), so whatever is not printable is escaped."""
+    quoted = json.dumps(value, ensure_ascii=False)
+    return "".join(char if char.isprintable() else f"\\U{ord(char):08X}" for char in quoted)
 
 
 def _list(values: Iterable[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import ClassVar, Final, Literal, TypeAlias, TypeVar
 
@@ -52,9 +53,11 @@ class Tighter:
                     and str(new) in self.order
                     and self.order.index(str(new)) >= self.order.index(str(old))
                 )
-            case "lower", _, _:
+            case ("lower" | "higher"), None, _:
+                return True  # no limit so far: any limit is tighter
+            case "lower", (int() | timedelta()), (int() | timedelta()) if type(old) is type(new):
                 return bool(new < old)  # type: ignore[operator]
-            case "higher", _, _:
+            case "higher", (int() | timedelta()), (int() | timedelta()) if type(old) is type(new):
                 return bool(new > old)  # type: ignore[operator]
             case _:
                 return False

@@ -7,8 +7,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from keycheck.model.deployment import Subject
-from keycheck.model.types import Model, Name, Prose
+from keycheck.model.deployment import IdentityRef, Subject
+from keycheck.model.types import Model, Prose
 
 
 class KeyModel(StrEnum):
@@ -37,11 +37,11 @@ class OnKeyLoss(StrEnum):
 class Roles(Model):
     """Which identity of the deployment does what: one ambient credential cannot be all of them."""
 
-    inspect: Name | None = None
-    log: Name | None = None
-    drill: Name | None = None
-    control: Name | None = None
-    restore: Name | None = None
+    inspect: IdentityRef | None = None
+    log: IdentityRef | None = None
+    drill: IdentityRef | None = None
+    control: IdentityRef | None = None
+    restore: IdentityRef | None = None
 
 
 Resource = Annotated[

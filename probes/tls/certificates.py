@@ -38,6 +38,7 @@ PARSE_ERRORS: Final = (
     ValueError,
     TypeError,
     OverflowError,
+    LookupError,  # a TLS feature (RFC 7633) that the library has no name for
     UnsupportedAlgorithm,
     InternalError,
     x509.DuplicateExtension,

@@ -23,10 +23,13 @@ def chain_facts(
     staple: bytes | None,
     sct_list: bytes | None,
     staple_asked: bool = True,
-    scts_asked: bool = True,
+    scts_asked: bool = False,
     interception_cas_der: Sequence[bytes] = (),
 ) -> ChainFacts:
     """The chain as sent (leaf first), its trust at `at`, the staple, the timestamps, and who intercepted it.
+
+    `staple_asked` and `scts_asked` say what our hello requested: only then does absence mean anything.
+    OpenSSL's client asks for timestamps only when it is told to, hence the defaults.
 
     Never raises on what the server sent; raises ValueError for a `host` that is no host name or address
     (see `names.reference_name`).

@@ -47,6 +47,7 @@ from probes.tls.record import answer_fact, as_handshake, handshake_tries, http_f
 from probes.tls.subjects import Endpoint, Place, Scheme, read_redirect_url
 from probes.tls.wire.answers import Accepted
 from probes.tls.wire.codepoints import SSL2, TLS10, TLS12, TLS13
+from probes.tls.wire.context import ClientContext
 from probes.tls.wire.flight import ServerFlight
 from probes.tls.wire.handshake import Completed, Handshake, Renegotiate, Renegotiation, Stopped
 from probes.tls.wire.hello import Hello
@@ -107,11 +108,9 @@ class Interview:
 
     def _ordinary_jobs(self) -> Iterator[Job]:
         yield self._plain_job(HANDSHAKE, self._handshake)
-        if self._target.name != "right":
-            return
         if self._materials.client_context is not None:
             yield self._plain_job(CERTIFIED, self._certified_handshake)
-        if self._subject.redirect_url is not None:
+        if self._target.name == "right" and self._subject.redirect_url is not None:
             host, port, path = read_redirect_url(self._subject.redirect_url)
             header = host if port == 80 else f"{host}:{port}"
             yield Job(
@@ -162,22 +161,17 @@ class Interview:
                 return self._target.sni
 
     def _handshake(self) -> Handshake:
-        return Handshake(
-            self._materials.context,
-            sni=self._target.sni,
-            http_host=self._http_host(),
-            http_path=self._target.place.path if self._target.name == "right" else "/",
-            patience_us=self._wait_us,
-            close_patience_us=CLOSE_PATIENCE_US,
-        )
+        return self._handshake_with(self._materials.context)
 
     def _certified_handshake(self) -> Handshake:
-        context = self._materials.client_context or self._materials.context
+        return self._handshake_with(self._materials.client_context or self._materials.context)
+
+    def _handshake_with(self, context: ClientContext) -> Handshake:
         return Handshake(
             context,
             sni=self._target.sni,
             http_host=self._http_host(),
-            http_path=self._target.place.path,
+            http_path=self._target.place.path if self._target.name == "right" else "/",
             patience_us=self._wait_us,
             close_patience_us=CLOSE_PATIENCE_US,
         )
@@ -342,8 +336,6 @@ class Interview:
     def _with_certificate(self, http: bool) -> HandshakeOutcome | NotTried:
         if finals := self._tried(CERTIFIED).finals:
             return outcome_of(as_handshake(finals[0].answer), asked=http)
-        if self._target.name != "right":
-            return NotTried(why="only asked under the endpoint's own name")
         return NotTried(why="the deployment names no client_certificate")
 
     def _renegotiation(self) -> RenegotiationFacts | NotTried:

@@ -45,7 +45,7 @@ def _no_handshake(facts: TlsFacts) -> Verdict:
     """Why no real handshake completed, as a verdict."""
     outcomes = [t.outcome for t in facts.handshakes if isinstance(t.outcome, HandshakeStopped)]
     if not outcomes:
-        return inconclusive(Reason.NOT_COVERED, "no handshake was made")
+        return inconclusive(Reason.NOT_COVERED, "no handshake was completed without a demand for a certificate")
     why = outcomes[0].why
     match why:
         case NoAnswerFact(how="timeout"):
@@ -157,13 +157,16 @@ class EarlyData(EndpointControl, id="tls.early-data", version=1):
                     return failed(f"tickets allow {ticket.max_early_data} bytes of replayable early data")
         if nobody := nobody_served(facts):
             return nobody
-        if not facts.completed or any(isinstance(t.outcome, HandshakeStopped) for t in facts.handshakes):
+        # A handshake that ended for want of a certificate left no session to resume; one with it counts instead.
+        sessions = [h for h in done if _without(h) != "demands one" or isinstance(h.http, HttpAnswered)]
+        stopped = [t.outcome for t in facts.handshakes if isinstance(t.outcome, HandshakeStopped)]
+        if not sessions or any(_without(outcome) != "demands one" for outcome in stopped):
             return _no_handshake(facts)
-        unread = [h for h in done if h.version == TLS13 and not h.tickets and not _read_to_the_end(h)]
-        if unread or any(h.trouble for h in done):
+        unread = [h for h in sessions if h.version == TLS13 and not h.tickets and not _read_to_the_end(h)]
+        if unread or any(h.trouble for h in sessions):
             return inconclusive(Reason.NOT_COVERED, "the handshake was not read far enough to see its tickets")
-        tickets = sum(len(h.tickets) for h in done)
-        if all(h.version != TLS13 for h in done):
+        tickets = sum(len(h.tickets) for h in sessions)
+        if all(h.version != TLS13 for h in sessions):
             return passed("chose a version without early data when TLSv1.3 was offered")
         seen = f"{tickets} tickets, none of which allows early data" if tickets else "sends no tickets"
         return passed(f"{seen}{scope(facts)}")

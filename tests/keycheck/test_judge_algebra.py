@@ -38,7 +38,7 @@ def test_every_reason_belongs_to_exactly_one_verdict() -> None:
             if kind is reason.kind:
                 assert Verdict(kind, (reason,)).reasons == (reason,)
             else:
-                with pytest.raises(ValueError, match="cannot carry|needs a reason"):
+                with pytest.raises(ValueError, match=r"cannot carry|needs a reason"):
                     Verdict(kind, (reason,))
 
 

@@ -98,12 +98,8 @@ class Book:
         gaps = (Unseen(reason=open_because, detail="cut short"),) if open_because else ()
         return self.add(seen(Census(parts=parts, open=gaps)), Census.schema_id, None, vantage)
 
-    def door(
-        self, part: str, facts: DoorFacts | Unseen, vantage: str = "here", how: Assurance | None = None
-    ) -> Book:
-        return self.add(
-            facts if isinstance(facts, Unseen) else seen(facts, how), "door.lock/1", part, vantage
-        )
+    def door(self, part: str, facts: DoorFacts | Unseen, vantage: str = "here", how: Assurance | None = None) -> Book:
+        return self.add(facts if isinstance(facts, Unseen) else seen(facts, how), "door.lock/1", part, vantage)
 
     def judge(
         self,
@@ -217,10 +213,7 @@ def test_statements_never_pass_where_observation_is_demanded() -> None:
 
 
 def test_an_observation_from_after_the_date_judged_for_does_not_pass() -> None:
-    assert (
-        Book().census("a").door("a", GOOD).judge(as_of=NOW - timedelta(days=1)).verdict.kind
-        is Kind.INCONCLUSIVE
-    )
+    assert Book().census("a").door("a", GOOD).judge(as_of=NOW - timedelta(days=1)).verdict.kind is Kind.INCONCLUSIVE
 
 
 def test_a_control_that_crashes_is_an_error_and_says_nothing_of_what_it_held() -> None:

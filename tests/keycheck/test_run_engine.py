@@ -51,9 +51,7 @@ def io(task: Task) -> Io:
 
 def task(name: str, locks: Iterable[str], probe: DoorProbe | None = None, scratch: str = "") -> Task:
     door = Door(id=name, locks=tuple(locks), scratch=scratch)
-    entry = SubjectEntry(
-        id=f"doors/{name}", vantages=("here",), body=CanonicalJson.of(door.model_dump(mode="json"))
-    )
+    entry = SubjectEntry(id=f"doors/{name}", vantages=("here",), body=CanonicalJson.of(door.model_dump(mode="json")))
     return Task(probe or DoorProbe(), door, entry, "here", (), 1)
 
 
@@ -64,9 +62,7 @@ def run(*tasks: Task, workers: int = 8, stop: Event | None = None) -> list[Recor
 
 def sightings(recorded: Iterable[Recorded]) -> dict[tuple[str, str | None], object]:
     """(subject, part) -> `locked`/`open`/reason; doubles would be lost here, so they are counted first."""
-    keys = Counter(
-        (r.task.entry.id, r.observed.part) for r in recorded if not isinstance(r.observed.facts, Census)
-    )
+    keys = Counter((r.task.entry.id, r.observed.part) for r in recorded if not isinstance(r.observed.facts, Census))
     assert all(count == 1 for count in keys.values()), keys
     return {
         (r.task.entry.id.partition("/")[2], r.observed.part): _say(r.observed.facts)
@@ -130,9 +126,7 @@ def test_only_the_unit_that_kills_its_worker_is_lost(tmp_path: Path) -> None:
 
 
 def test_a_process_that_hangs_is_killed_and_the_others_are_seen() -> None:
-    recorded = run(
-        task("a", ["hang", "one"], HastyDoorProbe()), task("b", ["one"], HastyDoorProbe()), workers=2
-    )
+    recorded = run(task("a", ["hang", "one"], HastyDoorProbe()), task("b", ["one"], HastyDoorProbe()), workers=2)
     seen = sightings(recorded)
     assert seen.pop(("a", "hang")) is Reason.TIMEOUT
     assert set(seen.values()) == {"locked"}
@@ -150,9 +144,7 @@ def test_a_crash_while_folding_is_recorded_for_each_part() -> None:
 
 def test_a_simple_probe_has_one_part() -> None:
     door = Door(id="a", locks=())
-    entry = SubjectEntry(
-        id="doors/a", vantages=("here",), body=CanonicalJson.of(door.model_dump(mode="json"))
-    )
+    entry = SubjectEntry(id="doors/a", vantages=("here",), body=CanonicalJson.of(door.model_dump(mode="json")))
     recorded = run(Task(LockedOnlyOnce(), door, entry, "here", (), 1))
     assert sightings(recorded) == {("a", "whole"): "locked"}
 

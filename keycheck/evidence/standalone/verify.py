@@ -31,6 +31,7 @@ MAX_JSON, MAX_BLOB, MAX_LINE, MAX_ENVELOPE = 64 * MIB, 64 * MIB, MIB, 32 * MIB
 MAX_ENTRIES, MAX_CONTAINER, MAX_DEPTH = 200_000, 2**32 - 2**25, 32
 BLOB = re.compile(r"blobs/[0-9a-f]{64}", re.ASCII)
 INPUT = re.compile(r"inputs(/[a-z0-9][a-z0-9._-]*){1,3}", re.ASCII)
+SALT = re.compile(rb"[0-9a-f]{64}\n")
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 TAG_OF = {
     "run-start.json": "bundle/run-start", "inputs": "bundle/input",
@@ -156,11 +157,12 @@ class Bundle:
 
     def check_layout(self) -> None:
         names = list(self.places)
-        inputs = sorted(name for name in names if INPUT.fullmatch(name))
+        inputs = sorted(name for name in names if INPUT.fullmatch(name) and ".salt/" not in name + "/")
         blobs = sorted(name for name in names if BLOB.fullmatch(name))
         if names != [
-            "run-start.json", *inputs, "observations.jsonl", *blobs, "assessment.json", "manifest.json",
-            "statement.dsse.json", "VERIFY.md", "verify.py",
+            "run-start.json", *(file for name in inputs for file in (name, name + ".salt")),
+            "observations.jsonl", *blobs, "assessment.json", "manifest.json", "statement.dsse.json",
+            "VERIFY.md", "verify.py",
         ]:  # fmt: skip
             fail("the files are not those of a bundle, or not in their order")
         for name, (_, size, _) in self.places.items():
@@ -258,6 +260,8 @@ def check_observation(line: bytes, number: int, run: str, blobs: dict[str, int])
     value = parse(line, f"observation {number}", MAX_LINE)
     if not isinstance(value, dict) or value.get("run") != run or type(value.get("seq")) is not int:
         fail(f"observation {number} is not one of this run")
+    if not isinstance(value.get("salt"), str) or not re.fullmatch(r"[0-9a-f]{32}", value["salt"]):
+        fail(f"observation {number} has no salt of 32 hex digits")
     if value["seq"] != number:
         fail(f"observation {number} has another number: one is missing, moved or repeated")
     withheld, references = 0, value.get("blobs", [])
@@ -293,20 +297,28 @@ def read_lines(bundle: Bundle) -> Iterator[bytes]:
         fail("the last observation does not end with a newline")
 
 
+def read_salt(bundle: Bundle, name: str) -> bytes:
+    salt = bundle.read(name)
+    if not SALT.fullmatch(salt):
+        fail(f"{name} is not a salt in hex and a newline")
+    return bytes.fromhex(salt.decode())
+
+
 def verify(file: BinaryIO, keys: dict[str, Key]) -> dict[str, Any]:
     """Check everything; returns what was verified, raises NotVerifiedError."""
     bundle = Bundle(file)
     payload, signers = open_envelope(bundle.read("statement.dsse.json"), keys)
-    for name in ("run-start.json", "assessment.json"):
-        parse(bundle.read(name), name, MAX_JSON)
+    parse(bundle.read("assessment.json"), "assessment.json", MAX_JSON)
+    run_start = parse(bundle.read("run-start.json"), "run-start.json", MAX_JSON)
     run = hashlib.sha256(bundle.read("run-start.json")).hexdigest()
     tree, withheld = Tree(), 0
     files: list[dict[str, Any]] = []
+    inputs: list[dict[str, str]] = []
     blobs: dict[str, int] = {}  # named by an observation and not yet seen: original size by commitment
     counts = dict.fromkeys(TAG_OF.values(), 0)
     for name, (_, size, _) in bundle.places.items():
-        if not (tag := TAG_OF.get(name.partition("/")[0])):
-            continue  # the manifest and the envelope, which no leaf covers: see above and below
+        if not (tag := TAG_OF.get(name.partition("/")[0])) or name.endswith(".salt"):
+            continue  # manifest, envelope and salts, which are no leaves: see above and below
         prefix = b"\0" + tag.encode() + b"\0"
         record: dict[str, Any] = {"path": name, "tag": tag, "bytes": size}
         files.append(record)
@@ -317,7 +329,9 @@ def verify(file: BinaryIO, keys: dict[str, Key]) -> dict[str, Any]:
                 tree.add(hashlib.sha256(prefix + line).digest())
             record["lines"] = counts[tag]
             continue
-        leaf, commitment = hashlib.sha256(prefix), hashlib.sha256(b"keycheck blob/1\0")
+        salt = read_salt(bundle, name + ".salt") if tag == "bundle/input" else b""
+        domain = b"keycheck input/1\0" if salt else b"keycheck blob/1\0"
+        leaf, commitment = hashlib.sha256(prefix + salt), hashlib.sha256(domain + salt)
         for chunk in bundle.chunks(name):
             leaf.update(chunk)
             commitment.update(chunk)
@@ -326,11 +340,15 @@ def verify(file: BinaryIO, keys: dict[str, Key]) -> dict[str, Any]:
                 fail(f"{name} is not what its name commits to")
             if blobs.pop(name[6:], -1) + 32 != size:
                 fail(f"no observation names {name} with this size")
+        if tag == "bundle/input":
+            inputs.append({"name": name[7:], "commitment": commitment.hexdigest()})
         counts[tag] += 1
         tree.add(leaf.digest())
         record["leaf"] = leaf.hexdigest()
     if blobs:
         fail(f"{len(blobs)} blobs that observations name are not there")
+    if not isinstance(run_start, dict) or run_start.get("inputs") != inputs:
+        fail("the inputs are not those that run-start.json commits itself to")
     summary = {"run": run, "tree_size": tree.size, "root": tree.root()}
     implied = {"schema": "keycheck.dev/manifest/1", "counts": counts, "files": files} | summary
     manifest = bundle.read("manifest.json")

@@ -13,7 +13,7 @@ import pytest
 
 from keycheck.evidence import dsse
 from keycheck.evidence.bundle import BundleWriter, Verifier
-from keycheck.evidence.canonical import Json, dumps
+from keycheck.canonical import Json, dumps
 from keycheck.evidence.container import ContainerReader, ContainerWriter
 from keycheck.evidence.keys import KeyKind, SigningKey
 

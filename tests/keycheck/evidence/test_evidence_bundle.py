@@ -18,7 +18,7 @@ import pytest
 from keycheck.errors import IntegrityError, KeycheckError
 from keycheck.evidence import container, layout
 from keycheck.evidence.bundle import BundleWriter, Verifier
-from keycheck.evidence.canonical import Json, dumps
+from keycheck.canonical import Json, dumps
 from keycheck.evidence.keys import SigningKey
 from keycheck.evidence.layout import Disposition, Tag
 from keycheck.evidence.reader import BundleReader
@@ -118,7 +118,7 @@ def test_nothing_is_overwritten(ed25519: SigningKey, tmp_path: Path) -> None:
 def test_a_killed_run_leaves_a_partial_and_no_bundle(tmp_path: Path) -> None:
     program = (
         "import os, sys; from pathlib import Path; from keycheck.evidence.bundle import BundleWriter\n"
-        "from keycheck.evidence.canonical import dumps\n"
+        "from keycheck.canonical import dumps\n"
         f"w = BundleWriter(Path({str(tmp_path / 'b.zip')!r}), run_start=b'{{}}', inputs={{'a': b'x'}}, "
         "random=os.urandom)\n"
         "for n in range(2000): w.append(dumps({'run': w.run, 'seq': n + 1}))\n"

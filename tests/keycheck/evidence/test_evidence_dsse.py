@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from keycheck.errors import IntegrityError
 from keycheck.evidence import dsse
-from keycheck.evidence.canonical import dumps
+from keycheck.canonical import dumps
 from keycheck.evidence.keys import KeyKind, SigningKey
 from keycheck.evidence.statement import Subject, statement
 

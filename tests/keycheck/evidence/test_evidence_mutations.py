@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keycheck.errors import IntegrityError
-from keycheck.evidence.canonical import dumps
+from keycheck.canonical import dumps
 from keycheck.evidence.keys import SigningKey
 from keycheck.evidence.standalone import verify as standalone
 from keycheck.evidence.verify import verify_stream

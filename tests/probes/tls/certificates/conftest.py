@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from probes.tls.anchors import contracted_anchors
@@ -127,10 +127,8 @@ class Pki:
                 builder = builder.add_extension(value, critical)
         for value, critical in extra:
             builder = builder.add_extension(value, critical)
-        if isinstance(signer, ed25519.Ed25519PrivateKey):
-            digest = None
-        else:
-            digest = digest or hashes.SHA256()
+        pre_hashed = isinstance(signer, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey)
+        digest = (digest or hashes.SHA256()) if pre_hashed else None
         return Made(builder.sign(signer, digest, rsa_padding=rsa_padding), key)
 
     def rsa(self, bits):

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 from datetime import timedelta
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding
@@ -135,6 +137,12 @@ def test_unreadable_extensions_leave_the_rest_readable(pki):
     assert isinstance(parsed.facts.extensions, Malformed)
 
 
+def test_an_unknown_tls_feature_is_a_fact(pki):
+    feature = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.5.5.7.1.24"), b"\x30\x03\x02\x01\x06")
+    facts = facts_of(pki.make(pki.HOST, issuer=pki.middle, extra=[(feature, False)]))
+    assert isinstance(facts.extensions, Malformed)
+
+
 def test_bounds():
     huge = read(b"0" * (MAX_CERTIFICATE_BYTES + 1))
     assert isinstance(huge, MalformedCertificate)
@@ -153,9 +161,38 @@ def test_facts_survive_the_evidence(pki):
     assert canonical.dumps(again.model_dump(mode="json", by_alias=True)) == text
 
 
+@pytest.fixture(scope="module")
+def rich(pki):
+    """A certificate with every extension that is read."""
+    uri = x509.UniformResourceIdentifier("http://ca.example/")
+    access = x509.AuthorityInformationAccessOID
+    network = x509.IPAddress(ipaddress.ip_network("192.0.2.0/24"))
+    directory = x509.DirectoryName(pki.root.certificate.subject)
+    sct = bytes(33) + (1 << 40).to_bytes(8, "big") + b"\0\0\4\3\0\1s"
+    scts = len(sct).to_bytes(2, "big") + sct
+    scts = len(scts).to_bytes(2, "big") + scts
+    return pki.make(
+        pki.HOST,
+        issuer=pki.middle,
+        san=(pki.HOST, "192.0.2.7"),
+        extra=[
+            (x509.NameConstraints([x509.DNSName("example"), network], [directory]), True),
+            (x509.TLSFeature([x509.TLSFeatureType.status_request]), False),
+            (x509.AuthorityInformationAccess([x509.AccessDescription(access.OCSP, uri)]), False),
+            (x509.CRLDistributionPoints([x509.DistributionPoint([uri], None, None, None)]), False),
+            (
+                x509.UnrecognizedExtension(
+                    x509.ObjectIdentifier("1.3.6.1.4.1.11129.2.4.2"), bytes([4, len(scts)]) + scts
+                ),
+                False,
+            ),
+        ],
+    )
+
+
 @given(data=st.data())
-def test_mutated_certificates_never_raise(pki, data):
-    der = bytearray(data.draw(st.sampled_from([pki.leaf.der, pki.middle.der, pki.root.der])))
+def test_mutated_certificates_never_raise(pki, rich, data):
+    der = bytearray(data.draw(st.sampled_from([rich.der, pki.leaf.der, pki.middle.der, pki.root.der])))
     for _ in range(data.draw(st.integers(1, 6))):
         at = data.draw(st.integers(0, len(der) - 1))
         match data.draw(st.sampled_from(["set", "drop", "insert"])):
@@ -166,8 +203,9 @@ def test_mutated_certificates_never_raise(pki, data):
             case _:
                 der.insert(at, data.draw(st.integers(0, 255)))
     facts = pki.facts(bytes(der), pki.middle, staple=bytes(der))
+    pki.facts(pki.leaf, bytes(der), pki.middle)
     assert ChainFacts.model_validate_json(facts.model_dump_json()) == facts
-    if bytes(der) not in (pki.leaf.der, pki.middle.der, pki.root.der):
+    if bytes(der) not in (rich.der, pki.leaf.der):
         assert not facts.trust.verified
 
 

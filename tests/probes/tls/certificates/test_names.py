@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from probes.tls.names import matching_name, reference_name
 
-LABEL = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
+LABEL = st.from_regex(r"[a-z]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
 
 
 def matches(host: str, pattern: str) -> bool:

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import ipaddress
+
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, padding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given
 from hypothesis import strategies as st
@@ -192,6 +196,43 @@ def test_name_constraints(pki, permitted, excluded, good):
     middle = pki.make("Bound", issuer=pki.root, ca=True, extra=[(x509.NameConstraints(*trees), True)])
     facts = pki.facts(pki.make(pki.HOST, issuer=middle), middle)
     assert kinds(facts) == ({} if good else {ProblemKind.NAME_CONSTRAINTS: 1})
+
+
+@pytest.mark.parametrize(("network", "good"), [("192.0.2.0/24", True), ("198.51.100.0/24", False)])
+def test_address_constraints(pki, network, good):
+    trees = x509.NameConstraints([x509.IPAddress(ipaddress.ip_network(network))], None)
+    middle = pki.make("Bound", issuer=pki.root, ca=True, extra=[(trees, True)])
+    facts = pki.facts(pki.make("x", issuer=middle, san=("192.0.2.7",)), middle, host="192.0.2.7")
+    assert kinds(facts) == ({} if good else {ProblemKind.NAME_CONSTRAINTS: 1})
+
+
+@pytest.mark.parametrize(("organisation", "good"), [("Vendor", True), ("vendor ", True), ("Other", False)])
+def test_directory_constraints(pki, organisation, good):
+    organisation_name = x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, "Vendor")
+    trees = x509.NameConstraints([x509.DirectoryName(x509.Name([organisation_name]))], None)
+    middle = pki.make("Bound", issuer=pki.root, ca=True, extra=[(trees, True)])
+    leaf = pki.make(pki.HOST, organisation=organisation, issuer=middle)
+    assert kinds(pki.facts(leaf, middle)) == ({} if good else {ProblemKind.NAME_CONSTRAINTS: 1})
+
+
+@pytest.mark.parametrize("kind", ["rsa", "pss", "ed25519", "ed448", "ml-dsa", "p521"])
+def test_signature_schemes(pki, kind):
+    key = {
+        "rsa": lambda: pki.rsa(2048),
+        "pss": lambda: pki.rsa(2048),
+        "ed25519": ed25519.Ed25519PrivateKey.generate,
+        "ed448": ed448.Ed448PrivateKey.generate,
+        "ml-dsa": mldsa.MLDSA65PrivateKey.generate,
+        "p521": lambda: ec.generate_private_key(ec.SECP521R1()),
+    }[kind]()
+    pss = padding.PSS(padding.MGF1(hashes.SHA384()), 48) if kind == "pss" else None
+    root = pki.make("Scheme root", ca=True, key=key)
+    leaf = pki.make(pki.HOST, issuer=root, digest=hashes.SHA384(), rsa_padding=pss)
+    anchors = pki.anchors(root)
+    assert pki.facts(leaf, anchors=anchors).trust.verified
+    broken = bytearray(leaf.der)
+    broken[-1] ^= 1
+    assert kinds(pki.facts(bytes(broken), anchors=anchors)) == {ProblemKind.BAD_SIGNATURE: 0}
 
 
 def test_constraints_on_other_kinds_are_unsupported_only_where_they_bite(pki):

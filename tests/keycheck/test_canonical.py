@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keycheck.evidence import canonical
-from keycheck.evidence.canonical import Json, dumps, loads
+from keycheck import canonical
+from keycheck.canonical import Json, dumps, loads
 
 KEYS = st.text(st.characters(max_codepoint=127), max_size=8)
 SCALARS = (
