@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import NoReturn
 
@@ -21,6 +22,8 @@ def entry() -> NoReturn:
     sys.path[:] = [place for place in sys.path if place]
     from keycheck.environment import neutralise_openssl_conf
 
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # libraries warn about what vendors send; that is a fact, no noise
     found = neutralise_openssl_conf(os.environ).found
     from keycheck.cli.root import main
 

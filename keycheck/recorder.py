@@ -24,17 +24,47 @@ class Recorder:
         self.observations: list[Observation] = []
 
     def record(self, recorded: Recorded) -> Observation:
-        """One census or sighting."""
-        task, observed = recorded.task, recorded.observed
-        return self._append(task, observed, recorded.started, recorded.duration_us)
+        """One census or sighting. What a probe hands over and no bundle can hold becomes `unseen`: facts that are
+        too long, a blob without a lawful name. The error's type is told, never its message. Raises KeycheckError
+        when the bundle cannot be written."""
+        observed = recorded.observed
+        try:
+            return self._append(recorded.task, observed, recorded.started, recorded.duration_us)
+        except (TypeError, ValueError) as error:
+            detail = f"what the probe saw cannot be written as evidence: {type(error).__name__}"
+        lost = Unseen(reason=Reason.PROBE_CRASHED, detail=detail)
+        try:
+            return self._append(recorded.task, Observed(observed.part, lost), recorded.started, recorded.duration_us)
+        except (TypeError, ValueError):  # the part has no lawful name either
+            return self._append(recorded.task, Observed(None, lost), recorded.started, recorded.duration_us)
 
     def missing(self, task: Task | Impossible, reason: Reason, detail: str, moment: datetime) -> Observation:
         """A task that was not run at all, and why: its census is `unseen`."""
         return self._append(task, Observed(None, Unseen(reason=reason, detail=detail)), moment, 0)
 
     def _append(self, task: Task | Impossible, observed: Observed, started: datetime, duration_us: int) -> Observation:
+        refs: list[BlobRef] = []
+        try:
+            refs.extend(self._store(blob) for blob in observed.blobs)
+            observation = self._stamped(task, observed, started, duration_us, tuple(refs))
+            self._writer.append(canonical.dumps(observation.model_dump(mode="json", by_alias=True)))
+        except (TypeError, ValueError):
+            for ref in refs:
+                self._writer.drop_blob(ref.commitment)
+            raise
+        self.observations.append(observation)
+        return observation
+
+    def _stamped(
+        self,
+        task: Task | Impossible,
+        observed: Observed,
+        started: datetime,
+        duration_us: int,
+        blobs: tuple[BlobRef, ...],
+    ) -> Observation:
         is_census = isinstance(observed.facts, Census) or observed.part is None
-        observation = Observation(
+        return Observation(
             seq=self._writer.next_seq,
             run=self._writer.run,
             salt=self._entropy(16).hex(),
@@ -46,11 +76,8 @@ class Recorder:
             started=started,
             duration_us=duration_us,
             outcome=_outcome(observed),
-            blobs=tuple(self._store(blob) for blob in observed.blobs),
+            blobs=blobs,
         )
-        self._writer.append(canonical.dumps(observation.model_dump(mode="json", by_alias=True)))
-        self.observations.append(observation)
-        return observation
 
     def _store(self, blob: Blob) -> BlobRef:
         # Until bundles can hold sealed bytes, what a probe wants sealed is withheld, never published.

@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from keycheck import canonical
 from keycheck.assess import Inputs, assess
 from keycheck.errors import IntegrityError
 from keycheck.evidence.keys import PublicKey
+from keycheck.evidence.layout import RUN_START
 from keycheck.evidence.reader import BundleReader
 from keycheck.evidence.verify import Verified, verify_reader
 from keycheck.model.assessment import Assessment
 from keycheck.model.deployment import Deployment
 from keycheck.model.observation import Observation
 from keycheck.model.profile import Profile
-from keycheck.model.types import parse_instant
+from keycheck.model.types import Instant
 from keycheck.model.verdict import Tier
 from keycheck.papers import Paper, accepted, read_paper
 from keycheck.registry import Registry
@@ -49,13 +49,22 @@ class Rejudged:
     remarks: tuple[str, ...]
 
 
+class _Start(BaseModel):
+    """What judging needs of the run-start record; the rest of it is for people."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    started: Instant
+    fail_on: Tier
+
+
 def rejudge(path: Path, amendments: Amendments, trusted: Sequence[PublicKey], registry: Registry) -> Rejudged:
     """Verify the bundle, then judge its observations. Raises IntegrityError when it does not verify."""
     with BundleReader.open(path) as reader:
         verified = verify_reader(reader, trusted)
         inputs = reader.inputs()
         try:
-            start = canonical.loads(reader.read("run-start.json"), max_bytes=64 * 1024 * 1024)
+            start = _Start.model_validate_json(reader.read(RUN_START))
             profile = amendments.profile or Profile.model_validate_json(_input(inputs, "profile.json"))
             deployment = Deployment.model_validate_json(_input(inputs, "deployment.json"))
             observations = [Observation.model_validate_json(line) for line in reader.observations()]
@@ -65,15 +74,13 @@ def rejudge(path: Path, amendments: Amendments, trusted: Sequence[PublicKey], re
                 f"{type(error).__name__}",
                 advice="judge it with the version that made it (see run-start.json, `tool`)",
             ) from error
-    if not isinstance(start, dict):
-        raise IntegrityError(f"{path}: run-start.json is no object", advice="ask for the bundle again")
     papers = (
         [read_paper(waiver) for waiver in amendments.waivers]
         if amendments.waivers is not None
         else list(_stored_waivers(inputs))
     )
     waivers, remarks = accepted(papers, profile)
-    ended = max((observation.ended for observation in observations), default=parse_instant(start["started"]))
+    ended = max((observation.ended for observation in observations), default=start.started)
     judged = assess(
         Inputs(
             profile=profile,
@@ -81,7 +88,7 @@ def rejudge(path: Path, amendments: Amendments, trusted: Sequence[PublicKey], re
             observations=observations,
             waivers=waivers,
             as_of=amendments.as_of or ended,
-            fail_on=amendments.fail_on or Tier(str(start["fail_on"])),
+            fail_on=amendments.fail_on or start.fail_on,
         ),
         registry,
     )

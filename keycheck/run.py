@@ -265,7 +265,7 @@ class Engine:
         task = progress.task
         del self._tasks[task.key]
         parts = set(progress.times)
-        concluded = guarded(lambda: tuple(task.probe.conclude(task.subject, progress.gathered)))
+        concluded = guarded(lambda: _observed(task.probe.conclude(task.subject, progress.gathered)))
         if isinstance(concluded, Crash):
             lost = Unseen(reason=Reason.PROBE_CRASHED, detail=vendor_text(f"conclude: {concluded}"))
             concluded = tuple(Observed(part, lost) for part in sorted(parts))
@@ -306,6 +306,16 @@ class Engine:
 
     def _lost(self, reason: Reason, detail: str) -> _Done:
         return _Done(Unseen(reason=reason, detail=vendor_text(detail)), self._clock(), 0)
+
+
+def _observed(concluded: Iterable[object]) -> tuple[Observed, ...]:
+    """What a probe concluded, if it is what a probe may conclude."""
+    kept: list[Observed] = []
+    for each in concluded:
+        if not isinstance(each, Observed) or each.part is None:
+            raise TypeError("conclude yields Observed with a part")
+        kept.append(each)
+    return tuple(kept)
 
 
 def _unseen(done: _Done) -> Unseen:

@@ -140,13 +140,19 @@ class BundleWriter:
         content = salt + data
         commitment = sha256(layout.BLOB_DOMAIN + content).hexdigest()
         ref = BlobRef(name=name, commitment=commitment, bytes=len(data), media_type=media_type, disposition=disposition)
-        if disposition is Disposition.PUBLIC:
+        if ref.disposition is Disposition.PUBLIC:
             self._store(self._spool, content)
             self._blobs[commitment] = _Spooled(
                 self._spool_size, len(content), zlib.crc32(content), leaf_hash(Tag.BLOB, content)
             )
             self._spool_size += len(content)
         return StoredBlob(ref, salt)
+
+    def drop_blob(self, commitment: str) -> None:
+        """Forget a blob to which no observation refers after all. Nothing happens if it is not kept."""
+        if commitment in self._checker.published:
+            raise ValueError(f"an observation refers to blob {commitment}")
+        self._blobs.pop(commitment, None)
 
     def append(self, line: bytes) -> int:
         """Add the next observation, in canonical form and without a newline; returns its sequence number.

@@ -53,7 +53,7 @@ class Tighter:
                     and str(new) in self.order
                     and self.order.index(str(new)) >= self.order.index(str(old))
                 )
-            case ("lower" | "higher"), None, _:
+            case (("lower" | "higher"), None, _):
                 return True  # no limit so far: any limit is tighter
             case "lower", (int() | timedelta()), (int() | timedelta()) if type(old) is type(new):
                 return bool(new < old)  # type: ignore[operator]

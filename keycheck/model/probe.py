@@ -53,6 +53,7 @@ class Observed:
     """What a probe concludes about a part: facts or the reason why there are none, and raw bytes."""
 
     part: PartName | None
+    """None only in the engine's own record of a census."""
     facts: Facts | Unseen
     assurance: Assurance | None = None
     """How the facts are known; None takes the facts' own default."""

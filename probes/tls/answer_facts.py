@@ -6,16 +6,66 @@ anything about what the server supports, and a refusal only beside an accepted t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Annotated, Literal, TypeAlias
+from functools import lru_cache
+from typing import Annotated, Final, Literal, TypeAlias
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema
 
 from keycheck.model.types import Count, Digest, Model, VendorText
 
 Code: TypeAlias = Annotated[int, Field(ge=0, le=0xFFFFFF)]
 """A code point: version, suite, group, extension; 24 bits for an SSLv2 cipher kind."""
+_RANGE: Final = re.compile(r"([0-9a-f]{4,6})(?:-([0-9a-f]{4,6}))?")
+
+
+@lru_cache(maxsize=512)
+def format_codes(codes: tuple[int, ...]) -> str:
+    """Sorted code points as hexadecimal ranges: `0017-0019 001d`."""
+    pieces: list[str] = []
+    start = previous = -1
+    for code in codes:
+        if code != previous + 1 or start < 0:
+            if start >= 0:
+                pieces.append(f"{start:04x}" if start == previous else f"{start:04x}-{previous:04x}")
+            start = code
+        previous = code
+    if start >= 0:
+        pieces.append(f"{start:04x}" if start == previous else f"{start:04x}-{previous:04x}")
+    return " ".join(pieces)
+
+
+@lru_cache(maxsize=512)
+def read_codes(text: str) -> tuple[int, ...]:
+    """The code points of `format_codes`. Raises ValueError for any other spelling, so that there is only one."""
+    codes: list[int] = []
+    for piece in text.split():
+        match = _RANGE.fullmatch(piece)
+        first = int(match[1], 16) if match else 0
+        last = int(match[2], 16) if match and match[2] else first
+        if match is None or last - first > MAX_CODES or len(codes) > MAX_CODES:
+            raise ValueError(f"{piece!r} is no range of code points such as 0017-0019")
+        codes.extend(range(first, last + 1))
+    found = tuple(codes)
+    if list(found) != sorted(set(found)) or format_codes(found) != text:
+        raise ValueError("code points are written once each, in order, as the widest ranges")
+    return found
+
+
+def _codes(value: object) -> object:
+    return read_codes(value) if isinstance(value, str) else value
+
+
+MAX_CODES: Final = 4096
+CodeSet: TypeAlias = Annotated[
+    tuple[Code, ...],
+    BeforeValidator(_codes),
+    PlainSerializer(format_codes, return_type=str),
+    WithJsonSchema({"type": "string", "examples": ["0017-0019 001d"]}),
+]
+"""Sorted code points, written as hexadecimal ranges: a hundred suites are one short line of evidence."""
 Alert: TypeAlias = Annotated[int, Field(ge=0, le=0xFFFF)]
 QuestionId: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
 
@@ -35,7 +85,7 @@ class AcceptedAnswer(Model):
     retry: bool
     """Chosen by HelloRetryRequest: no key was exchanged."""
     compression: Code
-    extensions: tuple[Code, ...]
+    extensions: CodeSet
     sentinel: Literal["none", "DOWNGRD-01", "DOWNGRD-00"]
     """Downgrade mark in ServerHello.random (RFC 8446 section 4.1.3): the server can do better."""
 
@@ -122,9 +172,9 @@ class QuestionFacts(Model):
     """`right`: asked with the right name on behalf of a part that sends none or a wrong one."""
     cap: Code
     """Highest version offered."""
-    suites: tuple[Code, ...]
-    """Sorted; SSLv2 cipher kinds where `cap` is SSLv2."""
-    groups: tuple[Code, ...]
+    suites: CodeSet
+    """SSLv2 cipher kinds where `cap` is SSLv2."""
+    groups: CodeSet
     compressions: tuple[Code, ...]
     twins: tuple[QuestionId, ...]
     """The same hello with only the tested value exchanged for an allowed one; one accepted is enough."""
@@ -184,17 +234,33 @@ class Asked:
         self._by_id: Mapping[str, QuestionFacts] = {q.id: q for q in self.all}
 
     def twin_accepted(self, question: QuestionFacts) -> bool:
-        """Whether a positive twin was answered on the same address under the same name."""
-        twins = (self._by_id.get(twin) for twin in question.twins)
-        return any(t is not None and t.name == "own" and t.state is State.ACCEPTED for t in twins)
+        """Whether a positive twin was answered on the same address under the same name. Twins are symmetric: of
+        two hellos that differ in the version alone, either shows that the server answers such hellos."""
+        if any(twin.name == "own" and twin.state is State.ACCEPTED for twin in self.twins_of(question)):
+            return True
+        old = (q for q in self.forbidden(Tests.VERSIONS) if q.cap not in (SSL2, question.cap))
+        match question.tests:
+            case Tests.VERSIONS:
+                return any(q.state is State.ACCEPTED for q in old)
+            case Tests.TWIN:
+                return any(q.state is State.ACCEPTED and question.id in q.twins for q in old)
+            case _:
+                return False
 
     def twins_of(self, question: QuestionFacts) -> tuple[QuestionFacts, ...]:
         """The twins that were asked."""
         return tuple(t for twin in question.twins if (t := self._by_id.get(twin)) is not None)
 
     def refusal_proved(self, question: QuestionFacts) -> bool:
-        """Refused in every try, beside an accepted twin."""
-        return question.state is State.REFUSED and self.twin_accepted(question)
+        """Refused in every try, beside an accepted twin; or beside the proof that the version is not spoken."""
+        if question.state is not State.REFUSED:
+            return False
+        return self.twin_accepted(question) or (question.cap == TLS13 and self._tls13_refused())
+
+    def _tls13_refused(self) -> bool:
+        """Every allowed TLS 1.3 hello was refused, and a hello that differs from one in the version was not."""
+        twins = [q for q in self.forbidden(Tests.TWIN) if q.cap == TLS13]
+        return bool(twins) and all(q.state is State.REFUSED for q in twins) and any(map(self.twin_accepted, twins))
 
     def forbidden(self, *tests: Tests) -> tuple[QuestionFacts, ...]:
         """The questions of these kinds."""
@@ -205,15 +271,26 @@ class Asked:
         return tuple(answer for q in self.own for answer in q.accepted)
 
     def ruled_out_versions(self) -> frozenset[int]:
-        """Versions of which every question was refused and the refusal counts. A version that the contract
-        allows is ruled out when its own base hello was refused too, and all its suites with it."""
+        """Versions of which every question was refused and the refusal counts, or was answered by an older
+        version (a server answers with the newest that it has, RFC 5246 appendix E.1). A version that the
+        contract allows is ruled out when its own base hello was refused too, and all its suites with it."""
         asked: dict[int, bool] = {}
         for question in self.forbidden(Tests.VERSIONS):
-            asked[question.cap] = asked.get(question.cap, True) and self.refusal_proved(question)
-        for base in (q for q in self.forbidden(Tests.TWIN) if q.cap < TLS13 and q.twins):
+            asked[question.cap] = asked.get(question.cap, True) and self._without_cap(question)
+        for base in (q for q in self.forbidden(Tests.TWIN) if q.cap < TLS13):
             suites = (q for q in self.forbidden(Tests.SUITES) if q.cap == base.cap)
-            asked[base.cap] = all(map(self.refusal_proved, (base, *suites)))
+            asked[base.cap] = all(map(self._without_cap, (base, *suites)))
+        if self._tls13_refused():
+            asked[TLS13] = True
         return frozenset(version for version, proved in asked.items() if proved)
+
+    def _without_cap(self, question: QuestionFacts) -> bool:
+        """Whether the question shows that its highest version is not spoken."""
+        if question.state is State.ACCEPTED:
+            return len(question.accepted) == len(question.answers) and all(
+                answer.version < question.cap for answer in question.accepted
+            )
+        return self.refusal_proved(question)
 
     def ruled_out_suites(self) -> frozenset[int]:
         """Suites refused, countably, at every version at which they were offered."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from probes.tls.wire.answers import Accepted, Broken, Garbage, Kind, NoAnswer, Refused
+from probes.tls.wire.answers import Accepted, Broken, Garbage, Kind, NoAnswer, Phase, Refused
 from probes.tls.wire.handshake import HandshakeAnswer, Renegotiation, Stopped
 from probes.tls.wire.http_head import HttpHead
 from probes.tls.wire.transport import Address, Call, Conversation, Exchange, Limits, Prelude, converse
@@ -24,6 +24,8 @@ REPEATING: Final = 8
 """Connections to one address at once when questions are repeated."""
 PACES_US: Final = (150_000, 400_000)
 """Least time between two connections when asking again, by round: below the usual rate limits."""
+BATCH: Final = 3
+"""Time-outs that are asked again before deciding whether more is worth while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +128,10 @@ class Asker:
         self.log += exchanges
         for exchange in exchanges:
             self._tried[exchange.label].finals.append(exchange)
-        if not _dead(exchanges):
-            self._ask_again([e.label for e in exchanges if unanswered(e.answer)])
+        lost = [e for e in exchanges if unanswered(e.answer)]
+        # Where anything else was left unanswered too, an ended connection may be a rate limiter's doing.
+        calm = all(self._jobs[e.label].close_is_usual for e in lost)
+        self._ask_again(_one_where_nobody_is(exchanges, lost), calm)
         return exchanges
 
     def _register(self, job: Job) -> Job:
@@ -135,21 +139,24 @@ class Asker:
         self._tried.setdefault(job.key, Tried())
         return job
 
-    def _ask_again(self, keys: list[str]) -> None:
-        usual = [key for key in keys if self._jobs[key].close_is_usual and not _timed_out(self._last(key).answer)]
+    def _ask_again(self, keys: list[str], calm: bool) -> None:
+        usual = [key for key in keys if calm and _ended_early(self._last(key).answer)]
         self._again(usual, 0)
-        keys = [key for key in keys if key not in usual]
-        for round_, pace in enumerate(PACES_US):
-            # A connection that timed out is expensive to repeat; once must do, and only while time is left.
-            keys = [
-                key for key in keys if unanswered(last := self._last(key).answer) and not (round_ and _timed_out(last))
-            ]
-            cost = max(pace, self._wait if any(_timed_out(self._last(k).answer) for k in keys) else pace)
-            keys = keys[: max(0, (self.left_us() * 2 // 3) // cost)]
-            if not keys:
+        keys = [key for key in keys if key not in usual or not _ended_early(self._last(key).answer)]
+        silent = [key for key in keys if _timed_out(self._last(key).answer)]
+        keys = [key for key in keys if key not in silent]
+        for pace in PACES_US:
+            keys = [key for key in keys if unanswered(self._last(key).answer)]
+            keys = keys[: max(0, (self.left_us() // 2) // pace)]
+            if keys:
+                self._pause(pace / 1_000_000)
+                self._again(keys, pace)
+        # A time-out is expensive to repeat: once each, and no further when a whole batch stays silent.
+        while silent and self.left_us() > 4 * BATCH * self._wait:
+            batch, silent = silent[:BATCH], silent[BATCH:]
+            self._again(batch, PACES_US[0])
+            if all(_timed_out(self._last(key).answer) for key in batch):
                 return
-            self._pause(pace / 1_000_000)
-            self._again(keys, pace)
 
     def _again(self, keys: list[str], pace: int) -> None:
         exchanges = converse([self._jobs[key].call() for key in keys], clock=self._clock, limits=self._limits(1, pace))
@@ -167,7 +174,7 @@ class Asker:
         return Limits(
             connect_us=wait,
             first_byte_us=wait,
-            total_us=max(1, min(3 * self._wait, self.left_us())),
+            total_us=max(1, min(2 * self._wait, self.left_us())),
             in_flight=at_once,
             per_address=at_once,
             pace_us=pace,
@@ -179,6 +186,13 @@ def _timed_out(spoken: Spoken) -> bool:
     return how is not None and how.kind is Kind.TIMEOUT
 
 
-def _dead(exchanges: Sequence[Exchange[Spoken]]) -> bool:
-    """Nobody is there at all: not one connection was made."""
-    return len(exchanges) > 1 and all(e.connected_us is None for e in exchanges)
+def _ended_early(spoken: Spoken) -> bool:
+    """Whether the connection was ended in place of an answer."""
+    return isinstance(spoken, NoAnswer) and spoken.phase is Phase.FIRST_BYTE and spoken.kind is not Kind.TIMEOUT
+
+
+def _one_where_nobody_is(exchanges: Sequence[Exchange[Spoken]], lost: Sequence[Exchange[Spoken]]) -> list[str]:
+    """What to ask again: everything unanswered, but only one thing of an address where not one connection stood."""
+    there = {e.address for e in exchanges if e.connected_us is not None}
+    gone: dict[Address, str] = {e.address: e.label for e in reversed(lost) if e.address not in there}
+    return [e.label for e in lost if e.address in there or gone[e.address] == e.label]

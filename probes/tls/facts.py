@@ -18,6 +18,7 @@ from probes.tls.answer_facts import (
     AnswerFact,
     Asked,
     Code,
+    CodeSet,
     QuestionFacts,
     State,
     Tests,
@@ -79,7 +80,7 @@ class HandshakeDone(Model):
     retried: bool
     resumed: bool
     compression: Code
-    extensions: tuple[Code, ...]
+    extensions: CodeSet
     alpn: VendorText
     signature: Code | None
     tickets: tuple[TicketFacts, ...]

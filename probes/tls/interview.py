@@ -15,7 +15,7 @@ from keycheck.model.facts import Unseen
 from keycheck.model.probe import Io
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
-from probes.tls.answer_facts import AcceptedAnswer, State, Tests
+from probes.tls.answer_facts import AcceptedAnswer, QuestionFacts, State, Tests
 from probes.tls.asker import REPEATING, Asker, Job, Spoken, Tried, unanswered
 from probes.tls.chain import chain_facts
 from probes.tls.chain_facts import ChainFacts
@@ -46,7 +46,7 @@ from probes.tls.questions import (
 from probes.tls.record import answer_fact, as_handshake, handshake_tries, http_fact, outcome_of, question_fact
 from probes.tls.subjects import Endpoint, Place, Scheme, read_redirect_url
 from probes.tls.wire.answers import Accepted
-from probes.tls.wire.codepoints import SSL2, TLS10, TLS12, TLS13
+from probes.tls.wire.codepoints import SSL2, SSL3, TLS10, TLS12, TLS13
 from probes.tls.wire.context import ClientContext
 from probes.tls.wire.flight import ServerFlight
 from probes.tls.wire.handshake import Completed, Handshake, Renegotiate, Renegotiation, Stopped
@@ -86,6 +86,7 @@ class Interview:
         self._wait_us = int(subject.answer_within.total_seconds() * 1_000_000)
         self._materials = Materials(subject, io)
         self._asks: dict[str, tuple[Ask, Question]] = {}
+        self._facts: dict[tuple[str, int, int], QuestionFacts] = {}
         deadline = self._now() + int(io.budget * 900_000)
         self.asker = Asker(self._now, deadline, self._wait_us)
         self.plain_labels = frozenset({REDIRECT})
@@ -100,8 +101,7 @@ class Interview:
         self.asker.ask(jobs, self._follow)
         if self._authorized and any(ask.tests is Tests.TWIN for ask in asks):
             self.asker.ask([self._job(ask) for ask in self._raised()], self._follow)
-            if (job := self._renegotiation_job()) is not None:
-                self.asker.ask([job])
+            self._ask_for_renegotiation()
         self._repeat()
 
     # -- what to ask ----------------------------------------------------------------------------------
@@ -132,8 +132,8 @@ class Interview:
             hello = replace(hello, challenge=self._io.entropy(32))
         question = Question(hello, ask.until)
         self._asks[ask.id] = (ask, question)
-        job = self._plain_job(ask.id, lambda: Question(hello, ask.until))
-        return replace(job, close_is_usual=ask.cap == SSL2)
+        unused = [question]
+        return self._asking(ask, lambda: unused.pop() if unused else Question(hello, ask.until))
 
     def _link(self, port: int) -> Address:
         proxy = self._materials.proxy
@@ -192,13 +192,13 @@ class Interview:
 
     def _raised(self) -> Iterator[Ask]:
         """Questions that the first answers raise, each once."""
-        asked = {ident: question_fact(ask, b"", self._tried(ident)) for ident, (ask, _) in self._asks.items()}
+        asked = {ident: self._fact(ident) for ident in self._asks}
         old_groups = any(facts.tests is Tests.GROUPS and facts.cap < TLS13 for facts in asked.values())
         raised: dict[str, Ask] = {}
         versions: set[int] = set()
         for ident, facts in asked.items():
             for answer in facts.accepted:
-                if not TLS10 <= answer.version <= TLS12 or answer.version in versions:
+                if not SSL3 <= answer.version <= TLS12 or answer.version in versions:
                     continue
                 versions.add(answer.version)
                 for ask in after_legacy(self._terms, self._asks[ident][0], answer):
@@ -216,10 +216,15 @@ class Interview:
                 if self._terms.sessions or self._terms.groups is not None:
                     yield from rest_of_version(self._terms, self._asks[facts.id][0])
 
-    def _renegotiation_job(self) -> Job | None:
+    def _ask_for_renegotiation(self) -> None:
+        """Where an old version is spoken; a few times, because another back end may not speak it."""
         if not self._terms.sessions or not self._old_versions():
-            return None
-        return self._plain_job(RENEGOTIATE, lambda: Renegotiate(self._materials.legacy_context, sni=self._target.sni))
+            return
+        job = self._plain_job(RENEGOTIATE, lambda: Renegotiate(self._materials.legacy_context, sni=self._target.sni))
+        for _ in range(max(3, min(self._tries, 16))):
+            for exchange in self.asker.ask([job]):
+                if isinstance(exchange.answer, Renegotiation):
+                    return
 
     def _old_versions(self) -> frozenset[int]:
         return frozenset(
@@ -254,8 +259,20 @@ class Interview:
 
     def _again(self, ask: Ask, question: Question) -> Job:
         """The same bytes again."""
-        job = self._plain_job(ask.id, lambda: Question(question.hello, ask.until))
-        return replace(job, close_is_usual=ask.cap == SSL2)
+        return self._asking(ask, lambda: Question(question.hello, ask.until))
+
+    def _asking(self, ask: Ask, conversation: Callable[[], Conversation[Spoken]]) -> Job:
+        link = self._link(self._target.port)
+        return Job(ask.id, conversation, link, self._prelude, close_is_usual=ask.cap == SSL2)
+
+    def _fact(self, ident: str) -> QuestionFacts:
+        """A question with its tries so far, made once for each state that it is in."""
+        ask, question = self._asks[ident]
+        tried = self._tried(ident)
+        state = (ident, len(tried.finals), tried.asked_again)
+        if state not in self._facts:
+            self._facts[state] = question_fact(ask, question.start(), tried)
+        return self._facts[state]
 
     # -- the facts ------------------------------------------------------------------------------------
 
@@ -267,7 +284,7 @@ class Interview:
         target, http = self._target, self._target.place.scheme == "https"
         handshakes = self._tried(HANDSHAKE).finals
         chain_, others, not_kept = self._chains()
-        return TlsFacts(
+        return TlsFacts.model_construct(
             host=target.place.host,
             port=target.port,
             address=target.ip,
@@ -277,11 +294,7 @@ class Interview:
             balanced=self._subject.balanced,
             authorized=self._authorized,
             asked=self._aspects(),
-            questions=tuple(
-                question_fact(ask, question.start(), self._tried(ident))
-                for ident, (ask, question) in self._asks.items()
-                if self._tried(ident).finals
-            ),
+            questions=tuple(self._fact(ident) for ident in self._asks if self._tried(ident).finals),
             demanded_tries=self._tries,
             handshakes=handshake_tries(handshakes, asked=http),
             chain=chain_,
@@ -340,6 +353,7 @@ class Interview:
 
     def _renegotiation(self) -> RenegotiationFacts | NotTried:
         finals = self._tried(RENEGOTIATE).finals
+        finals = finals[-1:]
         if not finals:
             return NotTried(why="not demanded, not authorized, or no version before TLS 1.3 was accepted")
         match finals[0].answer:

@@ -167,7 +167,9 @@ class Groups(EndpointControl, id="tls.groups", version=1):
         "that was accepted on the same address. Where a version before TLS 1.3 is spoken, the same there."
     )
     does_not_prove = (
-        "Nothing about private or unregistered groups, nor about the quality of the server's random numbers."
+        "Nothing about private or unregistered groups. Before TLS 1.3 a server with an ECDSA certificate refuses a "
+        "hello without the certificate's curve: there a forbidden group was also offered first, with the allowed ones "
+        "behind it, which shows it only where the server follows the client's order."
     )
     example = "{control: tls.groups@1, for: endpoints, with: {only: [X25519MLKEM768, x25519, secp256r1]}}"
     sources = ("RFC 8446 section 4.2.7", "RFC 7919", "RFC 8422", "IANA TLS Supported Groups registry")

@@ -169,10 +169,10 @@ def _first_questions(terms: Contract) -> Iterator[Ask]:
             ident = f"{_label(version)}-{tests.value}-{number}"
             if version == TLS13:
                 groups = tuple(GROUPS13) if forbidden else groups13
-                yield Ask(ident, tests, version, _hello13(tuple(chunk), tuple(groups)), base_ids)
+                yield Ask(ident, tests, version, hello13(tuple(chunk), tuple(groups)), base_ids)
             else:
                 twins = (*base_ids, *((legacy_twins[record],) if legacy_twins else ()))
-                hello = _legacy(version, tuple(chunk), _plain_groups(), record)
+                hello = legacy_hello(version, tuple(chunk), _plain_groups(), record)
                 yield Ask(ident, tests, version, hello, twins, Until.FLIGHT)
     if terms.groups is not None:
         yield from _group_questions(terms, bases, suites13, tuple(legacy_twins.values()))
@@ -185,9 +185,11 @@ def _group_questions(
     suites13: tuple[int, ...],
     legacy_twins: tuple[str, ...],
 ) -> Iterator[Ask]:
+    """Forbidden groups alone; before TLS 1.3 also first with the allowed ones behind them, because a server with an
+    ECDSA certificate refuses whoever does not offer the certificate's own curve (RFC 8422 section 5.1)."""
     approved = terms.groups or frozenset()
     if TLS13 in bases and (bad := tuple(sorted(GROUPS13 - approved))):
-        yield Ask("tls1.3-groups-1", Tests.GROUPS, TLS13, _hello13(suites13, bad), (_base_id(TLS13),))
+        yield Ask("tls1.3-groups-1", Tests.GROUPS, TLS13, hello13(suites13, bad), (_base_id(TLS13),))
     newest = max((v for v in bases if v < TLS13), default=None)
     if newest is None:
         return
@@ -197,10 +199,12 @@ def _group_questions(
     finite = tuple(s for s in suites if _EPHEMERAL_FF.search(SUITES.name(s)))
     bad = tuple(code for code in LEGACY_GROUPS if code not in approved)
     if elliptic and bad:
-        hello = _legacy(newest, elliptic, bad, RECORDS[1])
+        hello = legacy_hello(newest, elliptic, bad, RECORDS[1])
         yield Ask(f"{_label(newest)}-groups-1", Tests.GROUPS, newest, hello, twins, Until.FLIGHT)
+        hello = legacy_hello(newest, elliptic, (*bad, *(g for g in LEGACY_GROUPS if g in approved)), RECORDS[1])
+        yield Ask(f"{_label(newest)}-groups-first", Tests.GROUPS, newest, hello, twins, Until.FLIGHT)
     if finite and bad:
-        hello = _legacy(newest, finite, bad, RECORDS[1])
+        hello = legacy_hello(newest, finite, bad, RECORDS[1])
         yield Ask(f"{_label(newest)}-groups-2", Tests.GROUPS, newest, hello, twins, Until.FLIGHT)
 
 
@@ -265,10 +269,10 @@ def base_suites(version: int, terms: Contract) -> tuple[int, ...]:
 
 def _base(version: int, terms: Contract) -> Ask:
     if version == TLS13:
-        hello = _hello13(*_allowed13(terms))
+        hello = hello13(*_allowed13(terms))
         return Ask(_base_id(version), Tests.TWIN, version, hello)
     groups = tuple(g for g in LEGACY_GROUPS if terms.groups is None or g in terms.groups)
-    hello = _legacy(version, base_suites(version, terms), groups, RECORDS[1])
+    hello = legacy_hello(version, base_suites(version, terms), groups, RECORDS[1])
     if terms.sessions:
         hello = replace(hello, compressions=(1, 0))
     return Ask(_base_id(version), Tests.TWIN, version, hello, (), Until.FLIGHT)
@@ -279,7 +283,7 @@ def legacy_twin(record: int, suites13: tuple[int, ...], groups13: tuple[int, ...
     chunk = tuple(SUITES)[:CHUNK]
     groups = tuple(dict.fromkeys((*_plain_groups(), *groups13)))
     hello = replace(
-        _legacy(TLS12, (*suites13[:6], *chunk), groups, record),
+        legacy_hello(TLS12, (*suites13[:6], *chunk), groups, record),
         supported_versions=(TLS13,),
         key_share=KeyShare.EMPTY,
     )
@@ -295,7 +299,8 @@ def _plain_groups() -> tuple[int, ...]:
     return tuple(code for code in LEGACY_GROUPS if code not in _EXPLICIT_CURVES)
 
 
-def _hello13(suites: tuple[int, ...], groups: tuple[int, ...]) -> Hello:
+def hello13(suites: tuple[int, ...], groups: tuple[int, ...]) -> Hello:
+    """A TLS 1.3 hello with an empty key share, so that a HelloRetryRequest names the group."""
     return Hello(
         random=ZERO,
         suites=suites,
@@ -306,7 +311,8 @@ def _hello13(suites: tuple[int, ...], groups: tuple[int, ...]) -> Hello:
     )
 
 
-def _legacy(version: int, suites: tuple[int, ...], groups: tuple[int, ...], record: int) -> Hello:
+def legacy_hello(version: int, suites: tuple[int, ...], groups: tuple[int, ...], record: int) -> Hello:
+    """A hello whose highest version is `version`, TLS 1.2 or older, as clients of that age sent it."""
     return Hello(
         random=ZERO,
         suites=suites,
@@ -349,7 +355,7 @@ def rest_of_version(terms: Contract, base: Ask) -> Iterator[Ask]:
     age = SUITES if base.cap == TLS12 else OLD_SUITES
     rest = [s for s in age if s not in base.suites and (terms.suites is None or s in terms.suites)]
     for number, chunk in enumerate(_chunks(rest), 1):
-        hello = _legacy(base.cap, tuple(chunk), _plain_groups(), RECORDS[1])
+        hello = legacy_hello(base.cap, tuple(chunk), _plain_groups(), RECORDS[1])
         ident = f"{_label(base.cap)}-suites-rest-{number}"
         yield Ask(ident, Tests.SUITES, base.cap, hello, (base.id, *base.twins), Until.FLIGHT)
 
@@ -361,24 +367,21 @@ def with_right_name(ask: Ask) -> Ask:
 
 def after_legacy(terms: Contract, ask: Ask, chosen: AcceptedAnswer) -> Iterator[Ask]:
     """What an accepted version before TLS 1.3 raises: compression in it, and its groups."""
-    if not isinstance(ask.hello, Hello) or chosen.version < TLS10:
+    if not isinstance(ask.hello, Hello) or not SSL3 <= chosen.version <= TLS12:
         return
     label = _label(chosen.version)
     hello = replace(ask.hello, legacy_version=chosen.version)
     if terms.sessions and 1 not in ask.hello.compressions:
-        offering = replace(hello, suites=(chosen.suite,), compressions=(1, 0))
+        age = SUITES if chosen.version == TLS12 else OLD_SUITES
+        common = (s for s in age if _COMMON.search(SUITES.name(s)))
+        offering = replace(hello, suites=tuple(dict.fromkeys((chosen.suite, *common)))[:CHUNK], compressions=(1, 0))
         yield Ask(f"{label}-compression", Tests.COMPRESSION, chosen.version, offering, (ask.id,))
-    if terms.groups is not None and ask.tests is not Tests.GROUPS:
+    if terms.groups is not None and ask.tests is not Tests.GROUPS and chosen.version >= TLS10:
         bad = tuple(code for code in LEGACY_GROUPS if code not in terms.groups)
         for number, kind in enumerate((_EPHEMERAL_EC, _EPHEMERAL_FF), 1):
             suites = tuple(s for s in ask.hello.suites if kind.search(ANY_SUITE.name(s)))
-            if suites and bad:
-                asking = replace(hello, suites=suites, groups=bad)
-                yield Ask(
-                    f"{label}-groups-{number}",
-                    Tests.GROUPS,
-                    chosen.version,
-                    asking,
-                    (ask.id,),
-                    Until.FLIGHT,
-                )
+            for label_, groups in ((str(number), bad), ("first", (*bad, *sorted(terms.groups)))):
+                if suites and bad and (number == 1 or groups is bad):
+                    asking = replace(hello, suites=suites, groups=groups)
+                    ident = f"{label}-groups-{label_}"
+                    yield Ask(ident, Tests.GROUPS, chosen.version, asking, (ask.id,), Until.FLIGHT)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
-from keycheck import canonical
-from keycheck.canonical import Jsonable
 from keycheck.model.types import vendor_text
 from probes.tls.answer_facts import (
     SSL2,
@@ -95,6 +95,11 @@ def other_fact(spoken: Spoken) -> AnswerFact:
             return GarbageAnswer(what="unexpected")
 
 
+@lru_cache(maxsize=512)
+def _sorted(codes: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(sorted(set(codes)))
+
+
 def question_fact(ask: Ask, sent: bytes, tried: Tried) -> QuestionFacts:
     """A question with its tries, equal answers counted together."""
     counted: dict[AnswerFact, int] = {}
@@ -107,8 +112,8 @@ def question_fact(ask: Ask, sent: bytes, tried: Tried) -> QuestionFacts:
         tests=ask.tests,
         name=ask.name,
         cap=ask.cap,
-        suites=tuple(sorted(ask.suites)),
-        groups=tuple(sorted(ask.groups)),
+        suites=_sorted(ask.suites),
+        groups=_sorted(ask.groups),
         compressions=hello.compressions if isinstance(hello, Hello) else (),
         twins=ask.twins,
         sent=hashlib.sha256(sent).hexdigest(),
@@ -206,20 +211,25 @@ def transcript(log: Sequence[Exchange[Spoken]], plain: frozenset[str]) -> bytes:
     start = log[0].started_us if log else 0
     for exchange in log:
         number = tries[exchange.label] = tries.get(exchange.label, 0) + 1
-        line = canonical.dumps(_line(exchange, number, start, exchange.label in plain))
+        line = _dumps(_line(exchange, number, start, exchange.label in plain))
         if size + len(line) > TRANSCRIPT_BYTES:
             left_out += 1
             continue
         size += len(line) + 1
         lines.append(line)
     if left_out:
-        lines.append(canonical.dumps({"left_out": left_out}))
+        lines.append(_dumps({"left_out": left_out}))
     return b"\n".join([*lines, b""])
 
 
-def _line(exchange: Exchange[Spoken], number: int, start: int, plain: bool) -> Jsonable:
+def _dumps(line: Mapping[str, str | int]) -> bytes:
+    """Canonical by construction: ASCII text and integers only."""
+    return json.dumps(line, sort_keys=True, separators=(",", ":")).encode("ascii")
+
+
+def _line(exchange: Exchange[Spoken], number: int, start: int, plain: bool) -> dict[str, str | int]:
     handshake = isinstance(exchange.answer, Completed | Stopped | Renegotiation)
-    line: dict[str, Jsonable] = {
+    line: dict[str, str | int] = {
         "question": exchange.label,
         "try": number,
         "address": f"{exchange.address.ip} {exchange.address.port}",

@@ -11,16 +11,21 @@ from pathlib import Path
 
 import pytest
 
+from keycheck.canonical import Json, dumps
 from keycheck.evidence import dsse
 from keycheck.evidence.bundle import BundleWriter, Verifier
-from keycheck.canonical import Json, dumps
 from keycheck.evidence.container import ContainerReader, ContainerWriter
+from keycheck.evidence.inputs import SaltedInput, commitments, salted
 from keycheck.evidence.keys import KeyKind, SigningKey
 
-RUN_START = b'{"expected":["endpoints/api"],"profile":"00"}'
 ASSESSMENT = b'{"verdict":"fail"}'
 TINY = Verifier(b"# how\n", b"print('how')\n")
 INPUTS = {"profile.json": b'{"p":1}', "deployment.json": b'{"d":1}', "waivers/001.json": b'{"w":1}'}
+
+
+def run_start(inputs: Mapping[str, SaltedInput]) -> bytes:
+    """A run-start record that commits itself to these."""
+    return dumps({"expected": ["endpoints/api"], "inputs": commitments(inputs), "profile": "00"})
 
 
 def naive_root(leaves: Sequence[bytes]) -> bytes:
@@ -48,12 +53,14 @@ class Counter:
 
 def write_bundle(path: Path, keys: Sequence[SigningKey], verifier: Verifier | None = TINY) -> bytes:
     """A small bundle made by the writer: three observations, two blobs, one of them withheld besides."""
-    with BundleWriter(path, run_start=RUN_START, inputs=INPUTS, random=Counter()) as writer:
+    random = Counter()
+    inputs = {name: salted(data, random) for name, data in INPUTS.items()}
+    with BundleWriter(path, run_start=run_start(inputs), inputs=inputs, random=random) as writer:
         for number in (1, 2, 3):
             observation: dict[str, Json] = {"run": writer.run, "seq": number, "salt": f"{number:032x}"}
             if number < 3:
                 blob = writer.add_blob(b"bytes %d" % number, name="hello", media_type="text/plain")
-                observation["blobs"] = [blob.ref.as_json()]
+                observation["blobs"] = [blob.ref.model_dump(mode="json")]
             writer.append(dumps(observation))
         writer.finish(ASSESSMENT, keys, verifier=verifier)
     return path.read_bytes()
@@ -69,6 +76,13 @@ class Forgery:
     order: Callable[[list[str]], list[str]] = field(default=lambda names: names)
     extra: Sequence[tuple[str, bytes]] = ()
 
+    def salt_of(self, name: str) -> bytes:
+        """However malformed the sidecar is, a leaf that a lax verifier might compute from it."""
+        try:
+            return bytes.fromhex(self.files.get(f"{name}.salt", b"").decode())
+        except ValueError:
+            return b""
+
     def build(self) -> bytes:
         tags = {"inputs": "input", "blobs": "blob", "run-start.json": "run-start"} | {
             "observations.jsonl": "observation", "assessment.json": "assessment",
@@ -78,8 +92,11 @@ class Forgery:
         records: list[Json] = []
         counts = {f"bundle/{tag}": 0 for tag in tags.values()}
         for name, content in self.files.items():
+            if name.endswith(".salt"):
+                continue
             tag = "bundle/" + tags.get(name.split("/")[0], "input")
-            parts = content.split(b"\n")[:-1] if name == "observations.jsonl" else [content]
+            salt = self.salt_of(name) if tag == "bundle/input" else b""
+            parts = content.split(b"\n")[:-1] if name == "observations.jsonl" else [salt + content]
             hashed = [sha256(b"\x00" + tag.encode() + b"\x00" + part).digest() for part in parts]
             leaves += hashed
             counts[tag] += len(parts)

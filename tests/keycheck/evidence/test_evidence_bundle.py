@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import subprocess
@@ -15,25 +16,36 @@ from pathlib import Path
 
 import pytest
 
+from keycheck.canonical import Json, dumps
 from keycheck.errors import IntegrityError, KeycheckError
 from keycheck.evidence import container, layout
-from keycheck.evidence.bundle import BundleWriter, Verifier
-from keycheck.canonical import Json, dumps
+from keycheck.evidence.bundle import BundleWriter, StoredBlob, Verifier
+from keycheck.evidence.inputs import SaltedInput, commitments, salted
 from keycheck.evidence.keys import SigningKey
-from keycheck.evidence.layout import Disposition, Tag
+from keycheck.evidence.layout import Tag
 from keycheck.evidence.reader import BundleReader
 from keycheck.evidence.verify import Limit, verify_bundle, verify_stream
+from keycheck.model.observation import Disposition
 
-RUN_START = b'{"r":1}'
 DOCS = Verifier(b"m", b"p")
 
 
 def start(path: Path, **inputs: bytes) -> BundleWriter:
-    return BundleWriter(path, run_start=RUN_START, inputs=inputs, random=os.urandom)
+    under_salt = {name: salted(data, os.urandom) for name, data in inputs.items()}
+    return BundleWriter(path, run_start=run_start(under_salt), inputs=under_salt, random=os.urandom)
+
+
+def run_start(inputs: dict[str, SaltedInput]) -> bytes:
+    return dumps({"inputs": commitments(inputs)})
 
 
 def line(writer: BundleWriter, *blobs: Json, **more: Json) -> bytes:
-    return dumps({"run": writer.run, "seq": writer.next_seq, "blobs": list(blobs)} | more)
+    return dumps({"run": writer.run, "seq": writer.next_seq, "salt": "0" * 32, "blobs": list(blobs)} | more)
+
+
+def member(blob: StoredBlob) -> dict[str, Json]:
+    ref: dict[str, Json] = blob.ref.model_dump(mode="json")
+    return ref
 
 
 def test_the_result_says_what_was_verified(
@@ -70,7 +82,7 @@ def test_reading_back(ed25519: SigningKey, tmp_path: Path) -> None:
     with start(tmp_path / "b.zip", **{"profile.json": b"{}"}) as writer:
         public = writer.add_blob(b"hello", name="h", media_type="text/plain")
         kept = writer.add_blob(b"har", name="h", media_type="a/b", disposition=Disposition.DIGEST_ONLY)
-        first = line(writer, public.ref.as_json(), kept.ref.as_json())
+        first = line(writer, member(public), member(kept))
         assert writer.append(first) == 1
         writer.finish(b"{}", [ed25519])
     verified = verify_bundle(tmp_path / "b.zip", [ed25519.public])
@@ -119,9 +131,11 @@ def test_a_killed_run_leaves_a_partial_and_no_bundle(tmp_path: Path) -> None:
     program = (
         "import os, sys; from pathlib import Path; from keycheck.evidence.bundle import BundleWriter\n"
         "from keycheck.canonical import dumps\n"
-        f"w = BundleWriter(Path({str(tmp_path / 'b.zip')!r}), run_start=b'{{}}', inputs={{'a': b'x'}}, "
-        "random=os.urandom)\n"
-        "for n in range(2000): w.append(dumps({'run': w.run, 'seq': n + 1}))\n"
+        "from keycheck.evidence.inputs import commitments, salted\n"
+        "inputs = {'a': salted(b'x', os.urandom)}\n"
+        f"w = BundleWriter(Path({str(tmp_path / 'b.zip')!r}), run_start=dumps({{'inputs': commitments(inputs)}}), "
+        "inputs=inputs, random=os.urandom)\n"
+        "for n in range(2000): w.append(dumps({'run': w.run, 'seq': n + 1, 'salt': '0' * 32}))\n"
         "print('ready', flush=True); sys.stdin.read()\n"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
@@ -130,8 +144,9 @@ def test_a_killed_run_leaves_a_partial_and_no_bundle(tmp_path: Path) -> None:
         child.send_signal(signal.SIGKILL)
     assert [path.name for path in tmp_path.iterdir()] == ["b.zip.partial"]
     partial = tmp_path / "b.zip.partial"
-    assert (partial / "run-start.json").read_bytes() == b"{}"
+    assert (partial / "run-start.json").read_bytes().startswith(b'{"inputs":[{"commitment":')
     assert (partial / "inputs" / "a").read_bytes() == b"x"
+    assert len((partial / "inputs" / "a.salt").read_bytes()) == 65
     assert (partial / "observations.jsonl").read_bytes().count(b"\n") > 1000
 
 
@@ -156,12 +171,13 @@ def test_the_writer_refuses_what_would_not_verify(ed25519: SigningKey, tmp_path:
             b"{}",
             b"[]",
             b"{",
-            dumps({"run": writer.run, "seq": 2}),
-            dumps({"run": writer.run, "seq": True}),
-            dumps({"run": "00", "seq": 1}),
+            line(writer, seq=2),
+            line(writer, seq=True),
+            line(writer, run="00"),
+            line(writer, salt=None),
             line(writer).replace(b":", b": "),
             line(writer, {"commitment": "00"}),
-            dumps({"run": writer.run, "seq": 1, "blobs": {}}),
+            line(writer).replace(b'"blobs":[]', b'"blobs":{}'),
         ):
             with pytest.raises(ValueError, match="observation 1"):
                 writer.append(bad)
@@ -169,16 +185,51 @@ def test_the_writer_refuses_what_would_not_verify(ed25519: SigningKey, tmp_path:
             writer.finish(b"{}", [])
         with pytest.raises(ValueError, match="canonical"):
             writer.finish(b"{ }", [ed25519])
-        blob = writer.add_blob(b"x", name="n", media_type="m")
+        with pytest.raises(ValueError, match="sealed"):
+            writer.add_blob(b"x", name="n", media_type="a/b", disposition=Disposition.SEALED)
+        for name, media_type in (("N", "a/b"), ("", "a/b"), ("n", "a"), ("n", "a/b\n")):
+            with pytest.raises(ValueError, match="BlobRef"):
+                writer.add_blob(b"x", name=name, media_type=media_type)
+        blob = writer.add_blob(b"x", name="n", media_type="a/b")
         with pytest.raises(ValueError, match="not both"):
             writer.finish(b"{}", [ed25519])
         with pytest.raises(ValueError, match="observation 1"):
-            writer.append(line(writer, blob.ref.as_json() | {"disposition": "sealed"}))
-    for name in ("../x", "/x", "A", "a/b/c/d", ".hidden", "a\\b", "", "x" * 250):
+            writer.append(line(writer, member(blob) | {"disposition": "sealed"}))
+    for name in ("../x", "/x", "A", "a/b/c/d", ".hidden", "a\\b", "", "x" * 250, "x.salt", "x.salt/y"):
         with pytest.raises(ValueError, match="cannot be an input"):
             start(tmp_path / "c.zip", **{name: b""})
     with pytest.raises(ValueError, match="not JSON"):
         BundleWriter(tmp_path / "c.zip", run_start=b"", inputs={}, random=os.urandom)
+    one, two = salted(b"1", os.urandom), salted(b"1", os.urandom)
+    assert one != two
+    others = (run_start({}), run_start({"a": two}), run_start({"b": one}), run_start({"a": one, "b": two}))
+    for record in (b"{}", b"[]", *others):
+        with pytest.raises(ValueError, match="commit itself"):
+            BundleWriter(tmp_path / "c.zip", run_start=record, inputs={"a": one}, random=os.urandom)
+    with pytest.raises(ValueError, match="32 bytes"):
+        SaltedInput(b"", b"short")
+    assert not (tmp_path / "c.zip.partial").exists()
+
+
+def test_the_documented_commitment_and_leaf_of_an_input(bundle: bytes) -> None:
+    with zipfile.ZipFile(io.BytesIO(bundle)) as plain:
+        files = {name: plain.read(name) for name in plain.namelist()}
+    assert list(files)[1:4] == ["inputs/deployment.json", "inputs/deployment.json.salt", "inputs/profile.json"]
+    salt = bytes.fromhex(files["inputs/profile.json.salt"].decode().removesuffix("\n"))
+    assert len(salt) == 32
+    both = salt + files["inputs/profile.json"]
+    assert json.loads(files["run-start.json"])["inputs"][1] == {
+        "name": "profile.json",
+        "commitment": sha256(b"keycheck input/1\x00" + both).hexdigest(),
+    }
+    manifest = json.loads(files["manifest.json"])
+    assert manifest["files"][2] == {
+        "path": "inputs/profile.json",
+        "tag": "bundle/input",
+        "bytes": len(files["inputs/profile.json"]),
+        "leaf": sha256(b"\x00bundle/input\x00" + both).hexdigest(),
+    }
+    assert b".salt" not in files["manifest.json"]
 
 
 def test_what_is_not_a_file_is_no_bundle(ed25519: SigningKey, tmp_path: Path) -> None:

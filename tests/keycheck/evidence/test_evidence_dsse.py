@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keycheck.canonical import dumps
 from keycheck.errors import IntegrityError
 from keycheck.evidence import dsse
-from keycheck.canonical import dumps
 from keycheck.evidence.keys import KeyKind, SigningKey
 from keycheck.evidence.statement import Subject, statement
 

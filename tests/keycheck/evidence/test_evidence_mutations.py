@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keycheck.errors import IntegrityError
 from keycheck.canonical import dumps
+from keycheck.errors import IntegrityError
 from keycheck.evidence.keys import SigningKey
 from keycheck.evidence.standalone import verify as standalone
 from keycheck.evidence.verify import verify_stream
@@ -160,6 +160,7 @@ def test_an_encrypted_entry_is_refused(bundle: bytes, both: Checker) -> None:
     "name",
     [
         "../evil", "/etc/evil", "inputs/../../evil", "inputs/..", "inputs\\evil", "inputs/a\x00b", "C:evil",
+        "inputs/a.salt", "inputs/a.salt/b", "inputs/.salt",
         "inputs/", "inputs", "inputs/A", "inputs/a/b/c/d", "blobs/xyz", "0" * 64, "blobs/" + "0" * 64 + "/x",
         "extra", "MANIFEST.JSON", "inputs/" + "x" * 300, "inputs/a\n",
     ],
@@ -296,6 +297,72 @@ def named(content: bytes) -> str:
     return "blobs/" + sha256(b"keycheck blob/1\x00" + content).hexdigest()
 
 
+DEPLOYMENT, PROFILE = "inputs/deployment.json", "inputs/profile.json"
+DEPLOYMENT_SALT, PROFILE_SALT = DEPLOYMENT + ".salt", PROFILE + ".salt"
+
+
+def put(name: str, content: bytes) -> Change:
+    return lambda files: files | {name: content}
+
+
+def moved(files: Files) -> Files:
+    """Salt and input cut in another place: the same leaf and the same commitment."""
+    salt, first = files[PROFILE_SALT][:-1], files[PROFILE][:1]
+    return files | {PROFILE_SALT: salt + first.hex().encode(), PROFILE: files[PROFILE][1:]}
+
+
+def dropped(*names: str) -> Change:
+    return lambda files: {name: content for name, content in files.items() if name not in names}
+
+
+def inserted(before: str, *names: str) -> Change:
+    def apply(files: Files) -> Files:
+        out: Files = {}
+        for name, content in files.items():
+            if name == before:
+                out |= dict.fromkeys(names, b"0" * 64 + b"\n")
+            out[name] = content
+        return out
+
+    return apply
+
+
+def swapped(one: str, other: str) -> Change:
+    """They change places, each with its content."""
+
+    def apply(files: Files) -> Files:
+        turned = {one: other, other: one}
+        return {turned.get(name, name): files[turned.get(name, name)] for name in files}
+
+    return apply
+
+
+def exchanged(one: str, other: str) -> Change:
+    """The names stay, the contents change places."""
+    return lambda files: files | {one: files[other], other: files[one]}
+
+
+def with_start(record: bytes) -> Change:
+    """Another run-start record, and observations that belong to it."""
+
+    def apply(files: Files) -> Files:
+        run = sha256(record).hexdigest()
+        relabelled = lines(lambda old: [dumps(json.loads(line) | {"run": run}) for line in old])
+        return relabelled(files | {"run-start.json": record})
+
+    return apply
+
+
+def restarted(change: Callable[[list[dict[str, str]]], object]) -> Change:
+    """Other commitments in the run-start record."""
+
+    def apply(files: Files) -> Files:
+        record = json.loads(files["run-start.json"])
+        return with_start(dumps(record | {"inputs": change(record["inputs"])}))(files)
+
+    return apply
+
+
 NONSENSE: dict[str, tuple[Change, str]] = {
     "dropped observation": (lines(lambda old: old[:1] + old[2:]), "observation 2"),
     "dropped first": (lines(lambda old: old[1:]), "observation 1"),
@@ -308,6 +375,13 @@ NONSENSE: dict[str, tuple[Change, str]] = {
     ),
     "other run": (observation(1, run="0" * 64), "run-start"),
     "no run": (observation(1, run=None), "run-start"),
+    "no salt": (observation(1, salt=None), "salt"),
+    "salt as number": (observation(1, salt=int("1" * 15)), "salt"),
+    "short salt": (observation(1, salt="0" * 31), "salt"),
+    "long salt": (observation(1, salt="0" * 33), "salt"),
+    "salt and newline": (observation(1, salt="0" * 32 + "\n"), "salt"),
+    "upper-case salt": (observation(1, salt="A" * 32), "salt"),
+    "salt of other digits": (observation(1, salt="٣" * 32), "salt"),
     "seq as text": (observation(0, seq="1"), "number"),
     "seq as truth": (observation(0, seq=True), "number"),
     "white space": (lines(lambda old: [old[0].replace(b":", b": ", 1), *old[1:]]), "canonical"),
@@ -366,6 +440,41 @@ NONSENSE: dict[str, tuple[Change, str]] = {
         blob(lambda name, content: {name: content, named(b"more"): b"more"}),
         "named by no observation",
     ),
+    "input changed": (put(PROFILE, b'{"p":2}'), "commits itself"),
+    "input empty": (put(PROFILE, b""), "commits itself"),
+    "salt of an input changed": (put(PROFILE_SALT, b"0" * 64 + b"\n"), "commits itself"),
+    "byte moved from input to salt": (moved, "more than the 65"),
+    "salt without newline": (put(PROFILE_SALT, b"0" * 64), "not a salt"),
+    "salt with two newlines": (put(PROFILE_SALT, b"0" * 64 + b"\n\n"), "more than the 65"),
+    "salt with carriage return": (put(PROFILE_SALT, b"0" * 63 + b"\r\n"), "not a salt"),
+    "upper-case salt of an input": (put(PROFILE_SALT, b"A" * 64 + b"\n"), "not a salt"),
+    "short salt of an input": (put(PROFILE_SALT, b"0" * 62 + b"\n"), "not a salt"),
+    "long salt of an input": (put(PROFILE_SALT, b"0" * 66 + b"\n"), "more than the 65"),
+    "empty salt of an input": (put(PROFILE_SALT, b""), "not a salt"),
+    "raw salt of an input": (put(PROFILE_SALT, b"\xff" * 32), "not a salt"),
+    "salt missing": (dropped(PROFILE_SALT), "does not follow"),
+    "input missing, salt there": (dropped(PROFILE), "layout"),
+    "input and salt missing": (dropped(PROFILE, PROFILE_SALT), "commits itself"),
+    "one input more": (inserted(PROFILE, "inputs/more", "inputs/more.salt"), "commits itself"),
+    "one salt more": (inserted(PROFILE, "inputs/more.salt"), "layout"),
+    "salt of a salt": (inserted("inputs/waivers/001.json", PROFILE_SALT + ".salt"), "no name"),
+    "salts before inputs": (swapped(PROFILE, PROFILE_SALT), "layout"),
+    "two inputs, then their salts": (swapped(DEPLOYMENT_SALT, PROFILE), "does not follow"),
+    "salts exchanged": (exchanged(PROFILE_SALT, DEPLOYMENT_SALT), "commits itself"),
+    "inputs exchanged": (exchanged(PROFILE, DEPLOYMENT), "commits itself"),
+    "committed to nothing": (restarted(lambda old: []), "commits itself"),
+    "committed to one more": (restarted(lambda old: [*old, old[0]]), "commits itself"),
+    "committed to one less": (restarted(lambda old: old[1:]), "commits itself"),
+    "committed in another order": (restarted(lambda old: old[::-1]), "commits itself"),
+    "commitment with more to it": (restarted(lambda old: [old[0] | {"x": 1}, *old[1:]]), "commits itself"),
+    "commitment to another name": (restarted(lambda old: [old[0] | {"name": "x"}, *old[1:]]), "commits itself"),
+    "plain digest": (
+        restarted(lambda old: [{"name": one["name"], "sha256": one["commitment"]} for one in old]),
+        "commits itself",
+    ),
+    "no commitments": (restarted(lambda old: None), "commits itself"),
+    "run-start is a list": (with_start(b"[]"), "commits itself"),
+    "run-start is null": (with_start(b"null"), "commits itself"),
     "run-start not canonical": (lambda files: files | {"run-start.json": b"{ }"}, "run-start.json is"),
     "assessment not canonical": (lambda files: files | {"assessment.json": b'{"a":1.5}'}, "assessment.json is"),
 }
@@ -471,5 +580,5 @@ def test_the_program_agrees(tmp_path: Path, ed25519: SigningKey, tools: dict[str
 
 def test_the_program_is_short_enough_to_read_and_needs_only_cryptography() -> None:
     text = SCRIPT.read_text("utf-8")
-    assert len([line for line in text.splitlines() if line.strip()]) <= 320
+    assert len([line for line in text.splitlines() if line.strip()]) <= 340
     assert "keycheck." not in "".join(line for line in text.splitlines() if "import" in line)
