@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
-from keycheck.errors import UsageError
+from keycheck.errors import KeycheckError, UsageError
 from keycheck.model.types import parse_instant
 
 if TYPE_CHECKING:
@@ -63,11 +63,19 @@ def signing_key(path: Path | None, passphrase: str | None) -> SigningKey:
             f"there is no signing key at {where}",
             advice="make one with `keycheck key new`, or name one with `--key PATH`",
         )
+    secret: Callable[[], bytes] | None = None
     if passphrase is not None:
-        return SigningKey.load(where, passphrase_from(passphrase, os.environ))
-    if b"ENCRYPTED" in where.read_bytes()[:200] and sys.stdin.isatty():
-        return SigningKey.load(where, lambda: typer.prompt("passphrase", hide_input=True, err=True).encode())
-    return SigningKey.load(where)
+        secret = passphrase_from(passphrase, os.environ)
+    elif sys.stdin.isatty() and b"ENCRYPTED" in where.read_bytes()[:200]:
+        secret = _ask_passphrase
+    try:
+        return SigningKey.load(where, secret)
+    except KeycheckError as error:
+        raise UsageError(str(error), advice=error.advice) from error
+
+
+def _ask_passphrase() -> bytes:
+    return str(typer.prompt("passphrase", hide_input=True, err=True)).encode()
 
 
 def trusted_keys(paths: Sequence[Path]) -> tuple[PublicKey, ...]:
@@ -80,7 +88,17 @@ def trusted_keys(paths: Sequence[Path]) -> tuple[PublicKey, ...]:
             "no public key to verify with",
             advice="name the signer's with `--key SIGNER.pub`, fetched from the signer over another channel",
         )
-    return tuple(PublicKey.load(path) for path in chosen)
+    try:
+        return tuple(PublicKey.load(path) for path in chosen)
+    except KeycheckError as error:
+        raise UsageError(str(error), advice=error.advice) from error
+
+
+def existing(bundle: Path) -> Path:
+    """A bundle that is there at all; what is wrong with it is another matter. Raises UsageError."""
+    if not bundle.is_file():
+        raise UsageError(f"there is no bundle {bundle}", advice="check the path: a bundle is one .zip file")
+    return bundle
 
 
 @dataclass(frozen=True, slots=True)

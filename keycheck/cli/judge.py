@@ -48,7 +48,7 @@ def judge(
     wanted = common.outputs(output or [])
     moment = common.instant(as_of, "--as-of")
     amendments = Amendments(amended, tuple(waivers) if waivers else None, moment, fail_on)
-    judged = rejudge(bundle, amendments, common.trusted_keys(key or []), registry)
+    judged = rejudge(common.existing(bundle), amendments, common.trusted_keys(key or []), registry)
     for remark in judged.remarks:
         common.note(f"keycheck: {remark}")
     for each in wanted:

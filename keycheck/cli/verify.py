@@ -29,7 +29,7 @@ def verify(
     from keycheck.evidence.verify import verify_bundle
 
     wanted = common.outputs(output or [])
-    result = verify_bundle(bundle, common.trusted_keys(key or []))
+    result = verify_bundle(common.existing(bundle), common.trusted_keys(key or []))
     counts = {tag.value.removeprefix("bundle/"): n for tag, n in sorted(result.counts.items())}
     for each in wanted:
         if each.format == "json":

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from keycheck.errors import KeycheckError
+from keycheck.errors import UsageError
 
 
-class LabError(KeycheckError, ValueError):
+class LabError(UsageError, ValueError):
     """The lab cannot be built as asked, or one of its servers does not start."""

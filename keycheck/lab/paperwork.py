@@ -114,6 +114,7 @@ def _contract(approver: SigningKey, base: str) -> dict[str, object]:
         "version": 1,
         "title": "The practice vendor's contract",
         "extends": base,
+        "parameters": {"jurisdiction": {"value": ["EU"]}},
         "approvers": [{"name": "Practice customer", "public_key": base64.b64encode(der).decode()}],
     }
 

@@ -37,7 +37,7 @@ class Job:
     address: Address
     prelude: Callable[[], Prelude | None]
     close_is_usual: bool = False
-    """An ended connection is how many honest servers answer this: asked again once, at once."""
+    """An ended connection is how many honest servers answer this: not asked again where all else was answered."""
 
     def call(self) -> Call[Spoken]:
         """A fresh connection for it."""
@@ -140,9 +140,7 @@ class Asker:
         return job
 
     def _ask_again(self, keys: list[str], calm: bool) -> None:
-        usual = [key for key in keys if calm and _ended_early(self._last(key).answer)]
-        self._again(usual, 0)
-        keys = [key for key in keys if key not in usual or not _ended_early(self._last(key).answer)]
+        keys = [key for key in keys if not (calm and _ended_early(self._last(key).answer))]
         silent = [key for key in keys if _timed_out(self._last(key).answer)]
         keys = [key for key in keys if key not in silent]
         for pace in PACES_US:

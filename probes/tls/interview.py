@@ -85,6 +85,7 @@ class Interview:
         self._tries = max(1, io.samples)
         self._wait_us = int(subject.answer_within.total_seconds() * 1_000_000)
         self._materials = Materials(subject, io)
+        self._main_link = self._link(target.port)
         self._asks: dict[str, tuple[Ask, Question]] = {}
         self._facts: dict[tuple[str, int, int], QuestionFacts] = {}
         deadline = self._now() + int(io.budget * 900_000)
@@ -121,7 +122,7 @@ class Interview:
             )
 
     def _plain_job(self, key: str, conversation: Callable[[], Conversation[Spoken]]) -> Job:
-        return Job(key, conversation, self._link(self._target.port), self._prelude)
+        return Job(key, conversation, self._main_link, self._prelude)
 
     def _job(self, ask: Ask) -> Job:
         sni = self._target.right_name if ask.name == "right" else self._target.sni
@@ -136,8 +137,7 @@ class Interview:
         return self._asking(ask, lambda: unused.pop() if unused else Question(hello, ask.until))
 
     def _link(self, port: int) -> Address:
-        proxy = self._materials.proxy
-        return proxy if proxy is not None else Address(self._target.ip, port)
+        return self._materials.proxy or Address(self._target.ip, port)
 
     def _tunnel(self, port: int) -> Prelude | None:
         return None if self._materials.proxy is None else http_connect(self._target.ip, port)
@@ -262,8 +262,7 @@ class Interview:
         return self._asking(ask, lambda: Question(question.hello, ask.until))
 
     def _asking(self, ask: Ask, conversation: Callable[[], Conversation[Spoken]]) -> Job:
-        link = self._link(self._target.port)
-        return Job(ask.id, conversation, link, self._prelude, close_is_usual=ask.cap == SSL2)
+        return Job(ask.id, conversation, self._main_link, self._prelude, close_is_usual=ask.cap == SSL2)
 
     def _fact(self, ident: str) -> QuestionFacts:
         """A question with its tries so far, made once for each state that it is in."""

@@ -53,6 +53,8 @@ _EXPLICIT_CURVES: Final = frozenset({0xFF01, 0xFF02})
 
 OLD_SUITES: Final = tuple(code for code in SUITES if not _TLS12_ONLY.search(SUITES.name(code)))
 """Suites that can be negotiated before TLS 1.2."""
+SSL3_SUITES: Final = tuple(code for code in OLD_SUITES if not 0xC000 <= code < 0xFE00)
+"""Suites of SSLv3's age. Elliptic curves need extensions, which SSLv3 has not."""
 LEGACY_GROUPS: Final = tuple(code for code in GROUPS if not is_post_quantum(code) and not 0x1F <= code <= 0x29)
 """Groups that can be negotiated before TLS 1.3, explicit curves included."""
 _ALL_SIGALGS: Final = tuple(SIGNATURE_SCHEMES)
@@ -211,7 +213,7 @@ def _group_questions(
 def _ancient(allowed: frozenset[int], twins: tuple[str, ...]) -> Iterator[Ask]:
     """SSLv3 and SSLv2, where they are forbidden, as they always are."""
     if SSL3 not in allowed:
-        for number, chunk in enumerate(_chunks(OLD_SUITES), 1):
+        for number, chunk in enumerate(_chunks(SSL3_SUITES), 1):
             hello = Hello(
                 random=ZERO,
                 suites=tuple(chunk),

@@ -80,11 +80,21 @@ def answer_fact(ask: Ask, spoken: Spoken) -> AnswerFact:
             return other_fact(spoken)
 
 
+@lru_cache(maxsize=64)
+def _refused(alert: int, ssl2: bool) -> RefusedAnswer:
+    return RefusedAnswer(alert=alert, ssl2=ssl2)
+
+
+@lru_cache(maxsize=64)
+def _once(refused: RefusedAnswer) -> tuple[Answered, ...]:
+    return (Answered(answer=refused, tries=1),)
+
+
 def other_fact(spoken: Spoken) -> AnswerFact:
     """Everything but an acceptance as a fact."""
     match spoken:
         case Refused(alert=alert, ssl2=ssl2):
-            return RefusedAnswer(alert=alert, ssl2=ssl2)
+            return _refused(alert, ssl2)
         case Broken(alert=alert, ssl2=ssl2):
             return StumbledAnswer(alert=alert, ssl2=ssl2)
         case NoAnswer(kind=kind, phase=phase, detail=detail):
@@ -106,7 +116,11 @@ def question_fact(ask: Ask, sent: bytes, tried: Tried) -> QuestionFacts:
     for exchange in tried.finals:
         fact = answer_fact(ask, exchange.answer)
         counted[fact] = counted.get(fact, 0) + 1
-    hello = ask.hello
+    hello, first = ask.hello, next(iter(counted), None)
+    if isinstance(first, RefusedAnswer) and len(tried.finals) == 1:
+        answers = _once(first)
+    else:
+        answers = tuple(Answered(answer=fact, tries=tries) for fact, tries in counted.items())
     return QuestionFacts.model_construct(
         id=ask.id,
         tests=ask.tests,
@@ -117,7 +131,7 @@ def question_fact(ask: Ask, sent: bytes, tried: Tried) -> QuestionFacts:
         compressions=hello.compressions if isinstance(hello, Hello) else (),
         twins=ask.twins,
         sent=hashlib.sha256(sent).hexdigest(),
-        answers=tuple(Answered(answer=fact, tries=tries) for fact, tries in counted.items()),
+        answers=answers,
         asked_again=tried.asked_again,
     )
 
