@@ -76,9 +76,10 @@ def matrix(
     defect: Annotated[list[str] | None, typer.Argument(help="Only these.", autocompletion=_complete)] = None,
 ) -> int:
     """Run every defect and print what was expected and what was seen; exit 1 when a row does not hold."""
-    from keycheck.lab.matrix import clean_world, false_alarms, rows
+    from keycheck.lab.matrix import clean_world, false_alarms, named, rows
     from keycheck.registry import load_registry
 
+    chosen = named(defect or [])
     registry = load_registry()
     clean = clean_world(registry)
     alarms = false_alarms(clean)
@@ -86,7 +87,7 @@ def matrix(
     for subject, control, verdict in sorted(alarms):
         typer.echo(f"{'':<26} {'':<6} ! {subject} {control} {verdict}")
     broken = bool(alarms)
-    for row in rows(defect or [], clean, registry):
+    for row in rows(chosen, clean, registry):
         broken |= not row.holds
         typer.echo(f"{row.defect.id:<26} {'ok' if row.holds else 'BROKEN':<6} {_words(row.seen)}")
         if missing := row.expected - row.seen:

@@ -141,8 +141,13 @@ def row(name: str, clean: Shown, registry: Registry) -> Row:
         return compare(lab.choices[0], clean, now)
 
 
-def rows(names: Sequence[str], clean: Shown, registry: Registry) -> Iterator[Row]:
-    """One row a defect, in the order asked for; all of them when none is named."""
-    for name in names or [defect.id for defect in DEFECTS]:
+def named(names: Sequence[str]) -> tuple[str, ...]:
+    """The defects asked for, or all. Raises LabError for one that does not exist, before anything runs."""
+    for name in names:
         find(name.partition("@")[0])
-        yield row(name, clean, registry)
+    return tuple(names) or tuple(defect.id for defect in DEFECTS)
+
+
+def rows(names: Sequence[str], clean: Shown, registry: Registry) -> Iterator[Row]:
+    """One row a defect, in the order asked for."""
+    return (row(name, clean, registry) for name in names)

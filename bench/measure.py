@@ -1,0 +1,156 @@
+"""Clocks, counters and the machine: what every part of the benchmark measures with."""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+T = TypeVar("T")
+_SNMP: Final = Path("/proc/net/snmp")
+_POLL_S: Final = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Repeated runs of one thing. Seconds; `connections` is the least seen in any run, None: not countable."""
+
+    seconds: tuple[float, ...]
+    connections: int | None = None
+
+    @property
+    def median(self) -> float:
+        """The middle run."""
+        return statistics.median(self.seconds)
+
+    @property
+    def spread(self) -> str:
+        """Fastest to slowest."""
+        return f"{shown_time(min(self.seconds))} to {shown_time(max(self.seconds))}"
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """One run of a program. `exit_code` None: killed at its time limit."""
+
+    seconds: float
+    exit_code: int | None
+    connections: int | None
+    peak_kib: int | None = None
+    """Greatest resident memory of the program's own process, where it was asked for and can be read."""
+    output: bytes = b""
+
+
+def passive_opens() -> int | None:
+    """TCP connections that servers in this network namespace have accepted since it began (RFC 4022,
+    tcpPassiveOpens). It counts everybody's: take the least of several runs, or run in a namespace of your
+    own. None where the system does not tell (anything but Linux)."""
+    try:
+        lines = [line.split() for line in _SNMP.read_text().splitlines() if line.startswith("Tcp:")]
+    except OSError:
+        return None
+    names, values = lines
+    return int(values[names.index("PassiveOpens")])
+
+
+def _since(before: int | None) -> int | None:
+    now = passive_opens()
+    return None if before is None or now is None else now - before
+
+
+def timed(work: Callable[[], T], runs: int, *, warm: int = 1) -> tuple[Timing, T]:
+    """Call `work` that often after `warm` calls that do not count; the last result comes back too."""
+    for _ in range(warm):
+        work()
+    seconds, counts = [], []
+    for _ in range(runs):
+        before, start = passive_opens(), time.perf_counter()
+        result = work()
+        seconds.append(time.perf_counter() - start)
+        counts.append(_since(before))
+    known = [count for count in counts if count is not None]
+    return Timing(tuple(seconds), min(known) if known else None), result
+
+
+def execute(
+    argv: Sequence[str],
+    *,
+    limit: float,
+    cwd: Path,
+    environment: Mapping[str, str] | None = None,
+    memory: bool = False,
+) -> Finished:
+    """Run a program to its end or to its limit in seconds; its whole process group ends with it."""
+    before, start = passive_opens(), time.perf_counter()
+    scratch = cwd / "stdout"
+    with scratch.open("wb") as out:
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.DEVNULL,
+            cwd=cwd,
+            env={**os.environ, **(environment or {})},
+            start_new_session=True,
+        )
+        peak, exit_code = _wait(process, start + limit, memory)
+    seconds = time.perf_counter() - start
+    return Finished(seconds, exit_code, _since(before), peak, scratch.read_bytes())
+
+
+def _wait(process: subprocess.Popen[bytes], until: float, memory: bool) -> tuple[int | None, int | None]:
+    peak: int | None = None
+    try:
+        while memory and process.poll() is None and time.perf_counter() < until:
+            peak = high_water_kib(process.pid) or peak
+            time.sleep(_POLL_S)
+        return peak, process.wait(max(0.0, until - time.perf_counter()))
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return peak, None
+
+
+def high_water_kib(pid: int | None = None) -> int | None:
+    """Greatest resident memory of a process so far; None where the system does not tell. Not `ru_maxrss`: on
+    Linux a child inherits its parent's over fork and exec."""
+    try:
+        status = Path(f"/proc/{pid or 'self'}/status").read_text()
+    except OSError:
+        return None
+    found = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(found[0]) if found else None
+
+
+def repeated(run: Callable[[], Finished], runs: int) -> tuple[Timing, Finished]:
+    """A program several times; the last run comes back too."""
+    done = [run() for _ in range(runs)]
+    known = [each.connections for each in done if each.connections is not None]
+    return Timing(tuple(each.seconds for each in done), min(known) if known else None), done[-1]
+
+
+def machine() -> str:
+    """One line about where this ran."""
+    model = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), model)
+    except OSError:
+        pass
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    python = platform.python_version()
+    return f"{os.cpu_count()} cores, {model}, {platform.system()} {platform.release()}, Python {python}, load {load:.1f}"
+
+
+def shown_time(seconds: float) -> str:
+    """`4.2 ms`, `1.36 s`, `33 s`."""
+    if seconds < 1:
+        return f"{seconds * 1000:.1f} ms" if seconds < 0.1 else f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.0f} s"
