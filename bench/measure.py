@@ -8,6 +8,7 @@ import signal
 import statistics
 import subprocess
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,14 +70,14 @@ def timed(work: Callable[[], T], runs: int, *, warm: int = 1) -> tuple[Timing, T
     """Call `work` that often after `warm` calls that do not count; the last result comes back too."""
     for _ in range(warm):
         work()
-    seconds, counts = [], []
+    seconds, counts, results = [], [], deque[T](maxlen=1)
     for _ in range(runs):
         before, start = passive_opens(), time.perf_counter()
-        result = work()
+        results.append(work())
         seconds.append(time.perf_counter() - start)
         counts.append(_since(before))
     known = [count for count in counts if count is not None]
-    return Timing(tuple(seconds), min(known) if known else None), result
+    return Timing(tuple(seconds), min(known) if known else None), results[-1]
 
 
 def execute(
@@ -146,7 +147,9 @@ def machine() -> str:
         pass
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     python = platform.python_version()
-    return f"{os.cpu_count()} cores, {model}, {platform.system()} {platform.release()}, Python {python}, load {load:.1f}"
+    return (
+        f"{os.cpu_count()} cores, {model}, {platform.system()} {platform.release()}, Python {python}, load {load:.1f}"
+    )
 
 
 def shown_time(seconds: float) -> str:

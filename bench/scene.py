@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import yaml
 from answers import HYBRID, OLD, Truth
@@ -18,6 +18,7 @@ from keycheck.lab.paperwork import Papers, write_papers
 from keycheck.lab.world import Lab, LabEndpoint
 
 _OLD_AND_NEW: Final = frozenset({"TLSv1.2", "TLSv1.3"})
+_WITH_FINITE_FIELD: Final = frozenset({HYBRID, "ffdhe2048", "ffdhe3072"})
 _DESCRIPTORS: Final = 8192
 
 
@@ -35,7 +36,7 @@ SERVERS: Final = (
     Server(CLEAN, (), Truth()),
     Server("TLS 1.2 too", ("tls-1.2-accepted",), Truth(on=_OLD_AND_NEW)),
     Server("X25519MLKEM768 only", ("hybrid-only",), Truth()),
-    Server("ffdhe2048, ffdhe3072 too", ("finite-field-group",), Truth(groups=frozenset({HYBRID, "ffdhe2048", "ffdhe3072"}))),
+    Server("ffdhe2048, ffdhe3072 too", ("finite-field-group",), Truth(groups=_WITH_FINITE_FIELD)),
     Server("resets above 20 conn/s", ("resets-above-20",), Truth()),
     Server("the same, TLS 1.2 too", ("tls-1.2-accepted", "resets-above-20"), Truth(on=_OLD_AND_NEW)),
     Server("silent to old hellos", ("drops-old-hellos",), Truth(silent=OLD)),
@@ -81,8 +82,8 @@ def papers_for(lab: Lab, endpoints: Sequence[str], directory: Path) -> Papers:
     return papers
 
 
-def _read(path: Path) -> dict[str, dict[str, object]]:
-    content: dict[str, dict[str, object]] = yaml.safe_load(path.read_text(encoding="utf-8"))
+def _read(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return content
 
 

@@ -175,7 +175,9 @@ def judge_subject(
         members += _vantage_member(members, demands)
     else:
         members = tuple(_subject_members(control, demands, subject, vantages, evidence, as_of))
-    return Judged(roll_up(member.verdict for member in members), members, _contested(members))
+    verdict = roll_up(member.verdict for member in members)
+    told = Verdict(verdict.kind, verdict.reasons, _account(verdict, members))
+    return Judged(told, members, _contested(members))
 
 
 def _part_members(
@@ -194,15 +196,15 @@ def _part_members(
         seen[observation.part].append(observation)
     for part in sorted(parts | {part for part in seen if part is not None}):
         if not seen.get(part):
-            missing = inconclusive(Reason.NOT_RECORDED, f"{part}: in the census, but nothing was recorded about it")
+            missing = inconclusive(Reason.NOT_RECORDED, "in the census, but nothing was recorded about it")
             yield Member(part, vantage, missing)
         for observation in seen.get(part, ()):
             facts = evidence.typed(observation, kind)
             if isinstance(facts, Verdict):
-                yield Member(part, vantage, _naming(part, facts), (observation.seq,))
+                yield Member(part, vantage, facts, (observation.seq,))
                 continue
             verdict = _demanding(_ask(control, facts), demands, [(facts, observation)], as_of)
-            yield Member(part, vantage, _naming(part, verdict), (observation.seq,), seen=True)
+            yield Member(part, vantage, verdict, (observation.seq,), seen=True)
 
 
 def _parts(subject: str, vantage: str, kind: type[Facts], evidence: Evidence) -> tuple[set[PartName], list[Member]]:
@@ -244,11 +246,13 @@ def _subject_members(
             yield from gaps
             recorded = evidence.of(subject, vantage, kind)
             for part in sorted(parts - {observation.part for observation in recorded}):
-                yield Member(part, vantage, inconclusive(Reason.NOT_RECORDED, f"{part}: nothing was recorded"))
+                yield Member(
+                    part, vantage, inconclusive(Reason.NOT_RECORDED, "in the census, but nothing was recorded about it")
+                )
             for observation in recorded:
                 facts = evidence.typed(observation, kind)
                 if isinstance(facts, Verdict):
-                    yield Member(observation.part, vantage, _naming(observation.part, facts), (observation.seq,))
+                    yield Member(observation.part, vantage, facts, (observation.seq,))
                 elif isinstance(observation.outcome, Seen):
                     assurance = observation.outcome.assurance
                     found.append((Sighting(observation.part, vantage, assurance, facts), observation))
@@ -268,11 +272,6 @@ def _ask(control: Control, facts: Facts | Sightings) -> Verdict:
     if not isinstance(verdict, Verdict):
         return because(Reason.CANNOT_JUDGE, f"{control.reference()} returned no verdict")
     return verdict
-
-
-def _naming(part: PartName | None, verdict: Verdict) -> Verdict:
-    words = f"{part}: {verdict.message}" if part and verdict.message else verdict.message
-    return Verdict(verdict.kind, verdict.reasons, words)
 
 
 def _demanding(
@@ -299,7 +298,11 @@ def _shortfalls(demands: EvidenceDemands, facts: Facts, observation: Observation
     if existing <= 0 or examined * of < least * existing:
         yield inconclusive(Reason.NOT_COVERED, f"examined {examined} of {existing}, the profile demands {least}/{of}")
     if facts.samples() < demands.samples:
-        yield inconclusive(Reason.NOT_COVERED, f"{facts.samples()} tries, the profile demands {demands.samples}")
+        yield inconclusive(Reason.NOT_COVERED, f"{_tries(facts.samples())}, the profile demands {demands.samples}")
+
+
+def _tries(number: int) -> str:
+    return "1 try" if number == 1 else f"{number} tries"
 
 
 def _vantage_member(members: Sequence[Member], demands: EvidenceDemands) -> tuple[Member, ...]:
@@ -317,6 +320,25 @@ def _vantage_member(members: Sequence[Member], demands: EvidenceDemands) -> tupl
 def _too_few_vantages(distinct: int, demands: EvidenceDemands) -> Verdict:
     words = f"seen from {distinct} of {demands.vantages} demanded vantages"
     return inconclusive(Reason.VANTAGES_TOO_FEW, words)
+
+
+def _account(verdict: Verdict, members: Sequence[Member]) -> str:
+    """The words of the members that decided, each once, with the parts that they are about."""
+    deciding = {verdict.kind, Kind.NOT_TESTED} if verdict.kind is Kind.INCONCLUSIVE else {verdict.kind}
+    said: dict[str, list[str]] = defaultdict(list)
+    for member in members:
+        if member.verdict.kind in deciding and member.verdict.message:
+            said[member.verdict.message].append(member.part or "")
+    sentences = [_about(sorted({part for part in parts if part}), words) for words, parts in sorted(said.items())]
+    more = f" (and {len(sentences) - MESSAGE_PARTS} more)" if len(sentences) > MESSAGE_PARTS else ""
+    return "; ".join(sentences[:MESSAGE_PARTS]) + more
+
+
+def _about(parts: Sequence[str], words: str) -> str:
+    if not parts:
+        return words
+    more = f" and {len(parts) - MESSAGE_PARTS} more" if len(parts) > MESSAGE_PARTS else ""
+    return f"{', '.join(parts[:MESSAGE_PARTS])}{more}: {words}"
 
 
 def _contested(members: Sequence[Member]) -> bool:

@@ -102,17 +102,29 @@ def summary(assessment: Assessment) -> str:
 
 def _table(assessment: Assessment, profile: Profile | None, width: int, paint: _painter) -> Iterator[str]:
     words = {clause.id: clause.text for clause in profile.clauses} if profile else {}
+    planned = [clause for clause in assessment.clauses if clause.reasons == (Reason.PLANNED,)]
     for kind in ORDER:
         for clause in assessment.clauses:
-            if clause.verdict is not kind:
+            if clause.verdict is not kind or clause in planned:
                 continue
             yield paint(kind, f"{GLYPH[kind]} {kind.upper():<14}") + f" {clause.id}  ({clause.tier}){_marks(clause)}"
             text = words.get(clause.id)
-            if text and kind not in (Kind.PASS, Kind.NOT_APPLICABLE) and clause.reasons != (Reason.PLANNED,):
+            if text and kind not in (Kind.PASS, Kind.NOT_APPLICABLE):
                 yield from _wrapped(f"“{' '.join(text.split())}”", 4, width)
             yield from _findings((f for f in assessment.findings if f.clause == clause.id), kind, width, paint)
+    if planned:
+        yield paint(
+            Kind.NOT_TESTED, f"· {len(planned)} clauses have no control yet: planned, so not tested, so not met"
+        )
+        yield from (_planned(clause, assessment, width) for clause in planned)
     yield ""
     yield paint(assessment.verdict, summary(assessment))
+
+
+def _planned(clause: ClauseVerdict, assessment: Assessment, width: int) -> str:
+    messages = [finding.message for finding in assessment.findings if finding.clause == clause.id]
+    line = f"    {clause.id:<22} {'; '.join(message.removeprefix('planned: ') for message in messages)}"
+    return line if len(line) <= width else line[: width - 1] + "…"
 
 
 def _marks(clause: ClauseVerdict) -> str:
@@ -129,9 +141,6 @@ def _findings(findings: Iterable[Finding], clause: Kind, width: int, paint: _pai
     for kind in ORDER:
         for finding in by_kind.get(kind, []):
             if kind in (Kind.PASS, Kind.NOT_APPLICABLE):
-                continue
-            if finding.reasons == (Reason.PLANNED,):
-                yield from _wrapped(finding.message, 4, width)
                 continue
             head = f"    {paint(kind, GLYPH[kind])} {finding.control}  {finding.subject or ''}"
             yield head + (f"  [{', '.join(finding.reasons)}]" if finding.reasons else "")

@@ -7,7 +7,6 @@ anything about what the server supports, and a refusal only beside an accepted t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from functools import lru_cache
 from typing import Annotated, Final, Literal, TypeAlias
@@ -138,7 +137,7 @@ class Answered(Model):
     tries: Annotated[int, Field(ge=1)]
 
 
-class Tests(StrEnum):
+class Purpose(StrEnum):
     """What a question is about."""
 
     TWIN = "twin"
@@ -167,7 +166,7 @@ class QuestionFacts(Model):
     """One hello, and what came back in each try. All tries sent the same bytes."""
 
     id: QuestionId
-    tests: Tests
+    tests: Purpose
     name: Literal["own", "right"] = "own"
     """`right`: asked with the right name on behalf of a part that sends none or a wrong one."""
     cap: Code
@@ -225,103 +224,26 @@ def _refusal(cap: int, answered: Answered) -> bool:
             return False
 
 
-class Asked:
-    """The questions of one part, with what they prove together. Pure."""
+class KnownCodes(Model):
+    """Every code point that keycheck knew when it asked: what a claim of 'no other' must cover, also years later."""
 
-    def __init__(self, questions: Iterable[QuestionFacts]) -> None:
-        self.all = tuple(questions)
-        self.own = tuple(q for q in self.all if q.name == "own")
-        self._by_id: Mapping[str, QuestionFacts] = {q.id: q for q in self.all}
+    tls13: CodeSet
+    tls12: CodeSet
+    """Suites of TLS 1.2 and older."""
+    tls10: CodeSet
+    """Those of them that can be negotiated in TLS 1.1 and 1.0."""
+    ssl3: CodeSet
+    ssl2: CodeSet
+    """SSLv2 cipher kinds."""
+    groups13: CodeSet
+    groups12: CodeSet
+    """Groups that can be negotiated before TLS 1.3."""
 
-    def twin_accepted(self, question: QuestionFacts) -> bool:
-        """Whether a positive twin was answered on the same address under the same name. Twins are symmetric: of
-        two hellos that differ in the version alone, either shows that the server answers such hellos."""
-        if any(twin.name == "own" and twin.state is State.ACCEPTED for twin in self.twins_of(question)):
-            return True
-        old = (q for q in self.forbidden(Tests.VERSIONS) if q.cap not in (SSL2, question.cap))
-        match question.tests:
-            case Tests.VERSIONS:
-                return any(q.state is State.ACCEPTED for q in old)
-            case Tests.TWIN:
-                return any(q.state is State.ACCEPTED and question.id in q.twins for q in old)
-            case _:
-                return False
+    def suites(self, version: int) -> frozenset[int]:
+        """The suites of a version; SSLv2's kinds for SSLv2."""
+        ages = {TLS13: self.tls13, 0x0303: self.tls12, 0x0300: self.ssl3, SSL2: self.ssl2}
+        return frozenset(ages.get(version, self.tls10))
 
-    def twins_of(self, question: QuestionFacts) -> tuple[QuestionFacts, ...]:
-        """The twins that were asked."""
-        return tuple(t for twin in question.twins if (t := self._by_id.get(twin)) is not None)
-
-    def refusal_proved(self, question: QuestionFacts) -> bool:
-        """Refused in every try, beside an accepted twin; or beside the proof that the version is not spoken."""
-        if question.state is not State.REFUSED:
-            return False
-        return self.twin_accepted(question) or (question.cap == TLS13 and self._tls13_refused())
-
-    def _tls13_refused(self) -> bool:
-        """Every allowed TLS 1.3 hello was refused, and a hello that differs from one in the version was not."""
-        twins = [q for q in self.forbidden(Tests.TWIN) if q.cap == TLS13]
-        return bool(twins) and all(q.state is State.REFUSED for q in twins) and any(map(self.twin_accepted, twins))
-
-    def forbidden(self, *tests: Tests) -> tuple[QuestionFacts, ...]:
-        """The questions of these kinds."""
-        return tuple(q for q in self.own if q.tests in tests)
-
-    def acceptances(self) -> tuple[AcceptedAnswer, ...]:
-        """Everything the server chose under this part's own name."""
-        return tuple(answer for q in self.own for answer in q.accepted)
-
-    def ruled_out_versions(self) -> frozenset[int]:
-        """Versions of which every question was refused and the refusal counts, or was answered by an older
-        version (a server answers with the newest that it has, RFC 5246 appendix E.1). A version that the
-        contract allows is ruled out when its own base hello was refused too, and all its suites with it."""
-        asked: dict[int, bool] = {}
-        for question in self.forbidden(Tests.VERSIONS):
-            asked[question.cap] = asked.get(question.cap, True) and self._without_cap(question)
-        for base in (q for q in self.forbidden(Tests.TWIN) if q.cap < TLS13):
-            suites = (q for q in self.forbidden(Tests.SUITES) if q.cap == base.cap)
-            asked[base.cap] = all(map(self._without_cap, (base, *suites)))
-        if self._tls13_refused():
-            asked[TLS13] = True
-        return frozenset(version for version, proved in asked.items() if proved)
-
-    def _without_cap(self, question: QuestionFacts) -> bool:
-        """Whether the question shows that its highest version is not spoken."""
-        if question.state is State.ACCEPTED:
-            return len(question.accepted) == len(question.answers) and all(
-                answer.version < question.cap for answer in question.accepted
-            )
-        return self.refusal_proved(question)
-
-    def ruled_out_suites(self) -> frozenset[int]:
-        """Suites refused, countably, at every version at which they were offered."""
-        return self._ruled_out(
-            (q.cap, q.suites, self.refusal_proved(q))
-            for q in self.forbidden(Tests.VERSIONS, Tests.SUITES)
-            if q.cap != SSL2
-        )
-
-    def ruled_out_groups(self) -> frozenset[int]:
-        """Groups refused, countably, at every version at which they were asked about."""
-        return self._ruled_out((q.cap, q.groups, self.refusal_proved(q)) for q in self.forbidden(Tests.GROUPS))
-
-    @staticmethod
-    def _ruled_out(rows: Iterable[tuple[int, tuple[int, ...], bool]]) -> frozenset[int]:
-        offered: set[tuple[int, int]] = set()
-        refused: set[tuple[int, int]] = set()
-        for cap, codes, proved in rows:
-            pairs = {(cap, code) for code in codes}
-            offered |= pairs
-            if proved:
-                refused |= pairs
-        left = {code for _, code in offered - refused}
-        return frozenset(code for _, code in offered if code not in left)
-
-    def offered_suites(self) -> frozenset[int]:
-        """Every TLS suite that any question offered."""
-        return frozenset(suite for q in self.own if q.cap != SSL2 for suite in q.suites)
-
-    def offered_groups(self) -> frozenset[int]:
-        """Every group that a question about groups or its twin offered."""
-        about = self.forbidden(Tests.GROUPS)
-        twins = [twin for q in about for twin in self.twins_of(q)]
-        return frozenset(group for q in (*about, *twins) for group in q.groups)
+    def groups(self, version: int) -> frozenset[int]:
+        """The groups of a version."""
+        return frozenset(self.groups13 if version == TLS13 else self.groups12)

@@ -131,7 +131,7 @@ class Asker:
         lost = [e for e in exchanges if unanswered(e.answer)]
         # Where anything else was left unanswered too, an ended connection may be a rate limiter's doing.
         calm = all(self._jobs[e.label].close_is_usual for e in lost)
-        self._ask_again(_one_where_nobody_is(exchanges, lost), calm)
+        self._ask_again(_one_where_nobody_is(exchanges, lost), calm, len(lost) < len(exchanges))
         return exchanges
 
     def _register(self, job: Job) -> Job:
@@ -139,18 +139,24 @@ class Asker:
         self._tried.setdefault(job.key, Tried())
         return job
 
-    def _ask_again(self, keys: list[str], calm: bool) -> None:
+    def _ask_again(self, keys: list[str], calm: bool, anybody: bool) -> None:
+        """`calm`: all else was answered. `anybody`: something was, so that somebody is there to ask again."""
         keys = [key for key in keys if not (calm and _ended_early(self._last(key).answer))]
         silent = [key for key in keys if _timed_out(self._last(key).answer)]
         keys = [key for key in keys if key not in silent]
         for pace in PACES_US:
-            keys = [key for key in keys if unanswered(self._last(key).answer)]
-            keys = keys[: max(0, (self.left_us() // 2) // pace)]
-            if keys:
+            waiting = [key for key in keys if unanswered(self._last(key).answer)]
+            waiting = waiting[: max(0, (self.left_us() // 2) // pace)]
+            while waiting:
+                size = len(waiting) if anybody else BATCH
+                batch, waiting = waiting[:size], waiting[size:]
                 self._pause(pace / 1_000_000)
-                self._again(keys, pace)
+                self._again(batch, pace)
+                anybody = anybody or not all(unanswered(self._last(key).answer) for key in batch)
+                if not anybody:
+                    return
         # A time-out is expensive to repeat: once each, and no further when a whole batch stays silent.
-        while silent and self.left_us() > 4 * BATCH * self._wait:
+        while silent and self.left_us() > 2 * BATCH * self._wait:
             batch, silent = silent[:BATCH], silent[BATCH:]
             self._again(batch, PACES_US[0])
             if all(_timed_out(self._last(key).answer) for key in batch):

@@ -16,14 +16,15 @@ from probes.tls.answer_facts import (
     SSL2,
     AcceptedAnswer,
     AnswerFact,
-    Asked,
     Code,
     CodeSet,
+    KnownCodes,
+    Purpose,
     QuestionFacts,
     State,
-    Tests,
 )
 from probes.tls.chain_facts import ChainFacts
+from probes.tls.proof import Proof
 
 MAX_CHAINS = 8
 """Distinct chains kept when repetitions met more than one."""
@@ -187,6 +188,7 @@ class TlsFacts(Facts, schema="tls.endpoint/1"):
     """Whether raw questions were allowed. If not, there are none, and facts rest on the handshake alone."""
     asked: tuple[Aspect, ...]
     """About what raw questions were asked completely; nothing is proved about the rest."""
+    known: KnownCodes
     questions: tuple[QuestionFacts, ...]
     demanded_tries: Annotated[int, Field(ge=1)]
 
@@ -206,7 +208,7 @@ class TlsFacts(Facts, schema="tls.endpoint/1"):
     def samples(self) -> int:
         """Tries that every statement here rests on: the least of any question and of the handshake that got
         an answer. Independent only if the address does not stick clients to back ends."""
-        counts = [q.answered_tries for q in self.questions if q.cap != SSL2 and q.tests is not Tests.TWIN]
+        counts = [q.answered_tries for q in self.questions if q.cap != SSL2 and q.tests is not Purpose.TWIN]
         counts = [n for n in counts if n] or [self.demanded_tries]
         return max(1, min([*counts, self.handshake_tries or self.demanded_tries]))
 
@@ -216,9 +218,9 @@ class TlsFacts(Facts, schema="tls.endpoint/1"):
         return sum(tried.tries for tried in self.handshakes)
 
     @property
-    def evidence(self) -> Asked:
+    def evidence(self) -> Proof:
         """The questions with what they prove together."""
-        return Asked(self.questions)
+        return Proof(self.questions, self.known)
 
     @property
     def chains(self) -> tuple[ChainFacts | Unseen, ...]:
@@ -252,9 +254,8 @@ class TlsFacts(Facts, schema="tls.endpoint/1"):
         return frozenset(raw | {done.suite for done in self.completed})
 
     def unproved_suites(self) -> frozenset[int]:
-        """Of all suites offered in any hello: neither chosen nor ruled out."""
-        asked = self.evidence
-        return asked.offered_suites() - self.accepted_suites() - asked.ruled_out_suites()
+        """Of all known suites: neither chosen nor ruled out."""
+        return self.evidence.unproved_suites(self.accepted_suites())
 
     def accepted_groups(self) -> frozenset[int]:
         """Named groups the server chose."""
@@ -262,9 +263,8 @@ class TlsFacts(Facts, schema="tls.endpoint/1"):
         return frozenset(group for group in raw if group is not None)
 
     def unproved_groups(self) -> frozenset[int]:
-        """Of all groups offered in questions about groups: neither chosen nor ruled out."""
-        asked = self.evidence
-        return asked.offered_groups() - self.accepted_groups() - asked.ruled_out_groups()
+        """Of all known groups: neither chosen nor ruled out."""
+        return self.evidence.unproved_groups(self.accepted_groups())
 
     def unnamed_groups(self) -> frozenset[int]:
         """Prime sizes of finite-field exchanges that used no named group."""
@@ -284,7 +284,7 @@ class TlsFacts(Facts, schema="tls.endpoint/1"):
         asked = [q for q in own if q.cap != SSL2]
         if not all(q.state is State.REFUSED for q in asked) or any(q.accepted for q in own):
             return False
-        twins = {_offer(q) for q in asked if q.tests is Tests.TWIN}
+        twins = {_offer(q) for q in asked if q.tests is Purpose.TWIN}
         return any(q.state is State.ACCEPTED and _offer(q) in twins for q in right)
 
     def _accepted(self) -> tuple[AcceptedAnswer, ...]:

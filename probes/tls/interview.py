@@ -15,7 +15,7 @@ from keycheck.model.facts import Unseen
 from keycheck.model.probe import Io
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
-from probes.tls.answer_facts import AcceptedAnswer, QuestionFacts, State, Tests
+from probes.tls.answer_facts import AcceptedAnswer, Purpose, QuestionFacts, State
 from probes.tls.asker import REPEATING, Asker, Job, Spoken, Tried, unanswered
 from probes.tls.chain import chain_facts
 from probes.tls.chain_facts import ChainFacts
@@ -31,18 +31,10 @@ from probes.tls.facts import (
     RenegotiationFacts,
     TlsFacts,
 )
+from probes.tls.follow_ups import after_legacy, eliminate, missing_twin, rest_of_version, with_right_name
 from probes.tls.materials import Materials
 from probes.tls.plain_get import PlainGet
-from probes.tls.questions import (
-    Ask,
-    after_legacy,
-    contract,
-    eliminate,
-    first_questions,
-    missing_twin,
-    rest_of_version,
-    with_right_name,
-)
+from probes.tls.questions import KNOWN, Ask, contract, first_questions
 from probes.tls.record import answer_fact, as_handshake, handshake_tries, http_fact, outcome_of, question_fact
 from probes.tls.subjects import Endpoint, Place, Scheme, read_redirect_url
 from probes.tls.wire.answers import Accepted
@@ -100,10 +92,13 @@ class Interview:
         asks = first_questions(self._terms) if self._authorized else ()
         jobs = [*self._ordinary_jobs(), *map(self._job, asks)]
         self.asker.ask(jobs, self._follow)
-        if self._authorized and any(ask.tests is Tests.TWIN for ask in asks):
+        twins = any(ask.tests is Purpose.TWIN for ask in asks)
+        if twins:
             self.asker.ask([self._job(ask) for ask in self._raised()], self._follow)
-            self._ask_for_renegotiation()
         self._repeat()
+        if twins:
+            self._ask_what_repetition_raised()
+            self._ask_for_renegotiation()
 
     # -- what to ask ----------------------------------------------------------------------------------
 
@@ -193,7 +188,7 @@ class Interview:
     def _raised(self) -> Iterator[Ask]:
         """Questions that the first answers raise, each once."""
         asked = {ident: self._fact(ident) for ident in self._asks}
-        old_groups = any(facts.tests is Tests.GROUPS and facts.cap < TLS13 for facts in asked.values())
+        old_groups = any(facts.tests is Purpose.GROUPS and facts.cap < TLS13 for facts in asked.values())
         raised: dict[str, Ask] = {}
         versions: set[int] = set()
         for ident, facts in asked.items():
@@ -202,10 +197,10 @@ class Interview:
                     continue
                 versions.add(answer.version)
                 for ask in after_legacy(self._terms, self._asks[ident][0], answer):
-                    if ask.id not in asked and not (old_groups and ask.tests is Tests.GROUPS):
+                    if ask.id not in asked and not (old_groups and ask.tests is Purpose.GROUPS):
                         raised.setdefault(ask.id, ask)
         yield from raised.values()
-        twins = [facts for facts in asked.values() if facts.tests is Tests.TWIN]
+        twins = [facts for facts in asked.values() if facts.tests is Purpose.TWIN]
         refused = [facts for facts in twins if facts.state is State.REFUSED]
         if self._target.name != "right" and self._target.right_name is not None and len(refused) == len(twins):
             yield with_right_name(self._asks[refused[0].id][0])
@@ -239,21 +234,28 @@ class Interview:
         for _ in range(self._tries - 1):
             jobs = [self._plain_job(HANDSHAKE, self._handshake)]
             for ident, (ask, question) in list(self._asks.items()):
-                if ask.tests is Tests.TWIN or ask.name == "right":
+                if ask.tests is Purpose.TWIN or ask.name == "right":
                     continue
-                answers = [exchange.answer for exchange in self._tried(ident).finals]
-                if any(isinstance(a, Accepted) for a in answers) or (
-                    answers and unanswered(answers[-1]) and ask.cap != SSL2
-                ):
-                    continue
-                jobs.append(self._again(ask, question))
+                if not self._decided(ident, ask):
+                    jobs.append(self._again(ask, question))
             if not self.asker.ask(jobs, None, REPEATING):
                 return
+
+    def _ask_what_repetition_raised(self) -> None:
+        """A back end met only now: what it raises is asked until it is met again."""
+        late = [self._job(ask).key for ask in self._raised()] if self._tries > 1 else []
+        for _ in range(self._tries):
+            left = [self._asks[key] for key in late if not self._accepted(key)]
+            if not self.asker.ask([self._again(ask, question) for ask, question in left], None, REPEATING):
+                return
+
+    def _accepted(self, ident: str) -> bool:
+        return any(isinstance(exchange.answer, Accepted) for exchange in self._tried(ident).finals)
 
     def _decided(self, ident: str, ask: Ask) -> bool:
         """Accepted once is accepted, and what gives no answer even when asked slowly is left in peace."""
         answers = [exchange.answer for exchange in self._tried(ident).finals]
-        if any(isinstance(answer, Accepted) for answer in answers):
+        if self._accepted(ident):
             return True
         return not answers or (ask.cap != SSL2 and unanswered(answers[-1]))
 
@@ -293,6 +295,7 @@ class Interview:
             balanced=self._subject.balanced,
             authorized=self._authorized,
             asked=self._aspects(),
+            known=KNOWN,
             questions=tuple(self._fact(ident) for ident in self._asks if self._tried(ident).finals),
             demanded_tries=self._tries,
             handshakes=handshake_tries(handshakes, asked=http),

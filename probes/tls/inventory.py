@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from probes.tls.answer_facts import AcceptedAnswer, Tests
+from probes.tls.answer_facts import AcceptedAnswer, Purpose
 from probes.tls.asker import Asker, Job, Spoken
 from probes.tls.questions import CHUNK, LEGACY_GROUPS, OLD_SUITES, Ask, hello13, legacy_hello
 from probes.tls.record import answer_fact
@@ -162,7 +162,7 @@ def _without(ask: Ask, fact: AcceptedAnswer, spoken: Spoken, chosen: list[int]) 
     if not isinstance(ask.hello, Hello):
         chosen.extend(spoken.ssl2_kinds if isinstance(spoken, Accepted) else ())
         return None
-    if ask.tests is Tests.GROUPS:
+    if ask.tests is Purpose.GROUPS:
         if fact.group is None or fact.group in chosen or fact.group not in ask.hello.groups:
             return None
         chosen.append(fact.group)
@@ -190,9 +190,9 @@ def take_inventory(
     taking = _Taking(address, sni, prelude, asker, entropy)
     groups = tuple(g for g in LEGACY_GROUPS if g < 0xFF00)
     first: list[Ask] = [
-        Ask("suites 1.3", Tests.SUITES, TLS13, hello13(tuple(SUITES13), tuple(GROUPS13))),
-        Ask("groups 1.3", Tests.GROUPS, TLS13, hello13(tuple(SUITES13), tuple(GROUPS13))),
-        Ask("sslv2", Tests.VERSIONS, SSL2, Ssl2Hello(challenge=bytes(32), kinds=tuple(SSL2_KINDS))),
+        Ask("suites 1.3", Purpose.SUITES, TLS13, hello13(tuple(SUITES13), tuple(GROUPS13))),
+        Ask("groups 1.3", Purpose.GROUPS, TLS13, hello13(tuple(SUITES13), tuple(GROUPS13))),
+        Ask("sslv2", Purpose.VERSIONS, SSL2, Ssl2Hello(challenge=bytes(32), kinds=tuple(SSL2_KINDS))),
     ]
     for version in (TLS12, TLS11, TLS10, SSL3):
         age = tuple(SUITES) if version == TLS12 else OLD_SUITES
@@ -200,7 +200,7 @@ def take_inventory(
             hello = legacy_hello(version, age[start : start + CHUNK], groups, 0x0301)
             if version == SSL3:
                 hello = replace(hello, record_version=SSL3, extensions=False)
-            first.append(Ask(f"suites {version:#06x} {start}", Tests.SUITES, version, hello, (), Until.FLIGHT))
+            first.append(Ask(f"suites {version:#06x} {start}", Purpose.SUITES, version, hello, (), Until.FLIGHT))
     chains = taking.run(first)
     offered = [_tls13(taking, chains)]
     offered += [_old(taking, chains, version, groups) for version in (TLS12, TLS11, TLS10, SSL3)]
@@ -216,7 +216,7 @@ def _tls13(taking: _Taking, chains: dict[str, _Chain]) -> Offered:
     order: Order = "unknown"
     if len(suites.chosen) > 1:
         backwards = hello13(tuple(reversed(suites.chosen)), tuple(GROUPS13))
-        order = _whose(suites.chosen, taking.first_choice(Ask("order 1.3", Tests.SUITES, TLS13, backwards)))
+        order = _whose(suites.chosen, taking.first_choice(Ask("order 1.3", Purpose.SUITES, TLS13, backwards)))
     ends = [chain.end for chain in (suites, groups) if not chain.refused]
     return Offered(TLS13, tuple(suites.chosen), order, tuple(groups.chosen), not ends, ends[0] if ends else "")
 
@@ -232,9 +232,9 @@ def _old(taking: _Taking, chains: dict[str, _Chain], version: int, groups: tuple
         hello = legacy_hello(version, offer, groups, 0x0301)
         if version == SSL3:
             hello = replace(hello, record_version=SSL3, extensions=False)
-        asks = [Ask(f"order {version:#06x}", Tests.SUITES, version, hello, (), Until.FLIGHT)]
+        asks = [Ask(f"order {version:#06x}", Purpose.SUITES, version, hello, (), Until.FLIGHT)]
         if version != SSL3:
-            asks.append(Ask(f"groups {version:#06x}", Tests.GROUPS, version, hello, (), Until.FLIGHT))
+            asks.append(Ask(f"groups {version:#06x}", Purpose.GROUPS, version, hello, (), Until.FLIGHT))
         further = taking.run(asks)
         ordered = further[asks[0].id].chosen
         found = ordered if set(ordered) == set(found) else found
@@ -242,7 +242,7 @@ def _old(taking: _Taking, chains: dict[str, _Chain], version: int, groups: tuple
         if len(found) > 1:
             backwards = replace(hello, suites=tuple(reversed(found[:CHUNK])))
             choice = taking.first_choice(
-                Ask(f"backwards {version:#06x}", Tests.SUITES, version, backwards, (), Until.FLIGHT)
+                Ask(f"backwards {version:#06x}", Purpose.SUITES, version, backwards, (), Until.FLIGHT)
             )
             order = _whose(found, choice)
     return Offered(version, tuple(found), order, named, not ends, ends[0] if ends else "")

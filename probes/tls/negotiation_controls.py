@@ -17,9 +17,9 @@ from probes.tls.answer_facts import (
     SSL2,
     TLS13,
     NoAnswerFact,
+    Purpose,
     QuestionFacts,
     State,
-    Tests,
 )
 from probes.tls.endpoint_control import ACTIVE, EndpointControl, nobody_served, scope, unauthorized, unknown
 from probes.tls.facts import Aspect, TlsFacts
@@ -31,7 +31,7 @@ KNOWN_VERSIONS: Final = frozenset(VERSIONS)
 
 def _versions_doubt(facts: TlsFacts, versions: frozenset[int]) -> tuple[QuestionFacts, ...]:
     asked = facts.evidence
-    return tuple(q for q in asked.forbidden(Tests.VERSIONS) if q.cap in versions and not asked.refusal_proved(q))
+    return tuple(q for q in asked.of(Purpose.VERSIONS) if q.cap in versions and not asked.refusal_proved(q))
 
 
 class Protocols(EndpointControl, id="tls.protocols", version=1):
@@ -84,7 +84,7 @@ def _by_what(facts: TlsFacts, versions: frozenset[int]) -> str:
 def _refusals(facts: TlsFacts, only: frozenset[int]) -> str:
     """`TLSv1.2 (none of 401 suites), ...`."""
     counts: dict[int, int] = {}
-    for question in facts.evidence.forbidden(Tests.VERSIONS):
+    for question in facts.evidence.of(Purpose.VERSIONS):
         if question.cap not in only:
             counts[question.cap] = counts.get(question.cap, 0) + len(question.suites)
     words = [f"{VERSIONS.name(v)} (none of {n} suites)" for v, n in sorted(counts.items(), reverse=True)]
@@ -95,7 +95,7 @@ def _ssl2_words(facts: TlsFacts) -> str:
     """SSLv2's weaker refusal, said as it was seen."""
     closed = [
         a.answer.how
-        for q in facts.evidence.forbidden(Tests.VERSIONS)
+        for q in facts.evidence.of(Purpose.VERSIONS)
         if q.cap == SSL2
         for a in q.answers
         if isinstance(a.answer, NoAnswerFact)
@@ -106,7 +106,7 @@ def _ssl2_words(facts: TlsFacts) -> str:
 
 
 def _twins(facts: TlsFacts) -> tuple[QuestionFacts, ...]:
-    return tuple(q for q in facts.evidence.forbidden(Tests.TWIN) if q.state is not State.ACCEPTED)
+    return tuple(q for q in facts.evidence.of(Purpose.TWIN) if q.state is not State.ACCEPTED)
 
 
 class Suites(EndpointControl, id="tls.suites", version=1):
@@ -138,22 +138,22 @@ class Suites(EndpointControl, id="tls.suites", version=1):
         if Aspect.SUITES not in facts.asked:
             return unknown(facts, (), "suites could not be ruled out")
         if missing := facts.unproved_suites() - only:
-            doubtful = _doubt(facts, missing, Tests.VERSIONS, Tests.SUITES)
+            doubtful = _doubt(facts, missing, Purpose.VERSIONS, Purpose.SUITES)
             return unknown(facts, doubtful, f"{len(missing)} suites could not be ruled out")
         if not accepted & only:
             return unknown(facts, _twins(facts), "no allowed suite was seen to work")
-        ruled_out = facts.evidence.ruled_out_suites() - only
+        ruled_out = facts.evidence.known_suites() - accepted - only
         return passed(f"negotiates {listed(ANY_SUITE, accepted)}; none of {len(ruled_out)} other suites{scope(facts)}")
 
 
-def _doubt(facts: TlsFacts, missing: frozenset[int], *tests: Tests) -> tuple[QuestionFacts, ...]:
+def _doubt(facts: TlsFacts, missing: frozenset[int], *tests: Purpose) -> tuple[QuestionFacts, ...]:
     asked = facts.evidence
     return tuple(
         q
-        for q in asked.forbidden(*tests)
+        for q in asked.of(*tests)
         if q.cap != SSL2
         and not asked.refusal_proved(q)
-        and missing.intersection(q.groups if q.tests is Tests.GROUPS else q.suites)
+        and missing.intersection(q.groups if q.tests is Purpose.GROUPS else q.suites)
     )
 
 
@@ -188,7 +188,7 @@ class Groups(EndpointControl, id="tls.groups", version=1):
             or _group_doubt(facts, only)
             or passed(
                 f"uses {listed(GROUPS, facts.accepted_groups())}; none of "
-                f"{len(facts.evidence.ruled_out_groups() - only)} other groups{scope(facts)}"
+                f"{len(facts.evidence.known_groups() - facts.accepted_groups() - only)} other groups{scope(facts)}"
             )
         )
 
@@ -207,20 +207,11 @@ def _group_doubt(facts: TlsFacts, only: frozenset[int]) -> Verdict | None:
     """What stands between the facts and 'no other group', or None."""
     if Aspect.GROUPS not in facts.asked:
         return unknown(facts, (), "groups could not be ruled out")
-    asked = facts.evidence
-    about = asked.forbidden(Tests.GROUPS)
     if missing := facts.unproved_groups() - only:
-        return unknown(facts, _doubt(facts, missing, Tests.GROUPS), f"{len(missing)} groups could not be ruled out")
+        doubtful = _doubt(facts, missing, Purpose.GROUPS) or _versions_doubt(facts, facts.legacy_possible())
+        return unknown(facts, doubtful, f"{len(missing)} groups could not be ruled out")
     if facts.unnamed_groups():
         return unknown(facts, (), "a finite-field exchange before TLS 1.3 does not name its group")
-    legacy = facts.legacy_possible() - {0x0300}
-    if legacy and not any(q.cap < TLS13 for q in about):
-        return unknown(
-            facts, _versions_doubt(facts, legacy), f"groups in {listed(VERSIONS, legacy)} could not be ruled out"
-        )
-    spoken13 = TLS13 in facts.accepted_versions() or TLS13 not in asked.ruled_out_versions()
-    if spoken13 and not any(q.cap == TLS13 for q in about):
-        return unknown(facts, (), "groups in TLSv1.3 could not be ruled out")
     if not facts.accepted_groups() & only:
         return unknown(facts, _twins(facts), "no allowed group was seen to work")
     return None
@@ -252,7 +243,7 @@ class PostQuantum(EndpointControl, id="tls.post-quantum", version=1):
         """By mode; see `proves`."""
         accepted = facts.accepted_groups()
         quantum = frozenset(code for code in accepted if is_post_quantum(code))
-        every = frozenset(GROUPS) | facts.evidence.offered_groups() | accepted
+        every = frozenset(GROUPS) | facts.evidence.known_groups() | accepted
         hybrid = frozenset(code for code in every if is_post_quantum(code))
         match self.mode:
             case "required":
@@ -291,14 +282,14 @@ class PostQuantum(EndpointControl, id="tls.post-quantum", version=1):
             return broken
         if stopped := nobody_served(facts) or _group_doubt(facts, only):
             return stopped
-        count = len(facts.evidence.ruled_out_groups() - only)
+        count = len(facts.evidence.known_groups() - facts.accepted_groups() - only)
         return passed(f"{claim}: uses {listed(GROUPS, facts.accepted_groups())}; none of {count} others{scope(facts)}")
 
     def _preferred(self, facts: TlsFacts, quantum: frozenset[int]) -> Verdict:
         asked = facts.evidence
         chances = [
             q
-            for q in asked.forbidden(Tests.TWIN)
+            for q in asked.of(Purpose.TWIN)
             if q.cap == TLS13
             and any(is_post_quantum(g) for g in q.groups)
             and not all(is_post_quantum(g) for g in q.groups)

@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Final, Literal, assert_never
+from typing import Final, Literal
 
 from keycheck.model.control import Control
-from probes.tls.answer_facts import AcceptedAnswer, Tests
+from probes.tls.answer_facts import KnownCodes, Purpose
 from probes.tls.negotiation_controls import Groups, PostQuantum, Protocols, Suites
 from probes.tls.parameters import codes
 from probes.tls.session_controls import Compression, Renegotiation
@@ -40,15 +40,13 @@ from probes.tls.wire.parse import Until
 
 CHUNK: Final = 120
 """Suites of one legacy hello: with signalling values and a twin's TLS 1.3 suites still under 128."""
-ROUNDS: Final = 3
-"""Eliminations after a forbidden value was accepted, so that a report names more than one."""
 ZERO: Final = bytes(32)
 RECORDS: Final = (0x0301, 0x0303)
 
 _TLS12_ONLY: Final = re.compile(r"_(GCM|CCM|POLY1305|MGM|OMAC)(_|$)|_(SHA256|SHA384)$|_KUZNYECHIK_|_MAGMA_|_ARIA_")
-_EPHEMERAL_EC: Final = re.compile(r"^TLS_(OLD_)?ECDHE?_")
-_EPHEMERAL_FF: Final = re.compile(r"^TLS_(OLD_)?(DHE_|DH_anon_)")
-_COMMON: Final = re.compile(r"^TLS_(ECDHE_(RSA|ECDSA)|DHE_RSA|RSA)_WITH_(AES_\d+_(GCM|CBC)|CHACHA20|3DES_EDE_CBC)\w*$")
+EPHEMERAL_EC: Final = re.compile(r"^TLS_(OLD_)?ECDHE?_")
+EPHEMERAL_FF: Final = re.compile(r"^TLS_(OLD_)?(DHE_|DH_anon_)")
+COMMON: Final = re.compile(r"^TLS_(ECDHE_(RSA|ECDSA)|DHE_RSA|RSA)_WITH_(AES_\d+_(GCM|CBC)|CHACHA20|3DES_EDE_CBC)\w*$")
 _EXPLICIT_CURVES: Final = frozenset({0xFF01, 0xFF02})
 
 OLD_SUITES: Final = tuple(code for code in SUITES if not _TLS12_ONLY.search(SUITES.name(code)))
@@ -57,6 +55,16 @@ SSL3_SUITES: Final = tuple(code for code in OLD_SUITES if not 0xC000 <= code < 0
 """Suites of SSLv3's age. Elliptic curves need extensions, which SSLv3 has not."""
 LEGACY_GROUPS: Final = tuple(code for code in GROUPS if not is_post_quantum(code) and not 0x1F <= code <= 0x29)
 """Groups that can be negotiated before TLS 1.3, explicit curves included."""
+KNOWN: Final = KnownCodes(
+    tls13=tuple(SUITES13),
+    tls12=tuple(SUITES),
+    tls10=OLD_SUITES,
+    ssl3=SSL3_SUITES,
+    ssl2=tuple(SSL2_KINDS),
+    groups13=tuple(sorted(GROUPS13)),
+    groups12=LEGACY_GROUPS,
+)
+"""What this version of keycheck asks about."""
 _ALL_SIGALGS: Final = tuple(SIGNATURE_SCHEMES)
 
 
@@ -116,7 +124,7 @@ class Ask:
     """One question: a hello without its randomness and server name, and what its answer is about."""
 
     id: str
-    tests: Tests
+    tests: Purpose
     cap: int
     hello: Hello | Ssl2Hello
     twins: tuple[str, ...] = ()
@@ -144,7 +152,7 @@ def _first_questions(terms: Contract) -> Iterator[Ask]:
     allowed = terms.versions
     if allowed is None:
         allowed = frozenset({TLS13}) if terms.sessions else frozenset({TLS13, TLS12})
-    suites13, groups13 = _allowed13(terms)
+    suites13, groups13 = allowed13(terms)
     # A twin needs something to offer: a contract may allow a version and no suite of it.
     usable = [v for v in (TLS13, TLS12, TLS11, TLS10) if v in allowed and _usable(v, terms)]
     bases = [v for v in usable if v >= TLS12] or usable[:1]
@@ -165,16 +173,16 @@ def _first_questions(terms: Contract) -> Iterator[Ask]:
         forbidden = version not in allowed
         age = SUITES13 if version == TLS13 else SUITES if version == TLS12 else OLD_SUITES
         suites = [s for s in age if forbidden or (terms.suites is not None and s not in terms.suites)]
-        for number, chunk in enumerate(_chunks(suites), 1):
+        for number, chunk in enumerate(chunks(suites), 1):
             record = RECORDS[(number + version) % 2]
-            tests = Tests.VERSIONS if forbidden else Tests.SUITES
-            ident = f"{_label(version)}-{tests.value}-{number}"
+            tests = Purpose.VERSIONS if forbidden else Purpose.SUITES
+            ident = f"{version_label(version)}-{tests.value}-{number}"
             if version == TLS13:
                 groups = tuple(GROUPS13) if forbidden else groups13
                 yield Ask(ident, tests, version, hello13(tuple(chunk), tuple(groups)), base_ids)
             else:
                 twins = (*base_ids, *((legacy_twins[record],) if legacy_twins else ()))
-                hello = legacy_hello(version, tuple(chunk), _plain_groups(), record)
+                hello = legacy_hello(version, tuple(chunk), plain_groups(), record)
                 yield Ask(ident, tests, version, hello, twins, Until.FLIGHT)
     if terms.groups is not None:
         yield from _group_questions(terms, bases, suites13, tuple(legacy_twins.values()))
@@ -191,29 +199,29 @@ def _group_questions(
     ECDSA certificate refuses whoever does not offer the certificate's own curve (RFC 8422 section 5.1)."""
     approved = terms.groups or frozenset()
     if TLS13 in bases and (bad := tuple(sorted(GROUPS13 - approved))):
-        yield Ask("tls1.3-groups-1", Tests.GROUPS, TLS13, hello13(suites13, bad), (_base_id(TLS13),))
+        yield Ask("tls1.3-groups-1", Purpose.GROUPS, TLS13, hello13(suites13, bad), (_base_id(TLS13),))
     newest = max((v for v in bases if v < TLS13), default=None)
     if newest is None:
         return
     twins = (_base_id(newest), *legacy_twins)
     suites = base_suites(newest, terms)
-    elliptic = tuple(s for s in suites if _EPHEMERAL_EC.search(SUITES.name(s)))
-    finite = tuple(s for s in suites if _EPHEMERAL_FF.search(SUITES.name(s)))
+    elliptic = tuple(s for s in suites if EPHEMERAL_EC.search(SUITES.name(s)))
+    finite = tuple(s for s in suites if EPHEMERAL_FF.search(SUITES.name(s)))
     bad = tuple(code for code in LEGACY_GROUPS if code not in approved)
     if elliptic and bad:
         hello = legacy_hello(newest, elliptic, bad, RECORDS[1])
-        yield Ask(f"{_label(newest)}-groups-1", Tests.GROUPS, newest, hello, twins, Until.FLIGHT)
+        yield Ask(f"{version_label(newest)}-groups-1", Purpose.GROUPS, newest, hello, twins, Until.FLIGHT)
         hello = legacy_hello(newest, elliptic, (*bad, *(g for g in LEGACY_GROUPS if g in approved)), RECORDS[1])
-        yield Ask(f"{_label(newest)}-groups-first", Tests.GROUPS, newest, hello, twins, Until.FLIGHT)
+        yield Ask(f"{version_label(newest)}-groups-first", Purpose.GROUPS, newest, hello, twins, Until.FLIGHT)
     if finite and bad:
         hello = legacy_hello(newest, finite, bad, RECORDS[1])
-        yield Ask(f"{_label(newest)}-groups-2", Tests.GROUPS, newest, hello, twins, Until.FLIGHT)
+        yield Ask(f"{version_label(newest)}-groups-2", Purpose.GROUPS, newest, hello, twins, Until.FLIGHT)
 
 
 def _ancient(allowed: frozenset[int], twins: tuple[str, ...]) -> Iterator[Ask]:
     """SSLv3 and SSLv2, where they are forbidden, as they always are."""
     if SSL3 not in allowed:
-        for number, chunk in enumerate(_chunks(SSL3_SUITES), 1):
+        for number, chunk in enumerate(chunks(SSL3_SUITES), 1):
             hello = Hello(
                 random=ZERO,
                 suites=tuple(chunk),
@@ -222,11 +230,11 @@ def _ancient(allowed: frozenset[int], twins: tuple[str, ...]) -> Iterator[Ask]:
                 renegotiation_scsv=True,
                 extensions=False,
             )
-            yield Ask(f"sslv3-versions-{number}", Tests.VERSIONS, SSL3, hello, twins, Until.FLIGHT)
+            yield Ask(f"sslv3-versions-{number}", Purpose.VERSIONS, SSL3, hello, twins, Until.FLIGHT)
     if SSL2 not in allowed:
         yield Ask(
             "sslv2-versions-1",
-            Tests.VERSIONS,
+            Purpose.VERSIONS,
             SSL2,
             Ssl2Hello(challenge=ZERO, kinds=tuple(SSL2_KINDS)),
             twins,
@@ -236,25 +244,25 @@ def _ancient(allowed: frozenset[int], twins: tuple[str, ...]) -> Iterator[Ask]:
 def _usable(version: int, terms: Contract) -> bool:
     """Whether the contract leaves anything to offer in a version that it allows."""
     if version == TLS13:
-        return all(_allowed13(terms))
+        return all(allowed13(terms))
     return bool(base_suites(version, terms))
 
 
-def _chunks(suites: Iterable[int]) -> Iterator[list[int]]:
+def chunks(suites: Iterable[int]) -> Iterator[list[int]]:
     rest = list(suites)
     for start in range(0, len(rest), CHUNK):
         yield rest[start : start + CHUNK]
 
 
-def _label(version: int) -> str:
+def version_label(version: int) -> str:
     return VERSIONS.name(version).lower().replace("tlsv", "tls")
 
 
 def _base_id(version: int) -> str:
-    return f"{_label(version)}-base"
+    return f"{version_label(version)}-base"
 
 
-def _allowed13(terms: Contract) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def allowed13(terms: Contract) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Allowed suites and groups of TLS 1.3; post-quantum groups last, so that a choice of one is the server's."""
     standard = sorted(SUITES13, key=lambda code: (code >> 8 != 0x13, code))
     suites = tuple(s for s in standard if terms.suites is None or s in terms.suites)
@@ -266,38 +274,33 @@ def base_suites(version: int, terms: Contract) -> tuple[int, ...]:
     """Allowed suites of a version before TLS 1.3, at most one hello's worth, common ones first."""
     age = SUITES if version == TLS12 else OLD_SUITES
     fitting = [s for s in age if terms.suites is None or s in terms.suites]
-    return tuple(sorted(fitting, key=lambda s: _COMMON.search(SUITES.name(s)) is None))[:CHUNK]
+    return tuple(sorted(fitting, key=lambda s: COMMON.search(SUITES.name(s)) is None))[:CHUNK]
 
 
 def _base(version: int, terms: Contract) -> Ask:
     if version == TLS13:
-        hello = hello13(*_allowed13(terms))
-        return Ask(_base_id(version), Tests.TWIN, version, hello)
+        hello = hello13(*allowed13(terms))
+        return Ask(_base_id(version), Purpose.TWIN, version, hello)
     groups = tuple(g for g in LEGACY_GROUPS if terms.groups is None or g in terms.groups)
     hello = legacy_hello(version, base_suites(version, terms), groups, RECORDS[1])
     if terms.sessions:
         hello = replace(hello, compressions=(1, 0))
-    return Ask(_base_id(version), Tests.TWIN, version, hello, (), Until.FLIGHT)
+    return Ask(_base_id(version), Purpose.TWIN, version, hello, (), Until.FLIGHT)
 
 
 def legacy_twin(record: int, suites13: tuple[int, ...], groups13: tuple[int, ...]) -> Ask:
     """The largest legacy hello with the version exchanged: TLS 1.3 and what it needs added, nothing else changed."""
     chunk = tuple(SUITES)[:CHUNK]
-    groups = tuple(dict.fromkeys((*_plain_groups(), *groups13)))
+    groups = tuple(dict.fromkeys((*plain_groups(), *groups13)))
     hello = replace(
         legacy_hello(TLS12, (*suites13[:6], *chunk), groups, record),
         supported_versions=(TLS13,),
         key_share=KeyShare.EMPTY,
     )
-    return Ask(f"twin-legacy-{record:04x}", Tests.TWIN, TLS13, hello)
+    return Ask(f"twin-legacy-{record:04x}", Purpose.TWIN, TLS13, hello)
 
 
-def missing_twin(terms: Contract) -> Ask:
-    """The second legacy twin, for a server that has TLS 1.3 only where the contract allows TLS 1.2 as well."""
-    return legacy_twin(0x0303, *_allowed13(terms))
-
-
-def _plain_groups() -> tuple[int, ...]:
+def plain_groups() -> tuple[int, ...]:
     return tuple(code for code in LEGACY_GROUPS if code not in _EXPLICIT_CURVES)
 
 
@@ -326,64 +329,3 @@ def legacy_hello(version: int, suites: tuple[int, ...], groups: tuple[int, ...],
         point_formats=True,
         sigalgs=_ALL_SIGALGS if version >= TLS12 else (),
     )
-
-
-def eliminate(ask: Ask, chosen: AcceptedAnswer, round_: int) -> Ask | None:
-    """The same question without what the server chose; None when nothing is left or there is nothing to take."""
-    if round_ > ROUNDS or not isinstance(ask.hello, Hello):
-        return None
-    match ask.tests:
-        case Tests.VERSIONS | Tests.SUITES:
-            left = tuple(s for s in ask.hello.suites if s != chosen.suite)
-            hello = replace(ask.hello, suites=left)
-            changed = bool(left) and len(left) < len(ask.hello.suites)
-        case Tests.GROUPS:
-            left = tuple(g for g in ask.hello.groups if g != chosen.group)
-            hello = replace(ask.hello, groups=left)
-            changed = bool(left) and len(left) < len(ask.hello.groups)
-        case Tests.TWIN | Tests.COMPRESSION:
-            return None
-        case _:
-            assert_never(ask.tests)
-    if not changed:
-        return None
-    root = ask.id.partition(".round-")[0]
-    return replace(ask, id=f"{root}.round-{round_}", hello=hello, twins=(*ask.twins, ask.id))
-
-
-def rest_of_version(terms: Contract, base: Ask) -> Iterator[Ask]:
-    """An allowed version before TLS 1.3 that refused its base hello: every suite not asked about yet, so that
-    the version is ruled out and nobody has to wonder about renegotiation and compression in it."""
-    age = SUITES if base.cap == TLS12 else OLD_SUITES
-    rest = [s for s in age if s not in base.suites and (terms.suites is None or s in terms.suites)]
-    for number, chunk in enumerate(_chunks(rest), 1):
-        hello = legacy_hello(base.cap, tuple(chunk), _plain_groups(), RECORDS[1])
-        ident = f"{_label(base.cap)}-suites-rest-{number}"
-        yield Ask(ident, Tests.SUITES, base.cap, hello, (base.id, *base.twins), Until.FLIGHT)
-
-
-def with_right_name(ask: Ask) -> Ask:
-    """The same hello under the endpoint's own name, for a part that sends none or a wrong one."""
-    return replace(ask, id=f"{ask.id}.right-name", name="right")
-
-
-def after_legacy(terms: Contract, ask: Ask, chosen: AcceptedAnswer) -> Iterator[Ask]:
-    """What an accepted version before TLS 1.3 raises: compression in it, and its groups."""
-    if not isinstance(ask.hello, Hello) or not SSL3 <= chosen.version <= TLS12:
-        return
-    label = _label(chosen.version)
-    hello = replace(ask.hello, legacy_version=chosen.version)
-    if terms.sessions and 1 not in ask.hello.compressions:
-        age = SUITES if chosen.version == TLS12 else OLD_SUITES
-        common = (s for s in age if _COMMON.search(SUITES.name(s)))
-        offering = replace(hello, suites=tuple(dict.fromkeys((chosen.suite, *common)))[:CHUNK], compressions=(1, 0))
-        yield Ask(f"{label}-compression", Tests.COMPRESSION, chosen.version, offering, (ask.id,))
-    if terms.groups is not None and ask.tests is not Tests.GROUPS and chosen.version >= TLS10:
-        bad = tuple(code for code in LEGACY_GROUPS if code not in terms.groups)
-        for number, kind in enumerate((_EPHEMERAL_EC, _EPHEMERAL_FF), 1):
-            suites = tuple(s for s in ask.hello.suites if kind.search(ANY_SUITE.name(s)))
-            for label_, groups in ((str(number), bad), ("first", (*bad, *sorted(terms.groups)))):
-                if suites and bad and (number == 1 or groups is bad):
-                    asking = replace(hello, suites=suites, groups=groups)
-                    ident = f"{label}-groups-{label_}"
-                    yield Ask(ident, Tests.GROUPS, chosen.version, asking, (ask.id,), Until.FLIGHT)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from keycheck.model.control import Tighter
 from keycheck.model.types import Duration
 from keycheck.model.verdict import Kind, Reason, Verdict, failed, inconclusive, not_applicable, passed
-from probes.tls.answer_facts import TLS13, NoAnswerFact, RefusedAnswer, StumbledAnswer, Tests
+from probes.tls.answer_facts import TLS13, NoAnswerFact, Purpose, RefusedAnswer, StumbledAnswer
 from probes.tls.endpoint_control import ACTIVE, EndpointControl, nobody_served, scope, unauthorized, unknown
 from probes.tls.facts import (
     Aspect,
@@ -226,7 +226,7 @@ def _only_tls13(facts: TlsFacts, what: str) -> Verdict | None:
         return passed(f"speaks nothing before TLSv1.3, which has no {what}{scope(facts)}")
     if not spoken or (doubtful and Aspect.VERSIONS not in facts.asked):
         asked = facts.evidence
-        about = tuple(q for q in asked.forbidden(Tests.VERSIONS) if q.cap in doubtful and not asked.refusal_proved(q))
+        about = tuple(q for q in asked.of(Purpose.VERSIONS) if q.cap in doubtful and not asked.refusal_proved(q))
         return unknown(facts, about, f"{listed(VERSIONS, doubtful)} could not be ruled out")
     return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import Annotated, Final, Literal, Self, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
@@ -58,6 +59,8 @@ def _is_address(host: str) -> bool:
 
 
 def _split(url: str) -> tuple[SplitResult, str, int | None]:
+    if any(char <= " " or char == "\x7f" for char in url):
+        raise ValueError(f"{url!r} holds white space or control characters; percent-encode them")
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -79,6 +82,7 @@ def _split(url: str) -> tuple[SplitResult, str, int | None]:
     return parts, host, port
 
 
+@lru_cache(maxsize=1024)
 def read_url(url: str) -> Place:
     """An endpoint URL: https://, tls:// (port needed), or smtp://, imap://, postgresql:// for STARTTLS.
 
@@ -119,7 +123,8 @@ def read_address(value: str, default_port: int) -> tuple[str, int]:
     """`ip`, `ip:port` or `[ipv6]:port`. Raises ValueError."""
     text, port = value, default_port
     if value.startswith("["):
-        text, _, rest = value[1:].partition("]")
+        text, closed, rest = value[1:].partition("]")
+        text = text if closed else value
         if rest:
             port = _port(value, rest.removeprefix(":"))
     elif value.count(":") == 1:

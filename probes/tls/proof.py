@@ -1,0 +1,130 @@
+"""What the questions of one part prove together: which versions, suites and groups are ruled out. Pure.
+
+Ruled out means: offered in this version, refused in every try, and a positive twin was answered on the same
+address under the same name. Everything known that was neither accepted nor ruled out is unproved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from probes.tls.answer_facts import SSL2, TLS13, AcceptedAnswer, KnownCodes, Purpose, QuestionFacts, State
+
+TLS_VERSIONS: Final = (TLS13, 0x0303, 0x0302, 0x0301)
+BEFORE_TLS13: Final = (0x0303, 0x0302, 0x0301)
+SSL3: Final = 0x0300
+VERSIONS: Final = (*TLS_VERSIONS, SSL3, SSL2)
+
+
+class Proof:
+    """The questions of one part and what they prove."""
+
+    def __init__(self, questions: Iterable[QuestionFacts], known: KnownCodes) -> None:
+        self.known = known
+        self.all = tuple(questions)
+        self.own = tuple(q for q in self.all if q.name == "own")
+        self._by_id: Mapping[str, QuestionFacts] = {q.id: q for q in self.all}
+
+    def of(self, *purposes: Purpose) -> tuple[QuestionFacts, ...]:
+        """The questions of these kinds under the part's own name."""
+        return tuple(q for q in self.own if q.tests in purposes)
+
+    def acceptances(self) -> tuple[AcceptedAnswer, ...]:
+        """Everything the server chose under this part's own name."""
+        return tuple(answer for q in self.own for answer in q.accepted)
+
+    def twins_of(self, question: QuestionFacts) -> tuple[QuestionFacts, ...]:
+        """The twins that were asked."""
+        return tuple(t for twin in question.twins if (t := self._by_id.get(twin)) is not None)
+
+    def twin_accepted(self, question: QuestionFacts) -> bool:
+        """Whether a positive twin was answered on the same address under the same name. Twins are symmetric: of
+        two hellos that differ in the version alone, either shows that the server answers such hellos."""
+        if any(twin.name == "own" and twin.state is State.ACCEPTED for twin in self.twins_of(question)):
+            return True
+        others = (q for q in self.of(Purpose.VERSIONS) if q.cap not in (SSL2, question.cap))
+        match question.tests:
+            case Purpose.VERSIONS:
+                return any(q.state is State.ACCEPTED for q in others)
+            case Purpose.TWIN:
+                return any(q.state is State.ACCEPTED and question.id in q.twins for q in others)
+            case _:
+                return False
+
+    def refusal_proved(self, question: QuestionFacts) -> bool:
+        """Refused in every try, beside an accepted twin; or beside the proof that TLS 1.3 is not spoken."""
+        if question.state is not State.REFUSED:
+            return False
+        return self.twin_accepted(question) or (question.cap == TLS13 and self._tls13_refused())
+
+    def _tls13_refused(self) -> bool:
+        """Every allowed TLS 1.3 hello was refused, and a hello that differs from one in the version was not."""
+        twins = [q for q in self.of(Purpose.TWIN) if q.cap == TLS13]
+        return bool(twins) and all(q.state is State.REFUSED for q in twins) and any(map(self.twin_accepted, twins))
+
+    def ruled_out_versions(self) -> frozenset[int]:
+        """Versions that are not spoken: in each, every suite known to it was refused countably, or the question was
+        answered in an older version (a server answers with the newest that it has, RFC 5246 appendix E.1)."""
+        return frozenset(version for version in VERSIONS if self._not_spoken(version))
+
+    def _not_spoken(self, version: int) -> bool:
+        about = [q for q in self.of(Purpose.VERSIONS, Purpose.SUITES, Purpose.TWIN) if q.cap == version]
+        if not about or not all(map(self._shows_absence, about)):
+            return False
+        offered = {suite for q in about for suite in q.suites}
+        return self.known.suites(version) <= offered
+
+    def _shows_absence(self, question: QuestionFacts) -> bool:
+        """Whether the question shows that its highest version is not spoken."""
+        if question.state is State.ACCEPTED:
+            return len(question.accepted) == len(question.answers) and all(
+                answer.version < question.cap for answer in question.accepted
+            )
+        return self.refusal_proved(question)
+
+    def unproved_suites(self, accepted: frozenset[int]) -> frozenset[int]:
+        """Known suites neither accepted nor ruled out in some version that is, or may be, spoken."""
+        absent = self.ruled_out_versions()
+        left: set[int] = set()
+        for version in (*TLS_VERSIONS, SSL3):
+            if version not in absent:
+                refused = {
+                    suite
+                    for q in self.of(Purpose.VERSIONS, Purpose.SUITES)
+                    if q.cap == version and self.refusal_proved(q)
+                    for suite in q.suites
+                }
+                left |= self.known.suites(version) - accepted - refused
+        return frozenset(left)
+
+    def unproved_groups(self, accepted: frozenset[int]) -> frozenset[int]:
+        """Known groups neither accepted nor ruled out, in TLS 1.3 or before it, as far as either may be spoken.
+
+        Servers have one list of groups for all versions before TLS 1.3: one of them stands for the others.
+        """
+        absent = self.ruled_out_versions()
+        left: set[int] = set()
+        for storey in ((TLS13,), BEFORE_TLS13):
+            if not absent.issuperset(storey):
+                refused = {
+                    group
+                    for q in self.of(Purpose.GROUPS)
+                    if q.cap in storey and self.refusal_proved(q)
+                    for group in q.groups
+                }
+                left |= self.known.groups(storey[0]) - accepted - refused
+        return frozenset(left)
+
+    def known_suites(self) -> frozenset[int]:
+        """Every TLS suite that was known."""
+        return frozenset(self.known.tls13) | frozenset(self.known.tls12)
+
+    def known_groups(self) -> frozenset[int]:
+        """Every group that counts in a version that is, or may be, spoken."""
+        absent = self.ruled_out_versions()
+        groups: frozenset[int] = frozenset()
+        for storey in ((TLS13,), BEFORE_TLS13):
+            if not absent.issuperset(storey):
+                groups |= self.known.groups(storey[0])
+        return groups
