@@ -21,7 +21,7 @@ Promise = tuple[str, str]
 
 _CONTROLS = (
     "tls.protocols", "tls.suites", "tls.groups", "tls.post-quantum", "tls.certificate", "tls.chain",
-    "tls.revocation", "tls.hsts", "tls.early-data", "tls.renegotiation", "tls.compression",
+    "tls.revocation", "tls.hsts", "tls.early-data", "tls.renegotiation", "tls.compression", "tls.client-auth",
 )  # fmt: skip
 
 
@@ -155,8 +155,9 @@ DEFECTS: tuple[Defect, ...] = (
     Defect("ssl-2-accepted", "answers an SSL 2.0 CLIENT-HELLO", "ENC-TRANSIT",
            _fails("tls.protocols"),  # SSL 2.0 cipher kinds are no TLS suites
            _stub(Stub.SSL_2)),
-    Defect("ssl-3-accepted", "answers SSL 3.0 to whoever lacks TLS 1.3", "ENC-TRANSIT", _OLD,
-           _stub(Stub.SSL_3)),
+    Defect("ssl-3-accepted", "answers SSL 3.0 to whoever lacks TLS 1.3", "ENC-TRANSIT",
+           # no library speaks SSL 3.0 any more, so whether it renegotiates cannot be asked
+           _OLD | _unknown("tls.renegotiation"), _stub(Stub.SSL_3)),
     Defect("tls-1.0-accepted", "serves TLS 1.0 beside TLS 1.3", "ENC-TRANSIT", _OLD, _also(Version.TLS_1_0)),
     Defect("tls-1.1-accepted", "serves TLS 1.1 beside TLS 1.3", "ENC-TRANSIT", _OLD, _also(Version.TLS_1_1),
            endpoint="mail-smtp"),
@@ -183,13 +184,15 @@ DEFECTS: tuple[Defect, ...] = (
            _fails("tls.certificate"),
            _leaf(lambda leaf: replace(leaf, names=(f"elsewhere.{DOMAIN}",))), endpoint="portal"),
     Defect("self-signed", "certificate signed by itself", "ENC-TRANSIT",
-           _fails("tls.chain"),
+           # nobody staples for it, and it does not promise that: nothing to revoke
+           _fails("tls.chain") | {("tls.revocation", "not-applicable")},
            _leaf(lambda leaf: replace(leaf, issuer=Issuer.SELF, must_staple=False)), endpoint="portal"),
     Defect("unknown-ca", "certificate by a CA that the contract does not name", "ENC-TRANSIT",
-           _fails("tls.chain"),
+           _fails("tls.chain") | {("tls.revocation", "not-applicable")},
            _leaf(lambda leaf: replace(leaf, issuer=Issuer.STRANGER, must_staple=False)), endpoint="portal"),
     Defect("missing-intermediate", "sends the leaf without its issuer", "ENC-TRANSIT",
-           _fails("tls.chain"),
+           # without the issuer nobody can check the staple's signature
+           _fails("tls.chain") | _unknown("tls.revocation"),
            _leaf(lambda leaf: replace(leaf, send_intermediate=False)), endpoint="portal"),
     Defect("short-rsa-key", "RSA key of 1024 bits", "ENC-TRANSIT",
            _fails("tls.certificate"),
@@ -225,7 +228,7 @@ DEFECTS: tuple[Defect, ...] = (
            lambda site: site.with_doors(lambda door: replace(door, reset_above=20))),
     Defect("drops-old-hellos", "is silent to hellos without TLS 1.3", "ENC-TRANSIT",
            # what only an old hello can ask stays open
-           _unknown("tls.protocols", "tls.renegotiation", "tls.compression"),
+           _unknown("tls.protocols", "tls.suites", "tls.groups", "tls.renegotiation", "tls.compression"),
            _server(lambda server: replace(server, silent_to_old=True))),
     Defect("stalls", "sends half a record and then nothing", "ENC-TRANSIT", _NOTHING, _manner(Manner.STALL)),
     Defect("garbage", "answers with bytes that are no TLS", "ENC-TRANSIT", _NOTHING, _manner(Manner.GARBAGE)),
@@ -241,7 +244,8 @@ DEFECTS: tuple[Defect, ...] = (
            _fails("tls.client-auth"),
            _tls(lambda tls: replace(tls, client_auth=ClientAuth.NONE)), endpoint="partner"),
     Defect("stray-default-vhost", "serves TLS 1.0 to 1.2 to a wrong or missing name", "ENC-TRANSIT",
-           _OLD, _server(_stray_vhost)),
+           # and what is older than TLS 1.3 knows no hybrid group
+           _OLD | _fails("tls.post-quantum"), _server(_stray_vhost)),
     Defect("name-rejecting", "refuses whoever names another host or none (alert 112)", "",
            frozenset(),  # stricter than the contract asks
            _server(lambda server: replace(server, strays=Strays.REJECTED))),

@@ -93,6 +93,7 @@ def _endpoint(endpoint: LabEndpoint, names: tuple[str, ...]) -> dict[str, object
         "url": f"{scheme}://{endpoint.host}:{endpoint.port}",
         "addresses": list(endpoint.addresses),
         "ca": str(endpoint.ca),
+        "answer_within": "PT1S",
     }
     if endpoint.client_auth is not ClientAuth.NONE and endpoint.client_cert and endpoint.client_key:
         written |= {

@@ -208,7 +208,11 @@ class TlsFacts(Facts, schema="tls.endpoint/1"):
     def samples(self) -> int:
         """Tries that every statement here rests on: the least of any question and of the handshake that got
         an answer. Independent only if the address does not stick clients to back ends."""
-        counts = [q.answered_tries for q in self.questions if q.cap != SSL2 and q.tests is not Purpose.TWIN]
+        counts = [
+            q.answered_tries
+            for q in self.questions
+            if q.cap != SSL2 and q.tests is not Purpose.TWIN and q.state is not State.ACCEPTED
+        ]
         counts = [n for n in counts if n] or [self.demanded_tries]
         return max(1, min([*counts, self.handshake_tries or self.demanded_tries]))
 

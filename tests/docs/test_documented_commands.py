@@ -76,7 +76,7 @@ class Page:
             expect = 0
             lines = {" ".join(line.split()) for line in said.splitlines()}
             for line in filter(None, (" ".join(line.split()) for line in shown.splitlines())):
-                pattern = re.compile(".*".join(re.escape(piece) for piece in line.split("…")))
+                pattern = re.compile(".*".join(re.escape(piece.strip()) for piece in line.split("…")))
                 assert any(map(pattern.fullmatch, lines)), f"not in the output: {line}\n{said}"
 
 
