@@ -49,6 +49,8 @@ def vendor_text(raw: str | bytes, limit: int = TEXT_LIMIT) -> str:
     """Text from a stranger as bounded, printable, surrogate-free text. Loses nothing silently: what
     cannot be shown is escaped (`\\x1b`), what is too long ends in `…`."""
     text = raw.decode("utf-8", "backslashreplace") if isinstance(raw, bytes) else raw
+    if len(text) <= limit and text.isprintable():
+        return text
     shown: list[str] = []
     size = 0
     for char in text[: limit + 1]:

@@ -6,7 +6,6 @@ imports the rest of keycheck. Import the modules by name; ``context`` and ``hand
 OpenSSL, ``flight`` loads ``cryptography``; the others need the standard library alone.
 
 ==================  ==========================================================================================
-``environment``     neutralises an ambient OpenSSL configuration; import this one first
 ``codepoints``      IANA registries: versions, cipher suites, groups, signature schemes, alerts, extensions
 ``answers``         what a server can answer: accepted, refused, broken, garbage, nothing
 ``hello``           builds ClientHellos (TLS and SSLv2) from frozen specifications

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from probes.tls.wire.environment import neutralise_openssl_conf
+from keycheck.environment import neutralise_openssl_conf
 
 GROUP_OF_A_HANDSHAKE = """
 import os, sys
 if sys.argv[1] == "clean":
-    from probes.tls.wire.environment import neutralise_openssl_conf
+    from keycheck.environment import neutralise_openssl_conf
     done = neutralise_openssl_conf(os.environ)
     print(done.found[0][0], done.too_late)
 import datetime
