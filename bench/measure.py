@@ -7,16 +7,18 @@ import platform
 import signal
 import statistics
 import subprocess
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
 T = TypeVar("T")
 _SNMP: Final = Path("/proc/net/snmp")
-_POLL_S: Final = 0.02
+_LOOK_S: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,22 +103,47 @@ def execute(
             env={**os.environ, **(environment or {})},
             start_new_session=True,
         )
-        peak, exit_code = _wait(process, start + limit, memory)
-    seconds = time.perf_counter() - start
-    return Finished(seconds, exit_code, _since(before), peak, scratch.read_bytes())
+        warden = _Warden(process, limit, memory)
+        warden.start()
+        # Not `wait(timeout)`: that looks only every 50 ms, and what is timed here may take less.
+        try:
+            exit_code = process.wait()
+        except KeyboardInterrupt:
+            _kill(process)
+            raise
+        seconds = time.perf_counter() - start
+        warden.over.set()
+        warden.join()
+    ended = None if warden.killed else exit_code
+    return Finished(seconds, ended, _since(before), warden.peak_kib, scratch.read_bytes())
 
 
-def _wait(process: subprocess.Popen[bytes], until: float, memory: bool) -> tuple[int | None, int | None]:
-    peak: int | None = None
-    try:
-        while memory and process.poll() is None and time.perf_counter() < until:
-            peak = high_water_kib(process.pid) or peak
-            time.sleep(_POLL_S)
-        return peak, process.wait(max(0.0, until - time.perf_counter()))
-    except subprocess.TimeoutExpired:
+class _Warden(threading.Thread):
+    """Ends a process group at its limit and, where asked to, looks at the process's memory until then."""
+
+    def __init__(self, process: subprocess.Popen[bytes], limit: float, memory: bool) -> None:
+        super().__init__(daemon=True)
+        self.over = threading.Event()
+        self.killed = False
+        self.peak_kib: int | None = None
+        self._process = process
+        self._until = time.monotonic() + limit
+        self._memory = memory
+
+    def run(self) -> None:
+        """Until the process is over."""
+        while (left := self._until - time.monotonic()) > 0:
+            if self._memory:
+                self.peak_kib = high_water_kib(self._process.pid) or self.peak_kib
+            if self.over.wait(min(left, _LOOK_S) if self._memory else left):
+                return
+        self.killed = True
+        _kill(self._process)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        return peak, None
 
 
 def high_water_kib(pid: int | None = None) -> int | None:

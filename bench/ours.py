@@ -99,13 +99,17 @@ def _slowest(lines: Iterable[dict[str, object]]) -> tuple[str, ...]:
 def program(papers: Papers, cwd: Path, limit: float) -> Finished:
     """`keycheck run` as a program of its own, from start to exit."""
     argv = [sys.executable, "-m", "keycheck", "run", str(papers.deployment), "-p", str(papers.profile)]
-    argv += ["-a", str(papers.authorization), "-k", str(papers.signer), "--out", str(papers.deployment.parent / "out")]
+    argv += ["-a", str(papers.authorization), "-k", str(papers.signer), "--out", str(_out(papers))]
     return execute([*argv, "-o", "json"], limit=limit, cwd=cwd)
+
+
+def _out(papers: Papers) -> Path:
+    return papers.deployment.with_suffix(".out")
 
 
 def said(papers: Papers, finished: Finished) -> Said:
     """What the newest bundle of `program` says of the only endpoint, and the verdict."""
-    bundles = sorted((papers.deployment.parent / "out").glob("*.zip"), key=lambda path: path.stat().st_mtime_ns)
+    bundles = sorted(_out(papers).glob("*.zip"), key=lambda path: path.stat().st_mtime_ns)
     if finished.exit_code is None or not bundles:
         return Said(trouble="no bundle")
     verdict = str(json.loads(finished.output)["verdict"])

@@ -6,7 +6,7 @@ import resource
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,9 +31,8 @@ class Server:
     truth: Truth
 
 
-CLEAN: Final = "clean"
 SERVERS: Final = (
-    Server(CLEAN, (), Truth()),
+    Server("clean", (), Truth()),
     Server("TLS 1.2 too", ("tls-1.2-accepted",), Truth(on=_OLD_AND_NEW)),
     Server("X25519MLKEM768 only", ("hybrid-only",), Truth()),
     Server("ffdhe2048, ffdhe3072 too", ("finite-field-group",), Truth(groups=_WITH_FINITE_FIELD)),
@@ -55,14 +54,13 @@ def defects() -> list[str]:
     return [f"{defect}@{fleet_id(n)}" for n, server in enumerate(SERVERS, 1) for defect in server.defects]
 
 
-def papers_for(lab: Lab, endpoints: Sequence[str], directory: Path) -> Papers:
-    """Deployment, contract and authorization for some endpoints only, under the right name.
+def papers_for(lab: Lab, endpoints: Sequence[str], label: str, now: datetime) -> Papers:
+    """Deployment, contract and authorization for some endpoints only, under the right name, in the lab's home.
 
     The contract is `base-saas` without the promises that no control can test yet, so that a clean server ends in
-    a pass.
+    a pass. `now` must be the same for all papers of one lab: what was signed once is not signed again.
     """
-    whole = write_papers(lab, datetime.now(UTC), base="base-saas", names=("right",))
-    directory.mkdir(parents=True, exist_ok=True)
+    whole = write_papers(lab, now, base="base-saas", names=("right",))
     deployment = _read(whole.deployment)
     listed = deployment["endpoints"]
     deployment["endpoints"] = [each for each in _items(listed) if each["id"] in endpoints]
@@ -71,8 +69,8 @@ def papers_for(lab: Lab, endpoints: Sequence[str], directory: Path) -> Papers:
     contract["parameters"] = {k: v for k, v in base["parameters"].items() if k.startswith("tls_")}
     contract["clauses"] = [each for each in _items(base["clauses"]) if _testable(each)]
     papers = Papers(
-        directory / "deployment.yaml",
-        directory / "contract.yaml",
+        lab.home / f"{label}-deployment.yaml",
+        lab.home / f"{label}-contract.yaml",
         whole.authorization,
         whole.approver,
         whole.signer,

@@ -28,7 +28,7 @@ import peers
 import show
 from answers import Said, mark
 from measure import Finished, Timing, machine, repeated, shown_time
-from scene import CLEAN, SERVERS, Server, defects, endpoints, fleet_id, papers_for, raise_descriptor_limit
+from scene import SERVERS, Server, defects, endpoints, fleet_id, papers_for, raise_descriptor_limit
 
 from keycheck.lab.world import Lab, LabEndpoint
 
@@ -48,6 +48,7 @@ class Options:
     peers: tuple[str, ...]
     cache: Path
     limit: float
+    now: datetime
 
     @property
     def runs(self) -> int:
@@ -69,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run every part."""
     options = _options(argv)
     raise_descriptor_limit()
-    print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {machine()}")
+    print(f"{options.now:%Y-%m-%d %H:%M} UTC; {machine()}")
     found = [peers.find(name, options.cache) for name in options.peers]
     tools = [each for each in found if isinstance(each, peers.Peer)]
     for each in found:
@@ -90,12 +91,12 @@ def _options(argv: Sequence[str] | None) -> Options:
     parser.add_argument("--quick", action="store_true", help="fewer runs, 100 endpoints, no scan of half a minute")
     parser.add_argument("--peers", default=",".join(peers.NAMES), help="which to compare with; empty for none")
     parser.add_argument("--cache", type=Path, default=Path(".bench"), help="where sslyze is installed (%(default)s)")
-    parser.add_argument("--limit", type=float, help="seconds that one scan of a peer may take (900; quick: 60)")
+    parser.add_argument("--limit", type=float, help="seconds that one scan of a peer may take (600; quick: 60)")
     given = parser.parse_args(argv)
     names = tuple(name for name in given.peers.split(",") if name)
     if unknown := set(names) - set(peers.NAMES):
         parser.error(f"no such peer: {', '.join(sorted(unknown))}; use some of {', '.join(peers.NAMES)}")
-    return Options(given.quick, names, given.cache, given.limit or (60.0 if given.quick else 900.0))
+    return Options(given.quick, names, given.cache, given.limit or (60.0 if given.quick else 600.0), datetime.now(UTC))
 
 
 def _one_address(options: Options, home: Path) -> None:
@@ -105,7 +106,7 @@ def _one_address(options: Options, home: Path) -> None:
     notes: list[str] = []
     for place, trip in (("loopback", 0), (f"{ROUND_TRIP_MS} ms round trip", ROUND_TRIP_MS)):
         with Lab(home / f"one-{trip}", fleet=1, round_trip_ms=trip) as lab:
-            papers = papers_for(lab, [fleet_id(1)], home / f"papers-{trip}")
+            papers = papers_for(lab, [fleet_id(1)], "one", options.now)
             measured = ours.storey(papers, options.runs if not trip else options.runs // 3)
         limit = TARGETS["far" if trip else "loopback"]
         goal = f"< {shown_time(limit)}: {show.target(measured.work.median, limit)}"
@@ -141,7 +142,7 @@ def _fleet(options: Options, home: Path, tools: Sequence[peers.Peer]) -> None:
     show.heading(f"{number} endpoints, one address each, right name, one process")
     ids = [fleet_id(each) for each in range(1, number + 1)]
     with Lab(home / "fleet", fleet=number) as lab:
-        papers = papers_for(lab, ids, home / "fleet-papers")
+        papers = papers_for(lab, ids, "fleet", options.now)
         files = [papers.deployment, papers.profile, papers.authorization, papers.signer, home / "fleet-out"]
         done = [fleet.measure([*map(str, files)], number, limit=600) for _ in range(1 if options.quick else 3)]
         best = sorted(done, key=lambda each: each.process)[len(done) // 2]
@@ -173,7 +174,7 @@ def _speed(options: Options, home: Path, lab: Lab, tools: Sequence[peers.Peer]) 
     """Whole programs on the clean server."""
     show.heading("whole programs, from start to exit, on the clean server")
     endpoint = endpoints(lab)[0]
-    papers = papers_for(lab, [endpoint.id], home / "speed")
+    papers = papers_for(lab, [endpoint.id], "speed", options.now)
     ours_, _ = repeated(lambda: ours.program(papers, home, options.limit), options.starts)
     rows = [("keycheck run, bundle signed", *_figures(ours_, ours_))]
     for tool in tools:
@@ -202,10 +203,10 @@ def _figures(theirs: Timing, mine: Timing) -> tuple[str, ...]:
 def _answers(options: Options, home: Path, lab: Lab, tools: Sequence[peers.Peer]) -> None:
     """Who says what about which server."""
     show.heading("what was said: versions, deciding groups, and the exit code")
-    head = ("server", "tool", "time", "connections", "exit", "against what the server does")
+    head = ("server", "tool", "time", "connections", "exit", "verdict", "versions", "deciding groups")
     rows: list[tuple[str, ...]] = []
     for server, endpoint in zip(SERVERS, endpoints(lab), strict=True):
-        papers = papers_for(lab, [endpoint.id], home / f"answers-{endpoint.id}")
+        papers = papers_for(lab, [endpoint.id], endpoint.id, options.now)
         time.sleep(CALM_S)
         done = ours.program(papers, home, options.limit)
         rows.append(_row(server, "keycheck", done, ours.said(papers, done)))
@@ -214,15 +215,18 @@ def _answers(options: Options, home: Path, lab: Lab, tools: Sequence[peers.Peer]
             theirs, said = tool.run(tool.modes[0], endpoint, home, options.limit)
             rows.append(_row(server, tool.name, theirs, said))
     show.table(head, rows)
-    print(f"The contract: TLS 1.3 only, 256-bit suites, hybrid and elliptic-curve groups. {CLEAN}: X25519MLKEM768,")
     print(
-        "X25519, P-256, P-384. A deciding group: one that shows the contract kept (X25519MLKEM768) or broken (ffdhe)."
+        "The contract: TLS 1.3 only, 256-bit suites, hybrid and elliptic-curve groups. Beside X25519MLKEM768 the clean"
     )
+    print("server takes X25519, P-256 and P-384. A deciding group shows a contract kept (X25519MLKEM768) or broken")
+    print("(ffdhe). Nobody can know which old versions a server speaks that is silent to old hellos.")
 
 
 def _row(server: Server, tool: str, done: Finished, said: Said) -> tuple[str, ...]:
-    verdict = f"{mark(server.truth, said)}" + (f" ({said.verdict})" if said.verdict else "")
-    return (server.name, tool, _took(done), show.count(done.connections), _exit(done), verdict)
+    marked = mark(server.truth, said)
+    count = show.count(done.connections)
+    verdict = said.verdict or "-"
+    return (server.name, tool, _took(done), count, _exit(done), verdict, marked.versions, marked.groups)
 
 
 def _took(done: Finished) -> str:

@@ -11,19 +11,27 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Final
 
 from keycheck import canonical
+from keycheck.canonical import CanonicalBytes
 from keycheck.judge import Evidence, Judged, Member, judge_subject, roll_up
 from keycheck.model.assessment import Assessment, ClauseVerdict, Finding, PartVerdict, Population
 from keycheck.model.authorization import AcceptedWaiver
 from keycheck.model.deployment import Deployment, SubjectEntry
 from keycheck.model.observation import Observation
 from keycheck.model.profile import Clause, Profile, covers
-from keycheck.model.types import vendor_text
+from keycheck.model.types import PartName, vendor_text
 from keycheck.model.verdict import ExitCode, Kind, Reason, Tier, Verdict, because, not_tested
 from keycheck.plan import Binding, Unusable, bind
 from keycheck.registry import Registry
 
+_FIELDS: Final = set(Finding.model_fields)
+"""Findings are made of values that are typed already, in their tens of thousands: they are not validated again,
+and share the account of which fields are set."""
+CHUNK: Final = 64
+"""Findings that are written at a time."""
 GOOD = frozenset({Kind.PASS, Kind.NOT_APPLICABLE})
 
 
@@ -46,14 +54,16 @@ def assess(inputs: Inputs, registry: Registry) -> Assessment:
     told = evidence.ended or inputs.as_of
     population: set[tuple[str, str, str, str]] = set()
     observed: set[tuple[str, str, str, str]] = set()
-    findings: list[Finding] = []
-    for binding in bind(inputs.profile, inputs.deployment, registry):
-        for finding, members in _findings(binding, inputs, evidence, told):
-            findings.append(finding)
-            for key, member in _population(binding, finding, members):
-                population.add(key)
-                if member.seen:
-                    observed.add(key)
+    ranked: list[tuple[int, int, Finding]] = []
+    for rank, place, binding, entry in _by_subject(bind(inputs.profile, inputs.deployment, registry)):
+        finding, members = _judged(binding, entry, inputs, evidence, told)
+        ranked.append((rank, place, finding))
+        for key, member in _population(binding, finding, members):
+            population.add(key)
+            if member.seen:
+                observed.add(key)
+    ranked.sort(key=lambda row: row[:2])
+    findings = tuple(finding for _, _, finding in ranked)
     clauses = tuple(_clause(clause, findings) for clause in inputs.profile.clauses)
     contract = _contract(clauses)
     return Assessment(
@@ -64,39 +74,61 @@ def assess(inputs: Inputs, registry: Registry) -> Assessment:
         as_of=inputs.as_of,
         population=Population(expected=len(population), observed=len(observed)),
         clauses=clauses,
-        findings=tuple(findings),
+        findings=findings,
     )
 
 
-def assessment_bytes(assessment: Assessment) -> bytes:
-    """The canonical bytes, as stored in the bundle and, with a newline, printed by `-o json`."""
-    return canonical.dumps(assessment.model_dump(mode="json", by_alias=True))
+def assessment_bytes(assessment: Assessment) -> CanonicalBytes:
+    """The canonical bytes, as stored in the bundle and, with a newline, printed by `-o json`. Findings are written
+    one by one: there may be tens of thousands, and all of them as plain values take more room than as text."""
+    frame = assessment.model_dump(mode="json", by_alias=True, exclude={"findings"}) | {"findings": None}
+    return canonical.spliced(canonical.dumps(frame), "findings", (b"[", *_written(assessment.findings), b"]"))
+
+
+def _written(findings: Sequence[Finding]) -> Iterable[bytes]:
+    """The members of the list of findings, some at a time, with commas between."""
+    for start in range(0, len(findings), CHUNK):
+        some = [finding.model_dump(mode="json", by_alias=True) for finding in findings[start : start + CHUNK]]
+        yield (b"," if start else b"") + canonical.dumps(some, max_depth=canonical.MAX_DEPTH - 1)[1:-1]
 
 
 def finding_id(profile: str, clause: str, control_id: str, subject: str) -> str:
     """Digest of (profile, clause, control without version, subject): survives new addresses and versions."""
-    digest = hashlib.sha256(canonical.dumps([profile, clause, control_id, subject])).hexdigest()
-    return f"kc-{digest[:20]}"
+    text = _opening(profile, clause, control_id) + b"," + canonical.dumps(subject) + b"]"
+    return f"kc-{hashlib.sha256(text).hexdigest()[:20]}"
 
 
-def _findings(
-    binding: Binding, inputs: Inputs, evidence: Evidence, told: datetime
-) -> Iterable[tuple[Finding, Sequence[Member]]]:
+@lru_cache(maxsize=256)
+def _opening(profile: str, clause: str, control_id: str) -> bytes:
+    """`["PROFILE","CLAUSE","CONTROL"`: where the ids of one requirement's findings begin."""
+    return canonical.dumps([profile, clause, control_id])[:-1]
+
+
+def _by_subject(bindings: Iterable[Binding]) -> Iterable[tuple[int, int, Binding, SubjectEntry | None]]:
+    """Every requirement on every subject with its place in the assessment: first those without a subject, then
+    subject by subject, so that one subject's facts are in memory at a time."""
+    asked: dict[str, list[tuple[int, int, Binding, SubjectEntry]]] = {}
+    for rank, binding in enumerate(bindings):
+        if not binding.subjects:
+            yield rank, 0, binding, None
+        for place, entry in enumerate(binding.subjects):
+            asked.setdefault(entry.id, []).append((rank, place, binding, entry))
+    for requirements in asked.values():
+        yield from requirements
+
+
+def _judged(
+    binding: Binding, entry: SubjectEntry | None, inputs: Inputs, evidence: Evidence, told: datetime
+) -> tuple[Finding, Sequence[Member]]:
     control = binding.control
-    if not binding.subjects:
-        verdict = (
-            because(control.reason, control.message)
-            if isinstance(control, Unusable)
-            else not_tested(Reason.NO_SUBJECT, f"the deployment names nothing that {binding.reference} is about")
-        )
-        yield _finding(binding, None, Judged(verdict, (), contested=False), inputs, told), ()
-        return
-    for entry in binding.subjects:
-        if isinstance(control, Unusable):
-            judged = Judged(because(control.reason, control.message), (), contested=False)
-        else:
-            judged = judge_subject(control, binding.evidence, entry.id, entry.vantages, evidence, inputs.as_of)
-        yield _finding(binding, entry, judged, inputs, told), judged.members
+    if isinstance(control, Unusable):
+        judged = Judged(because(control.reason, control.message), (), contested=False)
+    elif entry is None:
+        words = f"the deployment names nothing that {binding.reference} is about"
+        judged = Judged(not_tested(Reason.NO_SUBJECT, words), (), contested=False)
+    else:
+        judged = judge_subject(control, binding.evidence, entry.id, entry.vantages, evidence, inputs.as_of)
+    return _finding(binding, entry, judged, inputs, told), judged.members
 
 
 def _finding(binding: Binding, entry: SubjectEntry | None, judged: Judged, inputs: Inputs, told: datetime) -> Finding:
@@ -104,17 +136,15 @@ def _finding(binding: Binding, entry: SubjectEntry | None, judged: Judged, input
     identity = binding.control_id if binding.control_id != "planned" else f"planned: {_planned_words(binding)}"
     waiver = _waiver(binding, subject, judged.verdict.kind, inputs)
     cure = binding.clause.remedy.cure_within
-    return Finding(
+    return Finding.model_construct(
+        _FIELDS,
         id=finding_id(inputs.profile.profile, binding.clause.id, identity, subject or ""),
         clause=binding.clause.id,
         control=binding.reference,
         subject=subject,
         verdict=judged.verdict.kind,
         reasons=judged.verdict.reasons,
-        parts=tuple(
-            PartVerdict(part=part, verdict=verdict.kind, reasons=verdict.reasons)
-            for part, verdict in judged.by_part().items()
-        ),
+        parts=tuple(_part(part, verdict.kind, verdict.reasons) for part, verdict in judged.by_part().items()),
         message=vendor_text(judged.verdict.message, 1000),
         observations=tuple(sorted({seq for member in judged.members for seq in member.observations})),
         waived=waiver is not None,
@@ -122,6 +152,12 @@ def _finding(binding: Binding, entry: SubjectEntry | None, judged: Judged, input
         contested=judged.contested,
         deadline=_deadline(judged.verdict, cure, told),
     )
+
+
+@lru_cache(maxsize=256)
+def _part(part: PartName | None, verdict: Kind, reasons: tuple[Reason, ...]) -> PartVerdict:
+    """Most controls say the same of a part: one value serves them all."""
+    return PartVerdict(part=part, verdict=verdict, reasons=reasons)
 
 
 def _planned_words(binding: Binding) -> str:

@@ -76,10 +76,31 @@ class NotCanonicalError(CanonicalError):
     """JSON, but spelt otherwise than its canonical form."""
 
 
-def dumps(value: Jsonable, *, max_depth: int = MAX_DEPTH) -> bytes:
+class CanonicalBytes(bytes):
+    """Canonical by the way they were made: by :func:`dumps`, or by :func:`spliced` from its results. Whoever gets them
+    in the same process need not read them again to know it; bytes from outside are always read."""
+
+    __slots__ = ()
+
+
+def dumps(value: Jsonable, *, max_depth: int = MAX_DEPTH) -> CanonicalBytes:
     """The canonical form of ``value``. Raises a child of :class:`CanonicalError` outside the domain."""
     _check(value, max_depth)
-    return _ENCODER.encode(value).encode("utf-8")
+    return CanonicalBytes(_ENCODER.encode(value).encode("utf-8"))
+
+
+def spliced(outer: CanonicalBytes, key: str, members: Iterable[bytes]) -> CanonicalBytes:
+    """``outer`` with the value that ``members`` are the pieces of in place of the first ``null`` at ``key``.
+
+    So a large member is written once and not again with everything around it. Inside a string every quotation
+    mark is escaped, so that what is replaced is really a member. What stands there lies deeper than it was made for:
+    make it with as much less ``max_depth``. Raises ValueError when there is no such place.
+    """
+    place = f'"{key}":null'.encode("ascii")
+    before, found, after = outer.partition(place)
+    if not found:
+        raise ValueError(f"there is no {place.decode('ascii')} to replace")
+    return CanonicalBytes(b"".join((before, place.removesuffix(b"null"), *members, after)))
 
 
 def loads(data: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> Json:

@@ -132,5 +132,6 @@ def forecast_text(foreseen: Forecast) -> str:
     ]
     if foreseen.untested:
         lines += ["", "will stay untested or undecided whatever is found:"]
-        lines += [f"  {clause:<18} {why}" for clause, why in foreseen.untested]
+        width = max(len(clause) for clause, _ in foreseen.untested)
+        lines += [f"  {clause:<{width}} {why}" for clause, why in foreseen.untested]
     return "\n".join(lines) + "\n"

@@ -47,7 +47,10 @@ F = TypeVar("F", bound=Facts)
 
 def roll_up(members: Iterable[Verdict]) -> Verdict:
     """The seven rules. Order never matters; duplicates never matter."""
-    everyone = sorted(set(members), key=lambda v: (v.kind, v.reasons, v.message))
+    different = set(members)
+    if len(different) == 1 and isinstance((only := next(iter(different))).kind, Kind):
+        return only  # each rule gives back a member that is alone
+    everyone = sorted(different, key=lambda v: (v.kind, v.reasons, v.message))
     if not everyone:
         return not_tested(Reason.NO_SUBJECT, "nothing to judge")
     rest = [member for member in everyone if member.kind is not Kind.NOT_APPLICABLE]
@@ -109,11 +112,16 @@ class Judged:
 
 
 class Evidence:
-    """Observations indexed for judging, with facts typed once however many controls ask for them."""
+    """Observations indexed for judging, with facts typed once however many controls ask for them.
+
+    Typed facts are many times larger than their text: only those of the subject last asked about are kept.
+    Ask subject by subject."""
 
     def __init__(self, observations: Iterable[Observation]) -> None:
         self._by_subject: dict[tuple[str, str, str], list[Observation]] = defaultdict(list)
         self._typed: dict[int, Facts | Verdict] = {}
+        self._parts: dict[tuple[str, type[Facts]], tuple[frozenset[PartName], tuple[Member, ...]]] = {}
+        self._about = ""
         self.started: datetime | None = None
         self.ended: datetime | None = None
         for observation in observations:
@@ -130,8 +138,22 @@ class Evidence:
         """The censuses by the probe that yields these facts."""
         return self._by_subject.get((subject, vantage, f"census of {facts.schema_id.partition('/')[0]}"), ())
 
+    def parts(self, subject: str, vantage: str, kind: type[Facts]) -> tuple[frozenset[PartName], tuple[Member, ...]]:
+        """The parts of the census, and a member for everything that leaves the census in doubt."""
+        self._turn_to(subject)
+        if (vantage, kind) not in self._parts:
+            self._parts[(vantage, kind)] = _parts(subject, vantage, kind, self)
+        return self._parts[(vantage, kind)]
+
+    def _turn_to(self, subject: str) -> None:
+        if subject != self._about:
+            self._typed.clear()
+            self._parts.clear()
+            self._about = subject
+
     def typed(self, observation: Observation, kind: type[F]) -> F | Verdict:
         """The facts of an observation, or why there are none, as a verdict."""
+        self._turn_to(observation.subject)
         if observation.seq not in self._typed:
             self._typed[observation.seq] = _typed(observation, kind)
         facts = self._typed[observation.seq]
@@ -189,7 +211,7 @@ def _part_members(
     evidence: Evidence,
     as_of: datetime,
 ) -> Iterable[Member]:
-    parts, gaps = _parts(subject, vantage, kind, evidence)
+    parts, gaps = evidence.parts(subject, vantage, kind)
     yield from gaps
     seen: dict[PartName | None, list[Observation]] = defaultdict(list)
     for observation in evidence.of(subject, vantage, kind):
@@ -207,11 +229,13 @@ def _part_members(
             yield Member(part, vantage, verdict, (observation.seq,), seen=True)
 
 
-def _parts(subject: str, vantage: str, kind: type[Facts], evidence: Evidence) -> tuple[set[PartName], list[Member]]:
-    """The parts of the census, and a member for everything that leaves the census in doubt."""
+def _parts(
+    subject: str, vantage: str, kind: type[Facts], evidence: Evidence
+) -> tuple[frozenset[PartName], tuple[Member, ...]]:
     censuses = evidence.censuses(subject, vantage, kind)
     if not censuses:
-        return set(), [Member(None, vantage, inconclusive(Reason.OPEN_CENSUS, f"{subject}: no census from {vantage}"))]
+        missing = inconclusive(Reason.OPEN_CENSUS, f"{subject}: no census from {vantage}")
+        return frozenset(), (Member(None, vantage, missing),)
     parts: set[PartName] = set()
     gaps: list[Member] = []
     for observation in censuses:
@@ -226,7 +250,7 @@ def _parts(subject: str, vantage: str, kind: type[Facts], evidence: Evidence) ->
         elif not census.parts:
             words = f"{subject}: the census found no part"
             gaps.append(Member(None, vantage, inconclusive(Reason.OPEN_CENSUS, words), (observation.seq,)))
-    return parts, gaps
+    return frozenset(parts), tuple(gaps)
 
 
 def _subject_members(
@@ -242,7 +266,7 @@ def _subject_members(
     found: list[tuple[Sighting, Observation]] = []
     for vantage in vantages:
         for kind in type(control).needs:
-            parts, gaps = _parts(subject, vantage, kind, evidence)
+            parts, gaps = evidence.parts(subject, vantage, kind)
             yield from gaps
             recorded = evidence.of(subject, vantage, kind)
             for part in sorted(parts - {observation.part for observation in recorded}):

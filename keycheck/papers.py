@@ -9,7 +9,9 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
@@ -22,6 +24,7 @@ from keycheck.files.located import parse
 from keycheck.files.waiver import Rejected, accept_waiver, parse_waiver
 from keycheck.model.authorization import AcceptedWaiver, Authorization
 from keycheck.model.profile import Profile
+from keycheck.model.types import format_instant
 
 MAX_PAPER = 1024 * 1024
 MAX_ENVELOPE = 4 * 1024 * 1024
@@ -85,6 +88,12 @@ def _public_key(name: str, text: str) -> PublicKey:
         ) from error
 
 
+_SIGN_AGAIN: Final = (
+    "have one of the profile's approvers sign the file as it is now with `keycheck sign`, or name the key that signed "
+    "it under `approvers:`"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
     """An authorization whose signatures were verified."""
@@ -101,7 +110,7 @@ def grant(paper: Paper, profile: Profile) -> Grant:
             paper.envelope, paper.data, _some(profile), payload_type=AUTHORIZATION_TYPE, name=paper.label
         )
     except IntegrityError as error:
-        raise DeploymentError(f"authorization {paper.label} does not count: {error}", advice=error.advice) from error
+        raise DeploymentError(f"authorization {paper.label} does not count: {error}", advice=_SIGN_AGAIN) from error
     return Grant(paper, parse_authorization(paper.data, paper.label), verified.keys)
 
 
@@ -113,6 +122,16 @@ def _some(profile: Profile) -> Sequence[PublicKey]:
             advice="add `approvers: [{name: …, public_key: …}]` with the line that `keycheck key show` prints",
         )
     return keys
+
+
+def lapsed(waivers: Iterable[AcceptedWaiver], as_of: datetime) -> tuple[str, ...]:
+    """A sentence for each waiver that is signed well and not in force at the moment judged for."""
+    return tuple(
+        f"waiver {accepted.waiver.waiver} does not count: it runs from {format_instant(accepted.starts)} to "
+        f"{format_instant(accepted.ends)}"
+        for accepted in waivers
+        if not accepted.counts_at(as_of)
+    )
 
 
 def accepted(papers: Iterable[Paper], profile: Profile) -> tuple[tuple[AcceptedWaiver, ...], tuple[str, ...]]:

@@ -61,7 +61,7 @@ def bind(profile: Profile, deployment: Deployment, registry: Registry) -> tuple[
 
 def _bind(clause: Clause, demand: Demand | Planned, deployment: Deployment, registry: Registry) -> Binding:
     if isinstance(demand, Planned):
-        return Binding(clause, demand, Unusable(Reason.PLANNED, f"planned: {demand.planned}"), ())
+        return Binding(clause, demand, Unusable(Reason.PLANNED, demand.planned), ())
     subjects = tuple(subject for subject in deployment.subjects if covers(demand.for_, subject.id))
     return Binding(clause, demand, _control(demand, registry), subjects)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from keycheck import canonical
 from keycheck.evidence.bundle import BundleWriter
 from keycheck.model.facts import Census, Outcome, Unseen, seen
 from keycheck.model.observation import Blob, BlobRef, Disposition, Observation
@@ -47,7 +46,7 @@ class Recorder:
         try:
             refs.extend(self._store(blob) for blob in observed.blobs)
             observation = self._stamped(task, observed, started, duration_us, tuple(refs))
-            self._writer.append(canonical.dumps(observation.model_dump(mode="json", by_alias=True)))
+            self._writer.append_observation(observation)
         except (TypeError, ValueError):
             for ref in refs:
                 self._writer.drop_blob(ref.commitment)

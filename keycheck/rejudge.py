@@ -22,7 +22,7 @@ from keycheck.model.observation import Observation
 from keycheck.model.profile import Profile
 from keycheck.model.types import Instant
 from keycheck.model.verdict import Tier
-from keycheck.papers import Paper, accepted, read_paper
+from keycheck.papers import Paper, accepted, lapsed, read_paper
 from keycheck.registry import Registry
 
 _WAIVER = re.compile(r"^waivers/(\d{3,})\.yaml$")
@@ -92,7 +92,7 @@ def rejudge(path: Path, amendments: Amendments, trusted: Sequence[PublicKey], re
         ),
         registry,
     )
-    return Rejudged(judged, profile, verified, remarks)
+    return Rejudged(judged, profile, verified, (*remarks, *lapsed(waivers, judged.as_of)))
 
 
 def _input(inputs: Mapping[str, bytes], name: str) -> bytes:

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from keycheck.assess import Inputs, assess, assessment_bytes
 from keycheck.canonical import dumps
-from keycheck.errors import DeploymentError
+from keycheck.errors import DeploymentError, UsageError
 from keycheck.evidence.bundle import BundleWriter, WrittenBundle
 from keycheck.evidence.inputs import salted
 from keycheck.evidence.keys import SigningKey
@@ -29,7 +29,7 @@ from keycheck.model.observation import Observation
 from keycheck.model.probe import Io, Resolver
 from keycheck.model.types import Clock, Entropy
 from keycheck.model.verdict import ExitCode, Reason, Tier
-from keycheck.papers import Grant, Paper, accepted, grant, read_paper
+from keycheck.papers import Grant, Paper, accepted, grant, lapsed, read_paper
 from keycheck.plan import Binding, Impossible, Task, bind, selected, tasks
 from keycheck.recorder import Recorder
 from keycheck.registry import Registry
@@ -130,6 +130,12 @@ def prepare(request: Request, registry: Registry) -> Prepared:
     profile = load_profile(request.profile, registry)
     deployment = load_deployment(request.deployment, registry)
     bindings = bind(profile.profile, deployment.deployment, registry)
+    planned_tasks = tuple(tasks(bindings, registry))
+    if request.only and not any(selected(task, bindings, request.only) for task in planned_tasks):
+        raise UsageError(
+            f"--only {' '.join(request.only)} matches no subject, clause or control that would be observed",
+            advice="name one as `keycheck plan` shows it, e.g. --only endpoints/api or --only 'tls.*'",
+        )
     given = grant_for(request, profile, deployment)
     papers = tuple(read_paper(path) for path in request.waivers)
     waivers, remarks = accepted(papers, profile.profile)
@@ -138,7 +144,7 @@ def prepare(request: Request, registry: Registry) -> Prepared:
         profile=profile,
         deployment=deployment,
         bindings=bindings,
-        tasks=tuple(tasks(bindings, registry)),
+        tasks=planned_tasks,
         grant=given,
         papers=papers,
         waivers=waivers,
@@ -168,6 +174,8 @@ class Outcome:
     assessment_json: bytes
     bundle: WrittenBundle
     interrupted: bool
+    remarks: tuple[str, ...] = ()
+    """Sentences for people that only the end of the run could tell: waivers that are not in force."""
 
     @property
     def exit_code(self) -> ExitCode:
@@ -219,7 +227,7 @@ def run_contract(
         )
         text = assessment_bytes(judged)
         written = writer.finish(text, [key])
-    return Outcome(judged, text, written, interrupted=stop.is_set())
+    return Outcome(judged, text, written, interrupted=stop.is_set(), remarks=lapsed(prepared.waivers, judged.as_of))
 
 
 def _runnable(prepared: Prepared, recorder: Recorder, moment: datetime) -> Iterable[Task]:

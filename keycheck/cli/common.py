@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -63,13 +64,20 @@ def signing_key(path: Path | None, passphrase: str | None) -> SigningKey:
             f"there is no signing key at {where}",
             advice="make one with `keycheck key new`, or name one with `--key PATH`",
         )
-    secret: Callable[[], bytes] | None = None
-    if passphrase is not None:
-        secret = passphrase_from(passphrase, os.environ)
-    elif sys.stdin.isatty() and b"ENCRYPTED" in where.read_bytes()[:200]:
-        secret = _ask_passphrase
-    try:
+    with as_usage():
+        secret: Callable[[], bytes] | None = None
+        if passphrase is not None:
+            secret = passphrase_from(passphrase, os.environ)
+        elif sys.stdin.isatty() and b"ENCRYPTED" in where.read_bytes()[:200]:
+            secret = _ask_passphrase
         return SigningKey.load(where, secret)
+
+
+@contextmanager
+def as_usage() -> Iterator[None]:
+    """What is wrong with a file that the user named is wrong usage: exit 2, and nothing was run."""
+    try:
+        yield
     except KeycheckError as error:
         raise UsageError(str(error), advice=error.advice) from error
 
@@ -88,10 +96,8 @@ def trusted_keys(paths: Sequence[Path]) -> tuple[PublicKey, ...]:
             "no public key to verify with",
             advice="name the signer's with `--key SIGNER.pub`, fetched from the signer over another channel",
         )
-    try:
+    with as_usage():
         return tuple(PublicKey.load(path) for path in chosen)
-    except KeycheckError as error:
-        raise UsageError(str(error), advice=error.advice) from error
 
 
 def existing(bundle: Path) -> Path:
@@ -131,7 +137,7 @@ def instant(text: str | None, option: str) -> datetime | None:
     try:
         return parse_instant(text)
     except ValueError as error:
-        raise UsageError(f"{option}: {error}", advice="write UTC, as in 2026-11-22T10:00:00Z") from error
+        raise UsageError(f"{option} {text!r} is no moment", advice="write UTC, as in 2026-11-22T10:00:00Z") from error
 
 
 def note(text: str) -> None:

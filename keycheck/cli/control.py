@@ -12,7 +12,7 @@ import typer
 
 from keycheck.cli import common
 from keycheck.errors import UsageError
-from keycheck.model.control import Control
+from keycheck.model.control import Control, Tighter
 from keycheck.model.verdict import ExitCode
 
 app = typer.Typer(
@@ -94,10 +94,24 @@ def _parameters(kind: type[Control]) -> list[str]:
     for name, given in schema.get("properties", {}).items():
         tighter = kind.tighteners().get(name)
         default = "" if name in required else f", default {json.dumps(given.get('default'))}"
-        change = f"; an heir may make it {tighter.direction}" if tighter else "; an heir may not change it"
+        change = f"; an heir {_may(tighter)}" if tighter else "; an heir may not change it"
         lines.append(f"  {name}: {_type(given, definitions)}{default}{change}")
         lines += _block(given.get("description", ""), 6) if given.get("description") else []
     return lines
+
+
+def _may(tighter: Tighter) -> str:
+    match tighter.direction:
+        case "subset":
+            return "may only take values away"
+        case "superset":
+            return "may only add values"
+        case "lower":
+            return "may only lower it"
+        case "higher":
+            return "may only raise it"
+        case "order":
+            return f"may only move it along {' < '.join(tighter.order)}"
 
 
 def _type(given: dict[str, object], definitions: dict[str, dict[str, object]]) -> str:

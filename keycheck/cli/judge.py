@@ -9,8 +9,7 @@ from typing import Annotated
 import typer
 
 from keycheck.cli import common
-from keycheck.cli.run import AsOf, Outputs, Waivers
-from keycheck.errors import UsageError
+from keycheck.cli.run import AsOf, Gate, Outputs, Waivers
 from keycheck.model.verdict import Tier
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -29,7 +28,7 @@ def judge(
     waivers: Waivers = None,
     as_of: AsOf = None,
     fail_on: Annotated[
-        Tier | None, typer.Option("--fail-on", help="Lowest tier whose failures gate. Default: the run's.")
+        Gate | None, typer.Option("--fail-on", help="Lowest tier whose failures gate. Default: the run's.")
     ] = None,
     output: Outputs = None,
     key: Trusted = None,
@@ -41,13 +40,13 @@ def judge(
     from keycheck.registry import load_registry
     from keycheck.rejudge import Amendments, rejudge
 
-    if fail_on is Tier.MUST_HAVE:
-        raise UsageError("--fail-on must-have would loosen the gate", advice="use nice-to-have, or leave it out")
     registry = load_registry()
     amended = load_profile(profile, registry).profile if profile else None
     wanted = common.outputs(output or [])
     moment = common.instant(as_of, "--as-of")
-    amendments = Amendments(amended, tuple(waivers) if waivers else None, moment, fail_on)
+    amendments = Amendments(
+        amended, tuple(waivers) if waivers else None, moment, Tier(fail_on.value) if fail_on else None
+    )
     judged = rejudge(common.existing(bundle), amendments, common.trusted_keys(key or []), registry)
     for remark in judged.remarks:
         common.note(f"keycheck: {remark}")

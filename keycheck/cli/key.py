@@ -36,13 +36,15 @@ def new(
     from keycheck.evidence.keys import KeyKind, SigningKey, passphrase_from
 
     where = path or common.default_key()
-    secret = passphrase_from(passphrase, os.environ) if passphrase else None
+    with common.as_usage():
+        secret = passphrase_from(passphrase, os.environ) if passphrase else None
     if ask:
         typed = typer.prompt("passphrase", hide_input=True, confirmation_prompt=True, err=True)
         secret = str(typed).encode
     where.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = SigningKey.generate(KeyKind.ED25519 if kind is Algorithm.ED25519 else KeyKind.P256)
-    public = key.save(where, secret)
+    with common.as_usage():
+        public = key.save(where, secret)
     typer.echo(f"key id      {key.key_id}")
     common.note(f"signing key {where} (keep it; it is not copied anywhere)")
     common.note(f"public key  {public} (give this to whoever verifies your bundles)")
@@ -58,7 +60,8 @@ def show(
 
     from keycheck.evidence.keys import PublicKey, public_path
 
-    key = PublicKey.load(path or public_path(common.default_key()))
+    with common.as_usage():
+        key = PublicKey.load(path or public_path(common.default_key()))
     der = load_pem_public_key(key.to_pem()).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     typer.echo(f"key id      {key.key_id}")
     typer.echo(f"public_key: {base64.b64encode(der).decode()}")

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from keycheck import __version__
-from keycheck.cli.lazy import LazyGroup
+from keycheck.cli.lazy import VERBS, LazyGroup
 from keycheck.errors import DeploymentError, IntegrityError, KeycheckError, ProfileError, UsageError
 from keycheck.model.verdict import ExitCode
 
@@ -79,7 +79,7 @@ def _place(error: BaseException) -> str:
 
 def _verbs(arguments: Sequence[str]) -> list[str]:
     words = [word for word in arguments if not word.startswith("-")][:1]
-    return [f"{word} " for word in words]
+    return [f"{word} " for word in words if word in VERBS]
 
 
 def _code_of(error: KeycheckError) -> ExitCode:

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from threading import Event
 from typing import Annotated
@@ -13,7 +14,6 @@ from typing import Annotated
 import typer
 
 from keycheck.cli import common
-from keycheck.errors import UsageError
 from keycheck.model.verdict import ExitCode, Tier
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -29,9 +29,16 @@ Only = Annotated[
 ]
 Waivers = Annotated[list[Path] | None, typer.Option("--waivers", "-w", help="A signed waiver; repeatable.")]
 AsOf = Annotated[str | None, typer.Option("--as-of", help="Judge for this moment (UTC); default: the end of the run.")]
-FailOn = Annotated[
-    Tier, typer.Option("--fail-on", help="Lowest tier whose failures gate; may only be stricter than the default.")
-]
+
+
+class Gate(StrEnum):
+    """The tiers that `--fail-on` may name: it may only tighten."""
+
+    STRONGLY_PREFERRED = "strongly-preferred"
+    NICE_TO_HAVE = "nice-to-have"
+
+
+FailOn = Annotated[Gate, typer.Option("--fail-on", help="Lowest tier whose failures gate the exit code.")]
 Outputs = Annotated[
     list[str] | None, typer.Option("--output", "-o", metavar="FORMAT[=PATH]", help="table or json; repeatable.")
 ]
@@ -49,7 +56,7 @@ def run(
     out: Annotated[Path, typer.Option("--out", help="Directory for the bundle.")] = Path("keycheck-runs"),
     only: Only = None,
     output: Outputs = None,
-    fail_on: FailOn = Tier.STRONGLY_PREFERRED,
+    fail_on: FailOn = Gate.STRONGLY_PREFERRED,
     waivers: Waivers = None,
     authorization: Authorization = None,
     as_of: AsOf = None,
@@ -66,10 +73,6 @@ def run(
     from keycheck.registry import load_registry
     from keycheck.session import Request, prepare, run_contract
 
-    if fail_on is Tier.MUST_HAVE:
-        raise UsageError(
-            "--fail-on must-have would loosen the gate", advice="use strongly-preferred (the default) or nice-to-have"
-        )
     wanted = common.outputs(output or [])
     signer = common.signing_key(key, passphrase)
     registry = load_registry()
@@ -80,7 +83,7 @@ def run(
         waivers=tuple(waivers or ()),
         authorization=authorization,
         as_of=common.instant(as_of, "--as-of"),
-        fail_on=fail_on,
+        fail_on=Tier(fail_on.value),
     )
     prepared = prepare(request, registry)
     for remark in prepared.remarks:
@@ -88,6 +91,8 @@ def run(
     world = common.real_world(common.environment_of(ctx))
     with interruptible() as stop:
         outcome = run_contract(prepared, registry, world, out, signer, Progress(), stop)
+    for remark in outcome.remarks:
+        common.note(f"keycheck: {remark}")
     for each in wanted:
         text = (
             outcome.assessment_json + b"\n"

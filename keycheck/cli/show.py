@@ -7,6 +7,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final, TextIO
 
 from keycheck.model.assessment import Assessment, ClauseVerdict, Finding
@@ -60,27 +61,31 @@ def coloured(stream: TextIO) -> bool:
 
 def assessment_text(assessment: Assessment, profile: Profile | None, stream: TextIO = sys.stdout) -> str:
     """The whole assessment as text for this stream."""
-    paint = _painter(coloured(stream))
+    paint = _Paint(coloured(stream))
     if is_terminal(stream):
         width = max(72, min(shutil.get_terminal_size().columns, 140))
         return "\n".join(_table(assessment, profile, width, paint)) + "\n"
     return "\n".join(_lines(assessment)) + "\n"
 
 
-class _painter:  # noqa: N801 - used as a function
-    def __init__(self, on: bool) -> None:
-        self._on = on
+@dataclass(frozen=True, slots=True)
+class _Paint:
+    """Colours by verdict, or not; glyph and word say the same without them."""
+
+    on: bool
 
     def __call__(self, kind: Kind, text: str) -> str:
-        return f"\x1b[{COLOUR[kind]}m{text}\x1b[0m" if self._on else text
+        return f"\x1b[{COLOUR[kind]}m{text}\x1b[0m" if self.on else text
 
 
 def _lines(assessment: Assessment) -> Iterator[str]:
+    clause = max((len(clause.id) for clause in assessment.clauses), default=0)
+    subject = max((len(finding.subject or "-") for finding in assessment.findings), default=0)
     for finding in assessment.findings:
         waived = " waived" if finding.waived else ""
         reasons = f" [{', '.join(finding.reasons)}]" if finding.reasons else ""
         yield (
-            f"{finding.verdict:<14} {finding.clause:<18} {finding.control:<22} {finding.subject or '-':<24}"
+            f"{finding.verdict:<14} {finding.clause:<{clause}} {finding.control:<20} {finding.subject or '-':<{subject}}"
             f" {finding.id}{waived}{reasons} {finding.message}"
         ).rstrip()
     yield summary(assessment)
@@ -95,12 +100,16 @@ def summary(assessment: Assessment) -> str:
         if any(clause.verdict is kind for clause in assessment.clauses)
     )
     return (
-        f"{assessment.verdict.upper()}: {len(assessment.clauses)} clauses: {counts}; observed {seen.observed} of "
+        f"{assessment.verdict.upper()}: {_count(len(assessment.clauses), 'clause')}: {counts}; observed {seen.observed} of "
         f"{seen.expected} expected; exit {int(assessment.exit_code)}: {MEANING[assessment.exit_code]}"
     )
 
 
-def _table(assessment: Assessment, profile: Profile | None, width: int, paint: _painter) -> Iterator[str]:
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def _table(assessment: Assessment, profile: Profile | None, width: int, paint: _Paint) -> Iterator[str]:
     words = {clause.id: clause.text for clause in profile.clauses} if profile else {}
     planned = [clause for clause in assessment.clauses if clause.reasons == (Reason.PLANNED,)]
     for kind in ORDER:
@@ -114,7 +123,8 @@ def _table(assessment: Assessment, profile: Profile | None, width: int, paint: _
             yield from _findings((f for f in assessment.findings if f.clause == clause.id), kind, width, paint)
     if planned:
         yield paint(
-            Kind.NOT_TESTED, f"· {len(planned)} clauses have no control yet: planned, so not tested, so not met"
+            Kind.NOT_TESTED,
+            f"· {_count(len(planned), 'clause')} without a control yet: planned, so not tested, so not met",
         )
         yield from (_planned(clause, assessment, width) for clause in planned)
     yield ""
@@ -123,7 +133,7 @@ def _table(assessment: Assessment, profile: Profile | None, width: int, paint: _
 
 def _planned(clause: ClauseVerdict, assessment: Assessment, width: int) -> str:
     messages = [finding.message for finding in assessment.findings if finding.clause == clause.id]
-    line = f"    {clause.id:<22} {'; '.join(message.removeprefix('planned: ') for message in messages)}"
+    line = f"    {clause.id:<22} {'; '.join(messages)}"
     return line if len(line) <= width else line[: width - 1] + "…"
 
 
@@ -133,7 +143,7 @@ def _marks(clause: ClauseVerdict) -> str:
     return waived + deadline
 
 
-def _findings(findings: Iterable[Finding], clause: Kind, width: int, paint: _painter) -> Iterator[str]:
+def _findings(findings: Iterable[Finding], clause: Kind, width: int, paint: _Paint) -> Iterator[str]:
     """Passing findings in one line; everything else with its words."""
     by_kind: dict[Kind, list[Finding]] = {}
     for finding in findings:
@@ -147,12 +157,11 @@ def _findings(findings: Iterable[Finding], clause: Kind, width: int, paint: _pai
             yield from _wrapped(finding.message, 8, width)
         if good := [f for f in by_kind.get(kind, []) if kind in (Kind.PASS, Kind.NOT_APPLICABLE)]:
             shown = ", ".join(sorted({f.control.partition("@")[0] for f in good}))
-            subjects = len({f.subject for f in good})
-            label = f"{GLYPH[kind]} {kind}: {shown}  ({subjects} subject{'s' if subjects != 1 else ''})"
+            label = f"{GLYPH[kind]} {kind}: {shown}  ({_count(len({f.subject for f in good}), 'subject')})"
             yield from _wrapped(label, 4, width, paint if clause is not kind else None, kind)
 
 
-def _wrapped(text: str, indent: int, width: int, paint: _painter | None = None, kind: Kind = Kind.PASS) -> list[str]:
+def _wrapped(text: str, indent: int, width: int, paint: _Paint | None = None, kind: Kind = Kind.PASS) -> list[str]:
     pad = " " * indent
     lines = textwrap.wrap(text, width - indent, break_long_words=False, break_on_hyphens=False) or []
     return [pad + (paint(kind, line) if paint else line) for line in lines]

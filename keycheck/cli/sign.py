@@ -28,7 +28,8 @@ def sign(
     from keycheck.papers import payload_type_of
 
     signer = common.signing_key(key, passphrase)
-    target = sign_file(file, signer, payload_type_of(file))
+    with common.as_usage():
+        target = sign_file(file, signer, payload_type_of(file))
     typer.echo(str(target))
     common.note(f"signed {file} with key {signer.key_id}")
     return int(ExitCode.MET)

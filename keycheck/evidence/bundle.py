@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-from keycheck.canonical import loads
+from keycheck.canonical import CanonicalBytes, dumps, loads, spliced
 from keycheck.errors import IntegrityError, KeycheckError
 from keycheck.evidence import dsse, files, layout
 from keycheck.evidence.container import CHUNK, ContainerWriter
@@ -31,7 +31,8 @@ from keycheck.evidence.layout import FileRecord, Tag
 from keycheck.evidence.lines import LineChecker
 from keycheck.evidence.merkle import CompactRange, leaf_function, leaf_hash
 from keycheck.evidence.statement import PAYLOAD_TYPE
-from keycheck.model.observation import BlobRef, Disposition
+from keycheck.model.facts import Seen
+from keycheck.model.observation import BlobRef, Disposition, Observation
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +164,28 @@ class BundleWriter:
             self._checker.check(line)
         except IntegrityError as error:
             raise ValueError(str(error)) from error
+        return self._add(line)
+
+    def append_observation(self, observation: Observation) -> int:
+        """As :meth:`append`, for an observation made in this process. Its facts are canonical text already and go into
+        the line as they stand, neither parsed nor written again. Raises ValueError for what `append` refuses.
+        """
+        outcome = observation.outcome
+        record = observation.model_dump(mode="json", by_alias=True, exclude={"outcome": {"facts"}})
+        if isinstance(outcome, Seen):
+            record["outcome"]["facts"] = None
+            line = spliced(dumps(record), "facts", [outcome.facts.encode("utf-8")])
+        else:
+            line = dumps(record)
+        if len(line) > layout.MAX_LINE:
+            raise ValueError(f"an observation line holds at most {layout.MAX_LINE} bytes")
+        try:
+            self._checker.take(record)
+        except IntegrityError as error:
+            raise ValueError(str(error)) from error
+        return self._add(line)
+
+    def _add(self, line: bytes) -> int:
         record = line + b"\n"
         self._store(self._lines, record)
         self._lines_size += len(record)
@@ -176,7 +199,8 @@ class BundleWriter:
         """Sign and publish the bundle. ``assessment`` is canonical JSON. Raises KeycheckError, ValueError."""
         if not keys:
             raise ValueError("a bundle without a signature does not verify")
-        loads(assessment, max_bytes=layout.MAX_JSON)
+        if not isinstance(assessment, CanonicalBytes) or len(assessment) > layout.MAX_JSON:
+            loads(assessment, max_bytes=layout.MAX_JSON)
         self._check_blobs()
         signers = tuple(sorted(key.key_id for key in keys))
         docs = verifier or shipped_verifier(self.run, signers)

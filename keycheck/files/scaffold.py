@@ -10,7 +10,10 @@ from datetime import datetime
 from keycheck.model.authorization import Technique
 from keycheck.model.profile import Clause, Planned, Profile
 
-_SCHEMA = "# yaml-language-server: $schema=https://keycheck.dev/schema/{}/1.json\n"
+_SCHEMA = (
+    "# For an editor that completes: keycheck schema {0} > {0}.schema.json, and then\n"
+    "# yaml-language-server: $schema={0}.schema.json\n"
+)
 
 
 @dataclass(frozen=True, slots=True)

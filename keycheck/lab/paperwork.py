@@ -77,29 +77,34 @@ def _write(path: Path, content: dict[str, object]) -> None:
 def _deployment(lab: Lab, names: tuple[str, ...]) -> dict[str, object]:
     vantage: dict[str, object] = {"id": "here", "place": "loopback", "egress": "127.0.0.1"}
     if lab.interception_ca is not None:
-        vantage["interception_cas"] = [str(lab.interception_ca)]
+        vantage["interception_cas"] = [_relative(lab, lab.interception_ca)]
     return {
         "deployment": DEPLOYMENT,
         "title": "A practice vendor's CRM on loopback",
         "vantages": [vantage],
-        "endpoints": [_endpoint(endpoint, names) for endpoint in lab.endpoints],
+        "endpoints": [_endpoint(lab, endpoint, names) for endpoint in lab.endpoints],
     }
 
 
-def _endpoint(endpoint: LabEndpoint, names: tuple[str, ...]) -> dict[str, object]:
+def _relative(lab: Lab, path: Path) -> str:
+    """As the deployment file names it: from its own directory, so that a bundle names no place of this machine."""
+    return str(path.relative_to(lab.home))
+
+
+def _endpoint(lab: Lab, endpoint: LabEndpoint, names: tuple[str, ...]) -> dict[str, object]:
     scheme = _SCHEMES.get(endpoint.starttls or "", "https")
     written: dict[str, object] = {
         "id": endpoint.id,
         "url": f"{scheme}://{endpoint.host}:{endpoint.port}",
         "addresses": list(endpoint.addresses),
-        "ca": str(endpoint.ca),
+        "ca": _relative(lab, endpoint.ca),
         "answer_within": "PT1S",
     }
     if endpoint.client_auth is not ClientAuth.NONE and endpoint.client_cert and endpoint.client_key:
         written |= {
             "client_auth": "required",
-            "client_certificate": str(endpoint.client_cert),
-            "client_key": str(endpoint.client_key),
+            "client_certificate": _relative(lab, endpoint.client_cert),
+            "client_key": _relative(lab, endpoint.client_key),
         }
     if endpoint.plain:
         written["redirect_url"] = f"http://{endpoint.plain[0]}"

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, TypeAlias
+from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import Field
 
+from keycheck.canonical import MAX_DEPTH
 from keycheck.model.types import CanonicalJson, Model, PartName, VendorText
 from keycheck.model.verdict import Assurance, Reason
+
+
+FACTS_DEPTH: Final = 2
+"""Containers around the facts in the line of their observation."""
 
 
 class Facts(Model):
@@ -70,5 +75,5 @@ def seen(facts: Facts, assurance: Assurance | None = None) -> Seen:
     """Wrap typed facts for the evidence."""
     return Seen(
         assurance=assurance or type(facts).assurance,
-        facts=CanonicalJson.of(facts.model_dump(mode="json", by_alias=True)),
+        facts=CanonicalJson.of(facts.model_dump(mode="json", by_alias=True), max_depth=MAX_DEPTH - FACTS_DEPTH),
     )

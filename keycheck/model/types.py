@@ -25,7 +25,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from keycheck.canonical import MAX_INTEGER, Jsonable, dumps
+from keycheck.canonical import MAX_DEPTH, MAX_INTEGER, Jsonable, dumps
 
 TEXT_LIMIT: Final = 500
 
@@ -174,10 +174,10 @@ class CanonicalJson(str):
     __slots__ = ()
 
     @classmethod
-    def of(cls, value: object) -> CanonicalJson:
+    def of(cls, value: object, *, max_depth: int = MAX_DEPTH) -> CanonicalJson:
         """The canonical text of `value`; raises ValueError outside the canonical domain."""
         # A door for anything: what is outside the domain is refused when run, not when typed.
-        return cls(dumps(cast(Jsonable, value)).decode("utf-8"))
+        return cls(dumps(cast(Jsonable, value), max_depth=max_depth).decode("utf-8"))
 
     def parsed(self) -> dict[str, object]:
         """The object again, as fresh plain Python values."""

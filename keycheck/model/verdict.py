@@ -86,10 +86,12 @@ class Verdict:
     message: str = ""
 
     def __post_init__(self) -> None:
-        if self.reasons != tuple(sorted(set(self.reasons))):
+        if len(self.reasons) > 1 or type(self.reasons) is not tuple:
             object.__setattr__(self, "reasons", tuple(sorted(set(self.reasons))))
-        if self.kind in _UNKNOWN and not self.reasons:
-            raise ValueError(f"a verdict {self.kind} needs a reason")
+        if not self.reasons:
+            if self.kind in _UNKNOWN:
+                raise ValueError(f"a verdict {self.kind} needs a reason")
+            return
         if strays := [reason for reason in self.reasons if reason.kind is not self.kind]:
             raise ValueError(f"a verdict {self.kind} cannot carry the reasons {strays}")
 
@@ -139,7 +141,10 @@ class Assurance(StrEnum):
     @property
     def rung(self) -> int:
         """Height on the ladder; a requirement demands at least a rung."""
-        return list(Assurance).index(self)
+        return _LADDER.index(self)
+
+
+_LADDER = tuple(Assurance)
 
 
 class Tier(StrEnum):

@@ -11,7 +11,14 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Annotated, Final, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema
+from pydantic import (
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+)
 
 from keycheck.model.types import Count, Digest, Model, VendorText
 
@@ -53,14 +60,15 @@ def read_codes(text: str) -> tuple[int, ...]:
     return found
 
 
-def _codes(value: object) -> object:
-    return read_codes(value) if isinstance(value, str) else value
+def _codes(value: object, items: ValidatorFunctionWrapHandler) -> object:
+    # What `read_codes` returns is in order by its making: its thousands of numbers need no second look.
+    return read_codes(value) if isinstance(value, str) else items(value)
 
 
 MAX_CODES: Final = 4096
 CodeSet: TypeAlias = Annotated[
     tuple[Code, ...],
-    BeforeValidator(_codes),
+    WrapValidator(_codes),
     PlainSerializer(format_codes, return_type=str),
     WithJsonSchema({"type": "string", "examples": ["0017-0019 001d"]}),
 ]

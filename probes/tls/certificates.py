@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, TypeAlias, TypeVar
 
 from cryptography import x509
@@ -69,9 +70,10 @@ _MLDSA: Final[tuple[tuple[type, str], ...]] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Parsed:
-    """A readable certificate with what path building needs at hand."""
+    """A readable certificate with what path building needs at hand. All of it follows from the DER, so that two
+    are equal when their bytes are."""
 
     der: bytes
     certificate: x509.Certificate
@@ -80,6 +82,12 @@ class Parsed:
     issuer: CanonicalName
     extensions: x509.Extensions | None
     """None: they cannot be read; `facts.extensions` says why."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Parsed) and self.der == other.der
+
+    def __hash__(self) -> int:
+        return hash(self.der)
 
 
 def read_chain(chain: Sequence[bytes]) -> tuple[Parsed | MalformedCertificate, ...]:
@@ -91,6 +99,12 @@ def read(der: bytes) -> Parsed | MalformedCertificate:
     """One certificate from its DER."""
     if len(der) > MAX_CERTIFICATE_BYTES:
         return _malformed(der, f"longer than {MAX_CERTIFICATE_BYTES} bytes")
+    return _read(der)
+
+
+@lru_cache(maxsize=64)
+def _read(der: bytes) -> Parsed | MalformedCertificate:
+    """A CA's certificate comes with every chain of its; 64 of at most 64 KiB bound what a stranger can fill."""
     try:
         certificate = x509.load_der_x509_certificate(der)
         if not same_signature_algorithm(der):

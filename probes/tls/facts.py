@@ -24,7 +24,7 @@ from probes.tls.answer_facts import (
     State,
 )
 from probes.tls.chain_facts import ChainFacts
-from probes.tls.proof import Proof
+from probes.tls.proof import Proof, proof_of
 
 MAX_CHAINS = 8
 """Distinct chains kept when repetitions met more than one."""
@@ -208,12 +208,7 @@ class TlsFacts(Facts, schema="tls.endpoint/1"):
     def samples(self) -> int:
         """Tries that every statement here rests on: the least of any question and of the handshake that got
         an answer. Independent only if the address does not stick clients to back ends."""
-        counts = [
-            q.answered_tries
-            for q in self.questions
-            if q.cap != SSL2 and q.tests is not Purpose.TWIN and q.state is not State.ACCEPTED
-        ]
-        counts = [n for n in counts if n] or [self.demanded_tries]
+        counts = [n for n in self.evidence.answered_tries if n] or [self.demanded_tries]
         return max(1, min([*counts, self.handshake_tries or self.demanded_tries]))
 
     @property
@@ -224,7 +219,7 @@ class TlsFacts(Facts, schema="tls.endpoint/1"):
     @property
     def evidence(self) -> Proof:
         """The questions with what they prove together."""
-        return Proof(self.questions, self.known)
+        return proof_of(self.questions, self.known)
 
     @property
     def chains(self) -> tuple[ChainFacts | Unseen, ...]:

@@ -8,7 +8,7 @@ Then the repetitions that the profile demands.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from keycheck.model.authorization import Technique
 from keycheck.model.facts import Unseen
@@ -42,7 +42,7 @@ from probes.tls.wire.codepoints import SSL2, SSL3, TLS10, TLS12, TLS13
 from probes.tls.wire.context import ClientContext
 from probes.tls.wire.flight import ServerFlight
 from probes.tls.wire.handshake import Completed, Handshake, Renegotiate, Renegotiation, Stopped
-from probes.tls.wire.hello import Hello
+from probes.tls.wire.hello import encode_as
 from probes.tls.wire.http_head import HttpHead
 from probes.tls.wire.prelude import chain, http_connect, imap, postgresql, smtp
 from probes.tls.wire.question import Question
@@ -121,11 +121,7 @@ class Interview:
 
     def _job(self, ask: Ask) -> Job:
         sni = self._target.right_name if ask.name == "right" else self._target.sni
-        hello = ask.hello
-        if isinstance(hello, Hello):
-            hello = replace(hello, random=self._io.entropy(32), sni=sni if hello.extensions else None)
-        else:
-            hello = replace(hello, challenge=self._io.entropy(32))
+        hello = encode_as(ask.hello, self._io.entropy(32), sni)
         question = Question(hello, ask.until)
         self._asks[ask.id] = (ask, question)
         unused = [question]
@@ -261,7 +257,7 @@ class Interview:
 
     def _again(self, ask: Ask, question: Question) -> Job:
         """The same bytes again."""
-        return self._asking(ask, lambda: Question(question.hello, ask.until))
+        return self._asking(ask, lambda: Question(question.start(), ask.until))
 
     def _asking(self, ask: Ask, conversation: Callable[[], Conversation[Spoken]]) -> Job:
         return Job(ask.id, conversation, self._main_link, self._prelude, close_is_usual=ask.cap == SSL2)

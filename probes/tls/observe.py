@@ -54,7 +54,7 @@ class EndpointProbe(PartProbe[Endpoint]):
         )
         tries = max(1, io.samples)
         yield Touch(
-            what=f"{where}{each}: TLS handshake and, for https, one GET",
+            what=f"{where}{each}: TLS handshake{' and one GET' if place.scheme == 'https' else ''}",
             credential=credential,
             changes=False,
             technique=Technique.PASSIVE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator
@@ -34,6 +35,7 @@ GroupName: TypeAlias = Annotated[str, AfterValidator(_group)]
 """IANA's name, as in `X25519MLKEM768`, or a number as `0x11EC`."""
 
 
+@lru_cache(maxsize=256)
 def codes(registry: Registry, names: frozenset[str]) -> frozenset[int]:
     """The code points of validated names."""
     return frozenset(registry.code(name) for name in names)

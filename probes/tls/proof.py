@@ -6,7 +6,8 @@ address under the same name. Everything known that was neither accepted nor rule
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Final
 
 from probes.tls.answer_facts import SSL2, TLS13, AcceptedAnswer, KnownCodes, Purpose, QuestionFacts, State
@@ -20,11 +21,16 @@ VERSIONS: Final = (*TLS_VERSIONS, SSL3, SSL2)
 class Proof:
     """The questions of one part and what they prove."""
 
-    def __init__(self, questions: Iterable[QuestionFacts], known: KnownCodes) -> None:
+    def __init__(self, questions: tuple[QuestionFacts, ...], known: KnownCodes) -> None:
         self.known = known
-        self.all = tuple(questions)
+        self.all = questions
         self.own = tuple(q for q in self.all if q.name == "own")
         self._by_id: Mapping[str, QuestionFacts] = {q.id: q for q in self.all}
+        # By identity: two questions of a stranger's evidence may carry the same id.
+        self._states: Mapping[int, State] = {id(q): q.state for q in self.all}
+
+    def _state(self, question: QuestionFacts) -> State:
+        return self._states.get(id(question)) or question.state
 
     def of(self, *purposes: Purpose) -> tuple[QuestionFacts, ...]:
         """The questions of these kinds under the part's own name."""
@@ -32,7 +38,20 @@ class Proof:
 
     def acceptances(self) -> tuple[AcceptedAnswer, ...]:
         """Everything the server chose under this part's own name."""
+        return self._acceptances
+
+    @cached_property
+    def _acceptances(self) -> tuple[AcceptedAnswer, ...]:
         return tuple(answer for q in self.own for answer in q.accepted)
+
+    @cached_property
+    def answered_tries(self) -> tuple[int, ...]:
+        """Answered tries of each question that was not accepted, twins and SSLv2 (which nobody must answer) aside."""
+        return tuple(
+            q.answered_tries
+            for q in self.all
+            if q.cap != SSL2 and q.tests is not Purpose.TWIN and self._state(q) is not State.ACCEPTED
+        )
 
     def twins_of(self, question: QuestionFacts) -> tuple[QuestionFacts, ...]:
         """The twins that were asked."""
@@ -41,43 +60,49 @@ class Proof:
     def twin_accepted(self, question: QuestionFacts) -> bool:
         """Whether a positive twin was answered on the same address under the same name. Twins are symmetric: of
         two hellos that differ in the version alone, either shows that the server answers such hellos."""
-        if any(twin.name == "own" and twin.state is State.ACCEPTED for twin in self.twins_of(question)):
+        if any(twin.name == "own" and self._state(twin) is State.ACCEPTED for twin in self.twins_of(question)):
             return True
         others = (q for q in self.of(Purpose.VERSIONS) if q.cap not in (SSL2, question.cap))
         match question.tests:
             case Purpose.VERSIONS:
-                return any(q.state is State.ACCEPTED for q in others)
+                return any(self._state(q) is State.ACCEPTED for q in others)
             case Purpose.TWIN:
-                return any(q.state is State.ACCEPTED and question.id in q.twins for q in others)
+                return any(self._state(q) is State.ACCEPTED and question.id in q.twins for q in others)
             case _:
                 return False
 
     def refusal_proved(self, question: QuestionFacts) -> bool:
         """Refused in every try, beside an accepted twin; or beside the proof that TLS 1.3 is not spoken."""
-        if question.state is not State.REFUSED:
+        if self._state(question) is not State.REFUSED:
             return False
         return self.twin_accepted(question) or (question.cap == TLS13 and self._tls13_refused())
 
     def _tls13_refused(self) -> bool:
         """Every allowed TLS 1.3 hello was refused, and a hello that differs from one in the version was not."""
         twins = [q for q in self.of(Purpose.TWIN) if q.cap == TLS13]
-        return bool(twins) and all(q.state is State.REFUSED for q in twins) and any(map(self.twin_accepted, twins))
+        return (
+            bool(twins) and all(self._state(q) is State.REFUSED for q in twins) and any(map(self.twin_accepted, twins))
+        )
 
     def ruled_out_versions(self) -> frozenset[int]:
         """Versions that are not spoken: in each, every suite known to it was refused countably, or the question was
         answered in an older version (a server answers with the newest that it has, RFC 5246 appendix E.1)."""
+        return self._ruled_out_versions
+
+    @cached_property
+    def _ruled_out_versions(self) -> frozenset[int]:
         return frozenset(version for version in VERSIONS if self._not_spoken(version))
 
     def _not_spoken(self, version: int) -> bool:
         about = [q for q in self.of(Purpose.VERSIONS, Purpose.SUITES, Purpose.TWIN) if q.cap == version]
         if not about or not all(map(self._shows_absence, about)):
             return False
-        offered = {suite for q in about for suite in q.suites}
+        offered: set[int] = set().union(*(q.suites for q in about))
         return self.known.suites(version) <= offered
 
     def _shows_absence(self, question: QuestionFacts) -> bool:
         """Whether the question shows that its highest version is not spoken."""
-        if question.state is State.ACCEPTED:
+        if self._state(question) is State.ACCEPTED:
             return len(question.accepted) == len(question.answers) and all(
                 answer.version < question.cap for answer in question.accepted
             )
@@ -89,12 +114,8 @@ class Proof:
         left: set[int] = set()
         for version in (*TLS_VERSIONS, SSL3):
             if version not in absent:
-                refused = {
-                    suite
-                    for q in self.of(Purpose.VERSIONS, Purpose.SUITES)
-                    if q.cap == version and self.refusal_proved(q)
-                    for suite in q.suites
-                }
+                asked = (q for q in self.of(Purpose.VERSIONS, Purpose.SUITES) if q.cap == version)
+                refused: set[int] = set().union(*(q.suites for q in asked if self.refusal_proved(q)))
                 left |= self.known.suites(version) - accepted - refused
         return frozenset(left)
 
@@ -128,3 +149,22 @@ class Proof:
             if not absent.issuperset(storey):
                 groups |= self.known.groups(storey[0])
         return groups
+
+
+class _Latest:
+    """The proof made last. Questions are told apart by identity: comparing them would cost as much as proving anew."""
+
+    __slots__ = ("_proof",)
+
+    def __init__(self) -> None:
+        self._proof: Proof | None = None
+
+    def of(self, questions: tuple[QuestionFacts, ...], known: KnownCodes) -> Proof:
+        proof = self._proof
+        if proof is None or proof.all is not questions or proof.known is not known:
+            self._proof = proof = Proof(questions, known)
+        return proof
+
+
+proof_of: Final = _Latest().of
+"""The proof of these questions, made once for all the controls that ask one after another."""

@@ -42,6 +42,8 @@ from probes.tls.wire.transport import Exchange
 TRANSCRIPT_BYTES: Final = 2 << 20
 MAX_TICKETS: Final = 8
 MAX_HEADERS: Final = 4
+NOT_SENT: Final = hashlib.sha256().hexdigest()
+_ENCODER: Final = json.JSONEncoder(check_circular=False, sort_keys=True, separators=(",", ":"))
 
 
 def was_offered(ask: Ask, chosen: Accepted) -> bool:
@@ -105,34 +107,38 @@ def other_fact(spoken: Spoken) -> AnswerFact:
             return GarbageAnswer(what="unexpected")
 
 
-@lru_cache(maxsize=512)
-def _sorted(codes: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(sorted(set(codes)))
-
-
 def question_fact(ask: Ask, sent: bytes, tried: Tried) -> QuestionFacts:
     """A question with its tries, equal answers counted together."""
     counted: dict[AnswerFact, int] = {}
     for exchange in tried.finals:
         fact = answer_fact(ask, exchange.answer)
         counted[fact] = counted.get(fact, 0) + 1
-    hello, first = ask.hello, next(iter(counted), None)
+    first = next(iter(counted), None)
     if isinstance(first, RefusedAnswer) and len(tried.finals) == 1:
         answers = _once(first)
     else:
         answers = tuple(Answered(answer=fact, tries=tries) for fact, tries in counted.items())
-    return QuestionFacts.model_construct(
+    return _unanswered(ask).model_copy(
+        update={"sent": hashlib.sha256(sent).hexdigest(), "answers": answers, "asked_again": tried.asked_again}
+    )
+
+
+@lru_cache(maxsize=256)
+def _unanswered(ask: Ask) -> QuestionFacts:
+    """What a question's facts say whoever is asked."""
+    hello = ask.hello
+    return QuestionFacts(
         id=ask.id,
         tests=ask.tests,
         name=ask.name,
         cap=ask.cap,
-        suites=_sorted(ask.suites),
-        groups=_sorted(ask.groups),
+        suites=tuple(sorted(set(ask.suites))),
+        groups=tuple(sorted(set(ask.groups))),
         compressions=hello.compressions if isinstance(hello, Hello) else (),
         twins=ask.twins,
-        sent=hashlib.sha256(sent).hexdigest(),
-        answers=answers,
-        asked_again=tried.asked_again,
+        sent=NOT_SENT,
+        answers=(),
+        asked_again=0,
     )
 
 
@@ -238,7 +244,7 @@ def transcript(log: Sequence[Exchange[Spoken]], plain: frozenset[str]) -> bytes:
 
 def _dumps(line: Mapping[str, str | int]) -> bytes:
     """Canonical by construction: ASCII text and integers only."""
-    return json.dumps(line, sort_keys=True, separators=(",", ":")).encode("ascii")
+    return _ENCODER.encode(line).encode("ascii")
 
 
 def _line(exchange: Exchange[Spoken], number: int, start: int, plain: bool) -> dict[str, str | int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Final
 
 from cryptography import x509
@@ -30,6 +31,7 @@ class Signed(Enum):
     """The algorithm or the key cannot be used here: nothing is known."""
 
 
+@lru_cache(maxsize=64)
 def signed_by(node: Parsed, issuer: Parsed) -> Signed:
     """Whether `issuer`'s key verifies the signature of `node`. Names, dates and CA flags are not looked at.
 

@@ -119,6 +119,7 @@ def _redirect_url(value: str) -> str:
     return value
 
 
+@lru_cache(maxsize=1024)
 def read_address(value: str, default_port: int) -> tuple[str, int]:
     """`ip`, `ip:port` or `[ipv6]:port`. Raises ValueError."""
     text, port = value, default_port

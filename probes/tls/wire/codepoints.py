@@ -19,7 +19,7 @@ _HEX = re.compile(r"0x([0-9A-F]{2,6})")
 _BRACES = re.compile(r"\{([^}]*)\}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Registry:
     """One registry of code points. ``digits`` is the width of an unknown code point's hexadecimal name."""
 

@@ -3,6 +3,7 @@
 ``environment`` must have been applied before this module is imported. Secrets of a session stay in its ``Session``.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from cryptography import x509
@@ -15,7 +16,7 @@ from probes.tls.wire.flight import SERVER_APPLICATION, SERVER_HANDSHAKE, ServerF
 from probes.tls.wire.hello import checked_host_name
 
 _MAX_RECORDED = 1 << 18
-_CHUNK = 1 << 16
+_CHUNK = 1 << 14
 _LABELS = frozenset({SERVER_HANDSHAKE, SERVER_APPLICATION})
 
 
@@ -132,12 +133,11 @@ class Session:
 
     def pending(self) -> bytes:
         """Whatever OpenSSL wants sent."""
-        parts: list[bytes] = []
-        while True:
-            try:
-                parts.append(self.openssl.bio_read(_CHUNK))
-            except SSL.Error:  # WantReadError: nothing left
-                return b"".join(parts)
+        waiting = b""
+        with suppress(SSL.Error):  # WantReadError: nothing left
+            while len(waiting) % _CHUNK == 0:  # a read that is not full was the last
+                waiting += self.openssl.bio_read(_CHUNK)
+        return waiting
 
     def flight(self) -> ServerFlight:
         """What the server sent, so far; the chain from OpenSSL where the records could not be decrypted."""

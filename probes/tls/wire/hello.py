@@ -7,7 +7,7 @@ RFC 5246, RFC 6101 (SSLv3), RFC 6066 (server_name), RFC 5746 (renegotiation), RF
 
 import ipaddress
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum, unique
 from functools import lru_cache
 
@@ -91,29 +91,41 @@ def encode(hello: Hello | Ssl2Hello) -> bytes:
         raise ValueError(f"a number in the hello does not fit its field: {error}") from error
 
 
+def encode_as(hello: Hello | Ssl2Hello, random: bytes, sni: str | None) -> bytes:
+    """``encode`` of the same hello with another random (or challenge) and, where it has extensions, another SNI.
+
+    Many servers are asked the same questions: what does not depend on the server is built once.
+    """
+    if isinstance(hello, Ssl2Hello):
+        return encode(replace(hello, challenge=random))
+    try:
+        fixed = _fixed(hello)
+        return _joined(hello, fixed, random, sni if hello.extensions else None)
+    except (struct.error, OverflowError) as error:
+        raise ValueError(f"a number in the hello does not fit its field: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Fixed:
+    """What of a hello depends neither on its random nor on its SNI."""
+
+    middle: bytes  # session id, suites, compression methods
+    extensions: bytes  # those behind server_name
+
+
 def _encode_tls(hello: Hello) -> bytes:
-    suites = hello.suites
-    if hello.renegotiation_scsv:
-        suites = (*suites, RENEGOTIATION_SCSV)
-    if hello.fallback_scsv:
-        suites = (*suites, FALLBACK_SCSV)
-    if not 1 <= len(suites) <= MAX_SUITES:
-        raise ValueError(f"a hello offers 1 to {MAX_SUITES} suites, this one {len(suites)}: split the question")
-    if len(hello.random) != 32:
-        raise ValueError(f"ClientHello.random is 32 bytes, not {len(hello.random)}")
-    if len(hello.session_id) > 32:
-        raise ValueError(f"a session id is at most 32 bytes, not {len(hello.session_id)}")
-    if not 1 <= len(hello.compressions) <= 255:
-        raise ValueError("a hello offers 1 to 255 compression methods (0 is none)")
-    block = _extensions(hello) if hello.extensions else b""
-    compressions = bytes(hello.compressions)
+    return _joined(hello, _fix(hello), hello.random, hello.sni if hello.extensions else None)
+
+
+def _joined(hello: Hello, fixed: _Fixed, random: bytes, sni: str | None) -> bytes:
+    if len(random) != 32:
+        raise ValueError(f"ClientHello.random is 32 bytes, not {len(random)}")
+    block = fixed.extensions if sni is None else _server_name(sni) + fixed.extensions
     body = b"".join(
         (
             struct.pack(">H", hello.legacy_version),
-            hello.random,
-            _vector8(hello.session_id),
-            _words(suites),
-            _vector8(compressions),
+            random,
+            fixed.middle,
             struct.pack(">H", len(block)) + block if block else b"",
         )
     )
@@ -122,11 +134,29 @@ def _encode_tls(hello: Hello) -> bytes:
     return struct.pack(">BHHI", 0x16, hello.record_version, len(body) + 4, 1 << 24 | len(body)) + body
 
 
+def _fix(hello: Hello) -> _Fixed:
+    suites = hello.suites
+    if hello.renegotiation_scsv:
+        suites = (*suites, RENEGOTIATION_SCSV)
+    if hello.fallback_scsv:
+        suites = (*suites, FALLBACK_SCSV)
+    if not 1 <= len(suites) <= MAX_SUITES:
+        raise ValueError(f"a hello offers 1 to {MAX_SUITES} suites, this one {len(suites)}: split the question")
+    if len(hello.session_id) > 32:
+        raise ValueError(f"a session id is at most 32 bytes, not {len(hello.session_id)}")
+    if not 1 <= len(hello.compressions) <= 255:
+        raise ValueError("a hello offers 1 to 255 compression methods (0 is none)")
+    middle = _vector8(hello.session_id) + _words(suites) + _vector8(bytes(hello.compressions))
+    return _Fixed(middle, _extensions(hello) if hello.extensions else b"")
+
+
+_fixed = lru_cache(maxsize=256)(_fix)
+
+
 def _extensions(hello: Hello) -> bytes:
-    """In the order that common clients use; the order carries no meaning except that pre_shared_key is last."""
+    """All but server_name, which comes first, in the order that common clients use; the order carries no meaning
+    except that pre_shared_key is last."""
     parts = []
-    if hello.sni is not None:
-        parts.append(_server_name(hello.sni))
     if hello.extended_master_secret:
         parts.append(b"\0\x17\0\0")
     if hello.groups:

@@ -8,14 +8,13 @@ from probes.tls.wire.parse import DEFAULT_LIMITS, FirstFlight, ParseLimits, Unti
 class Question:
     """A ``Conversation[Answer]``. It proves what the server chose or said, not who the server is.
 
-    Raises ValueError when built from a hello that cannot be encoded.
+    ``hello`` may be given as its bytes. Raises ValueError when built from a hello that cannot be encoded.
     """
 
     def __init__(
-        self, hello: Hello | Ssl2Hello, until: Until = Until.HELLO, limits: ParseLimits = DEFAULT_LIMITS
+        self, hello: Hello | Ssl2Hello | bytes, until: Until = Until.HELLO, limits: ParseLimits = DEFAULT_LIMITS
     ) -> None:
-        self.hello = hello
-        self._bytes = encode(hello)
+        self._bytes = hello if isinstance(hello, bytes) else encode(hello)
         self._flight = FirstFlight(until, limits)
 
     def start(self) -> bytes:

@@ -175,6 +175,8 @@ class _Link(Generic[T]):
     tls_sent_at: int = 0
     tls_received_at: int = 0
     events: int = 0
+    fd: int = -1
+    """The descriptor, also when the socket is closed."""
 
     def next_deadline(self) -> int:
         due = min(self.deadline, self.total_deadline)
@@ -259,16 +261,19 @@ class _Multiplexer(Generic[T]):
             now + self._limits.total_us,
             call.prelude,
         )
-        self._links[sock.fileno()] = link
+        link.fd = sock.fileno()
+        self._links[link.fd] = link
         self._busy[call.address] += 1
         try:
             code = sock.connect_ex((call.address.ip, call.address.port))
         except OSError as error:
             code = error.errno or errno.EINVAL
-        if code in (0, errno.EINPROGRESS, errno.EWOULDBLOCK):
+        if code not in (0, errno.EINPROGRESS, errno.EWOULDBLOCK):
+            self._end(link, self._named(link, code))
+        elif code and not _connected(sock):
             self._watch(link, selectors.EVENT_WRITE)
         else:
-            self._end(link, self._named(link, code))
+            self._established(link)
 
     def _never_opened(self, path: tuple[int, ...], call: Call[T], now: int, error: OSError) -> None:
         call.conversation.ended(NoAnswer(Kind.LOCAL, Phase.CONNECT, _errno_name(error.errno)))
@@ -278,9 +283,9 @@ class _Multiplexer(Generic[T]):
     def _watch(self, link: _Link[T], events: int) -> None:
         if events != link.events:
             if link.events:
-                self._selector.modify(link.sock, events, link)
+                self._selector.modify(link.fd, events, link)
             else:
-                self._selector.register(link.sock, events, link)
+                self._selector.register(link.fd, events, link)
             link.events = events
 
     def _serve(self, link: _Link[T]) -> None:
@@ -289,16 +294,21 @@ class _Multiplexer(Generic[T]):
             if code:
                 self._end(link, self._named(link, code))
                 return
-            link.connected = self._clock() - link.started
-            self._begin(link)
-        else:
-            self._receive(link)
-        if link.sock.fileno() >= 0:
+            self._established(link)
+            return
+        self._receive(link)
+        if link.fd in self._links:
             self._flush(link)
 
-    def _begin(self, link: _Link[T]) -> None:
+    def _established(self, link: _Link[T]) -> None:
+        now = self._clock()
+        link.connected = now - link.started
+        self._begin(link, now)
+        self._flush(link)
+
+    def _begin(self, link: _Link[T], now: int) -> None:
         """Start the prelude if there is one, else TLS."""
-        link.deadline = self._clock() + self._limits.first_byte_us
+        link.deadline = now + self._limits.first_byte_us
         if link.prelude is not None:
             link.phase = Phase.PRELUDE
             self._queue(link, link.prelude.start())
@@ -349,7 +359,7 @@ class _Multiplexer(Generic[T]):
                     pass
                 case Ready():
                     link.prelude = None
-                    self._begin(link)
+                    self._begin(link, self._clock())
                 case NoAnswer() as refusal:
                     self._end(link, refusal)
         else:
@@ -364,7 +374,7 @@ class _Multiplexer(Generic[T]):
                 return
             patience = conversation.patience_us
             link.patience = None if patience is None else self._clock() + patience
-        if link.received_bytes > self._limits.received_bytes and link.sock.fileno() >= 0:
+        if link.received_bytes > self._limits.received_bytes and link.fd in self._links:
             self._end(link, NoAnswer(Kind.FLOODED, link.phase))
 
     def _expire(self) -> None:
@@ -389,8 +399,8 @@ class _Multiplexer(Generic[T]):
         if how is not None:
             conversation.ended(how)
         if link.events:
-            self._selector.unregister(link.sock)
-        del self._links[link.sock.fileno()]
+            self._selector.unregister(link.fd)
+        del self._links[link.fd]
         self._busy[link.call.address] -= 1
         if link.out:
             try:
@@ -420,6 +430,15 @@ class _Multiplexer(Generic[T]):
         if self._follow is not None:
             for number, call in enumerate(self._follow(exchange)):
                 self._wait((*path, number), call)
+
+
+def _connected(sock: socket.socket) -> bool:
+    """Whether a connect that is called in progress is over already, as on the same machine: then nobody waits."""
+    try:
+        sock.getpeername()
+    except OSError:
+        return False
+    return True
 
 
 def _answer(conversation: Conversation[T]) -> T:

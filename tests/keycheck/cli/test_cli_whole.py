@@ -166,7 +166,7 @@ def test_an_interrupt_ends_cleanly_with_what_was_seen(number: signal.Signals, ch
         (["run", "d.yaml", "-p", "eu-sovereign-crm", "-k", "KEY", "-o", "yaml"], "unknown format"),
         (["run", "d.yaml", "-p", "eu-sovereign-crm", "-k", "KEY", "-o", "json", "-o", "table"], "two outputs"),
         (["run", "d.yaml", "-p", "eu-sovereign-crm", "-k", "KEY", "--as-of", "yesterday"], "--as-of"),
-        (["run", "d.yaml", "-p", "eu-sovereign-crm", "-k", "KEY", "--fail-on", "must-have"], "loosen"),
+        (["run", "d.yaml", "-p", "eu-sovereign-crm", "-k", "KEY", "--fail-on", "must-have"], "nice-to-have"),
         (["run", "d.yaml", "-p", "eu-sovereign-crm"], "keycheck key new"),
         (["run", "bad.yaml", "-p", "eu-sovereign-crm", "-k", "KEY"], r"bad\.yaml:3:\d+"),
         (["control", "explain", "tls.protocol"], "tls.protocols"),
