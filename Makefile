@@ -24,13 +24,17 @@ demo: $(STAMP)  ## install into .venv and run keycheck against the practice vend
 test: $(STAMP)  ## install into .venv and run the whole test suite
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term
 
-check: $(STAMP)  ## lint, format, types
+check: $(STAMP)  ## lint, format, types, and the quick part of the tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 matrix: $(STAMP)  ## every lab defect: expected and seen
 	@$(BIN)/keycheck lab matrix
+
+bench-tls: $(STAMP)  ## time keycheck beside its peers on the same servers (minutes)
+	$(BIN)/python bench/tls.py
 
 lock: $(STAMP)  ## renew the hashed pins (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra dev pyproject.toml -o requirements/dev.txt

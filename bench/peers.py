@@ -164,12 +164,12 @@ def _sslscan_version(protocol: ET.Element) -> str:
 
 
 def read_testssl(report: Path, finished: Finished) -> Said:
-    """testssl.sh's flat JSON."""
+    """testssl.sh's flat JSON. What it stated before it gave up counts as stated."""
     found = {each["id"]: each["finding"] for each in json.loads(report.read_bytes())}
-    if "scanProblem" in found:
-        return Said(reached=False)
     ids = dict(zip(("SSLv2", "SSLv3", "TLS1", "TLS1_1", "TLS1_2", "TLS1_3"), VERSIONS, strict=True))
     states = {ids[key]: not text.startswith("not offered") for key, text in found.items() if key in ids}
+    if not states:
+        return Said(reached=False)
     named = " ".join(text for key, text in found.items() if key.endswith(("_curves", "DH_groups", "_KEMs")))
     groups = frozenset(_CURVES.get(name.lower(), name.lower()) for name in named.split())
     return _stated(states, groups)

@@ -8,6 +8,7 @@ The same inputs give the same bytes (`assessment_bytes`), years later, also unde
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,8 +31,8 @@ from keycheck.registry import Registry
 _FIELDS: Final = set(Finding.model_fields)
 """Findings are made of values that are typed already, in their tens of thousands: they are not validated again,
 and share the account of which fields are set."""
-CHUNK: Final = 64
-"""Findings that are written at a time."""
+CHUNK: Final = 16
+"""Findings that are written at a time: pieces small enough to lie where observations lay."""
 GOOD = frozenset({Kind.PASS, Kind.NOT_APPLICABLE})
 
 
@@ -64,7 +65,10 @@ def assess(inputs: Inputs, registry: Registry) -> Assessment:
                 observed.add(key)
     ranked.sort(key=lambda row: row[:2])
     findings = tuple(finding for _, _, finding in ranked)
-    clauses = tuple(_clause(clause, findings) for clause in inputs.profile.clauses)
+    by_clause: dict[str, list[Finding]] = defaultdict(list)
+    for finding in findings:
+        by_clause[finding.clause].append(finding)
+    clauses = tuple(_clause(clause, by_clause[clause.id]) for clause in inputs.profile.clauses)
     contract = _contract(clauses)
     return Assessment(
         profile=f"{inputs.profile.profile}@{inputs.profile.version}",
@@ -197,8 +201,7 @@ def _population(
             yield (finding.subject or "", needs, member.vantage, member.part or ""), member
 
 
-def _clause(clause: Clause, findings: Iterable[Finding]) -> ClauseVerdict:
-    own = [finding for finding in findings if finding.clause == clause.id]
+def _clause(clause: Clause, own: Sequence[Finding]) -> ClauseVerdict:
     verdict = roll_up(Verdict(finding.verdict, finding.reasons, finding.message) for finding in own)
     failing = [finding for finding in own if finding.verdict is verdict.kind and finding.verdict not in GOOD]
     deadlines = [finding.deadline for finding in own if finding.deadline is not None]

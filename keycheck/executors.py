@@ -35,12 +35,16 @@ class DaemonThreads(Executor):
 
         def item() -> None:
             if not future.set_running_or_notify_cancel():
+                self._idle.release()
                 return
             try:
                 result = fn(*args, **kwargs)
             except BaseException as error:  # noqa: BLE001 - an executor hands every exception to its future
+                self._idle.release()
                 future.set_exception(error)
             else:
+                # Idle before the result is known: whoever submits on seeing it must not need another thread.
+                self._idle.release()
                 future.set_result(result)
 
         self._work.put(item)
@@ -51,7 +55,6 @@ class DaemonThreads(Executor):
     def _serve(self) -> None:
         while (item := self._work.get()) is not None:
             item()
-            self._idle.release()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Idle threads end; busy ones end with their work or with the process. Never waits."""

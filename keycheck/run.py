@@ -31,6 +31,7 @@ from keycheck.model.probe import Io, Observed
 from keycheck.model.types import Clock, PartName, vendor_text
 from keycheck.model.verdict import Reason
 from keycheck.plan import Task
+from keycheck.turns import turn, waiting
 
 Step: TypeAlias = Literal["survey", "work"]
 Key: TypeAlias = tuple[str, str, str]
@@ -117,6 +118,10 @@ class Engine:
     def run(self, tasks: Iterable[Task], io: Callable[[Task], Io]) -> Iterator[Recorded]:
         """Everything seen, in the order in which it was learned."""
         todo = iter(tasks)
+        with turn():
+            yield from self._run(todo, io)
+
+    def _run(self, todo: Iterator[Task], io: Callable[[Task], Io]) -> Iterator[Recorded]:
         try:
             while self._launch(todo, io) or self._flying:
                 yield from self._land()
@@ -171,13 +176,18 @@ class Engine:
             return
         due = min((deadline for _, deadline in self._flying.values()), default=0.0)
         try:
-            future = self._landed.get(timeout=max(0.0, min(due - time.monotonic(), 0.2)))
+            future = self._next_landing(max(0.0, min(due - time.monotonic(), 0.2)))
         except queue.Empty:
             yield from self._overdue()
             return
         if future in self._flying:
             unit, _ = self._flying.pop(future)
             yield from self._settle(unit, future)
+
+    def _next_landing(self, timeout: float) -> Future[_Done]:
+        """Raises queue.Empty."""
+        with waiting():
+            return self._landed.get(timeout=timeout)
 
     def _settle(self, unit: _Unit, future: Future[_Done]) -> Iterator[Recorded]:
         error = CancelledError() if future.cancelled() else future.exception()
@@ -281,7 +291,7 @@ class Engine:
         until = time.monotonic() + PATIENCE
         while self._flying and (left := until - time.monotonic()) > 0:
             try:
-                future = self._landed.get(timeout=left)
+                future = self._next_landing(left)
             except queue.Empty:
                 break
             if future in self._flying:

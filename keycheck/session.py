@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from threading import Event
 from typing import Final, Protocol
@@ -117,7 +118,7 @@ class Prepared:
             demands=task.demands,
             samples=task.samples,
             authorized=self.allowed(task, now),
-            base=self.request.deployment.resolve().parent,
+            base=_directory(self.request.deployment),
             environment=world.environment,
             resolver=world.resolver,
             clock=world.clock,
@@ -225,9 +226,16 @@ def run_contract(
             ),
             registry,
         )
+        del recorder  # judged: a thousand observations need not stay in memory while the rest is written
         text = assessment_bytes(judged)
         written = writer.finish(text, [key])
     return Outcome(judged, text, written, interrupted=stop.is_set(), remarks=lapsed(prepared.waivers, judged.as_of))
+
+
+@lru_cache(maxsize=8)
+def _directory(path: Path) -> Path:
+    """Where a file really lies; asked for each of a run's tasks."""
+    return path.resolve().parent
 
 
 def _runnable(prepared: Prepared, recorder: Recorder, moment: datetime) -> Iterable[Task]:

@@ -8,6 +8,8 @@ from keycheck.lab.defects import DEFECTS
 from keycheck.lab.matrix import Shown, clean_world, false_alarms, row
 from keycheck.registry import Registry, load_registry
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def registry() -> Registry:

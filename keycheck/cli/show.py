@@ -85,8 +85,8 @@ def _lines(assessment: Assessment) -> Iterator[str]:
         waived = " waived" if finding.waived else ""
         reasons = f" [{', '.join(finding.reasons)}]" if finding.reasons else ""
         yield (
-            f"{finding.verdict:<14} {finding.clause:<{clause}} {finding.control:<20} {finding.subject or '-':<{subject}}"
-            f" {finding.id}{waived}{reasons} {finding.message}"
+            f"{finding.verdict:<14} {finding.clause:<{clause}} {finding.control:<20} "
+            f"{finding.subject or '-':<{subject}} {finding.id}{waived}{reasons} {finding.message}"
         ).rstrip()
     yield summary(assessment)
 
@@ -100,8 +100,9 @@ def summary(assessment: Assessment) -> str:
         if any(clause.verdict is kind for clause in assessment.clauses)
     )
     return (
-        f"{assessment.verdict.upper()}: {_count(len(assessment.clauses), 'clause')}: {counts}; observed {seen.observed} of "
-        f"{seen.expected} expected; exit {int(assessment.exit_code)}: {MEANING[assessment.exit_code]}"
+        f"{assessment.verdict.upper()}: {_count(len(assessment.clauses), 'clause')}: {counts}; "
+        f"observed {seen.observed} of {seen.expected} expected; "
+        f"exit {int(assessment.exit_code)}: {MEANING[assessment.exit_code]}"
     )
 
 

@@ -241,7 +241,7 @@ class BundleWriter:
         tag = layout.tag_of(name)
         if tag is None:
             raise ValueError(f"{name} is covered by no leaf")
-        leaf = leaf_hash(tag, salt + data)
+        leaf = leaf_hash(tag, salt + data if salt else data)
         self._tree.append(leaf)
         self._records.append(FileRecord(name, tag, len(data), leaf))
 

@@ -38,7 +38,9 @@ def leaf_function(tag: str) -> Callable[[bytes], bytes]:
 
 def leaf_hash(tag: str, content: bytes) -> bytes:
     """The hash of the leaf ``tag || 0x00 || content``."""
-    return sha256(leaf_prefix(tag) + content).digest()
+    hasher = sha256(leaf_prefix(tag))
+    hasher.update(content)  # joining the two would copy megabytes
+    return hasher.digest()
 
 
 def leaf_hasher(tag: str) -> Hasher:

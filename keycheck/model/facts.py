@@ -10,7 +10,6 @@ from keycheck.canonical import MAX_DEPTH
 from keycheck.model.types import CanonicalJson, Model, PartName, VendorText
 from keycheck.model.verdict import Assurance, Reason
 
-
 FACTS_DEPTH: Final = 2
 """Containers around the facts in the line of their observation."""
 

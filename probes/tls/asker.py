@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from keycheck.turns import waiting
 from probes.tls.wire.answers import Accepted, Broken, Garbage, Kind, NoAnswer, Phase, Refused
 from probes.tls.wire.handshake import HandshakeAnswer, Renegotiation, Stopped
 from probes.tls.wire.http_head import HttpHead
@@ -101,6 +102,10 @@ class Asker:
         """Results by job key."""
         return self._tried
 
+    def close(self) -> None:
+        """No more will be asked: let go of the jobs, which know who asked, and would keep both alive in a circle."""
+        self._jobs.clear()
+
     def left_us(self) -> int:
         """Time that is left of the budget."""
         return self._deadline - self._clock()
@@ -145,12 +150,13 @@ class Asker:
         silent = [key for key in keys if _timed_out(self._last(key).answer)]
         keys = [key for key in keys if key not in silent]
         for pace in PACES_US:
-            waiting = [key for key in keys if unanswered(self._last(key).answer)]
-            waiting = waiting[: max(0, (self.left_us() // 2) // pace)]
-            while waiting:
-                size = len(waiting) if anybody else BATCH
-                batch, waiting = waiting[:size], waiting[size:]
-                self._pause(pace / 1_000_000)
+            unheard = [key for key in keys if unanswered(self._last(key).answer)]
+            unheard = unheard[: max(0, (self.left_us() // 2) // pace)]
+            while unheard:
+                size = len(unheard) if anybody else BATCH
+                batch, unheard = unheard[:size], unheard[size:]
+                with waiting():
+                    self._pause(pace / 1_000_000)
                 self._again(batch, pace)
                 anybody = anybody or not all(unanswered(self._last(key).answer) for key in batch)
                 if not anybody:

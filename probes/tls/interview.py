@@ -80,15 +80,22 @@ class Interview:
         self._main_link = self._link(target.port)
         self._asks: dict[str, tuple[Ask, Question]] = {}
         self._facts: dict[tuple[str, int, int], QuestionFacts] = {}
-        deadline = self._now() + int(io.budget * 900_000)
-        self.asker = Asker(self._now, deadline, self._wait_us)
-        self.plain_labels = frozenset({REDIRECT})
+        monotonic = io.monotonic
 
-    def _now(self) -> int:
-        return int(self._io.monotonic() * 1_000_000)
+        def now() -> int:
+            return int(monotonic() * 1_000_000)
+
+        self.asker = Asker(now, now() + int(io.budget * 900_000), self._wait_us)
+        self.plain_labels = frozenset({REDIRECT})
 
     def hold(self) -> None:
         """Make all connections."""
+        try:
+            self._converse()
+        finally:
+            self.asker.close()
+
+    def _converse(self) -> None:
         asks = first_questions(self._terms) if self._authorized else ()
         jobs = [*self._ordinary_jobs(), *map(self._job, asks)]
         self.asker.ask(jobs, self._follow)

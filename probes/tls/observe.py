@@ -13,6 +13,7 @@ from keycheck.model.observation import Blob
 from keycheck.model.probe import Io, Observed, PartProbe, Touch
 from keycheck.model.types import PartName
 from keycheck.model.verdict import Reason
+from keycheck.turns import turn
 from probes.tls.asker import nothing_came
 from probes.tls.facts import NameSent, TlsFacts
 from probes.tls.interview import Interview, Target
@@ -100,6 +101,10 @@ class EndpointProbe(PartProbe[Endpoint]):
     def work(self, subject: Endpoint, part: PartName, io: Io) -> Observed:
         """One address under one name."""
         interview = Interview(subject, target_of(subject, part), io)
+        with turn():
+            return self._observed(part, interview)
+
+    def _observed(self, part: PartName, interview: Interview) -> Observed:
         interview.hold()
         log = interview.asker.log
         blob = Blob("transcript", transcript(log, interview.plain_labels), "application/x-ndjson")

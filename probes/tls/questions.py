@@ -131,6 +131,10 @@ class Ask:
     until: Until = Until.HELLO
     name: Literal["own", "right"] = "own"
 
+    def __hash__(self) -> int:
+        # Asks are looked up for every server: a few of the members tell them apart well enough.
+        return hash((self.id, self.cap, self.tests))
+
     @property
     def suites(self) -> tuple[int, ...]:
         """Suites (or SSLv2 kinds) offered, in the hello's order."""

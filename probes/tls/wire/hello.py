@@ -58,6 +58,10 @@ class Hello:
     sct: bool = False
     extra: tuple[tuple[int, bytes], ...] = ()
 
+    def __hash__(self) -> int:
+        # Looked up for every server asked: hashing hundreds of code points each time is not worth it.
+        return hash((self.legacy_version, self.record_version, self.suites[:2], len(self.suites), self.groups[:2]))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ssl2Hello:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
+from keycheck.turns import turn, waiting
 from probes.tls.wire.answers import Kind, NoAnswer, Phase
 
 T = TypeVar("T")
@@ -149,7 +150,8 @@ def converse(
     over (the next question of an elimination, a resumption); theirs come right after the exchange they follow.
     Raises only what ``follow`` raises: sockets' errors are answers. All sockets are closed on the way out.
     """
-    return _Multiplexer(clock, limits, follow).run(calls)
+    with turn():
+        return _Multiplexer(clock, limits, follow).run(calls)
 
 
 @dataclass(slots=True)
@@ -201,7 +203,9 @@ class _Multiplexer(Generic[T]):
         try:
             while self._waiting or self._links:
                 wake = self._start_due()
-                for key, _ in self._selector.select(self._patience(wake)):
+                with waiting():
+                    self._selector.select(self._patience(wake))
+                for key, _ in self._selector.select(0):  # and what came while others had their turn
                     link: _Link[T] = key.data
                     self._serve(link)
                 self._expire()

@@ -20,6 +20,8 @@ from keycheck.cli.lazy import VERBS
 from keycheck.lab.paperwork import Papers, write_papers
 from keycheck.lab.world import Lab
 
+pytestmark = pytest.mark.slow
+
 ENVIRONMENT = {**os.environ, "NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 Done = subprocess.CompletedProcess[str]
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.tls.wire.hello import Hello, KeyShare, Ssl2Hello, encode
+from probes.tls.wire.hello import Hello, KeyShare, Ssl2Hello, encode, encode_as
 
 RANDOM = bytes(range(32))
 words = st.lists(st.integers(0, 0xFFFF), min_size=1, max_size=60).map(tuple)
@@ -129,3 +129,16 @@ def test_impossible_hellos(hello: Hello | Ssl2Hello) -> None:
 def test_ssl2_client_hello() -> None:
     hello = Ssl2Hello(challenge=bytes(range(16)), kinds=(0x010080, 0x0700C0))
     assert encode(hello) == bytes.fromhex("801f 01 0002 0006 0000 0010 010080 0700c0") + bytes(range(16))
+
+
+@given(
+    words, words, st.booleans(), st.sampled_from([None, "a.example", "b.example"]), st.binary(min_size=32, max_size=32)
+)
+def test_the_same_question_to_another_server_is_the_same_hello(
+    suites: tuple[int, ...], groups: tuple[int, ...], extensions: bool, sni: str | None, random: bytes
+) -> None:
+    hello = Hello(random=RANDOM, suites=suites, groups=groups, extensions=extensions, key_share=KeyShare.EMPTY)
+    told = dataclasses.replace(hello, random=random, sni=sni if extensions else None)
+    assert encode_as(hello, random, sni) == encode_as(hello, random, sni) == encode(told)
+    old = Ssl2Hello(challenge=RANDOM, kinds=(0x010080,))
+    assert encode_as(old, random, sni) == encode(dataclasses.replace(old, challenge=random))

@@ -1,0 +1,44 @@
+"""Makes this release's golden bundle: `python tests/golden/make_golden.py`. Made once, and never again.
+
+A bundle that verified once must verify in every later release, and judging it again must give the same verdicts.
+"""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event
+
+import yaml
+
+from keycheck import __version__
+from keycheck.evidence.keys import SigningKey
+from keycheck.lab.matrix import Silent, world
+from keycheck.lab.paperwork import write_papers
+from keycheck.lab.world import Lab
+from keycheck.registry import load_registry
+from keycheck.session import Request, prepare, run_contract
+
+HERE = Path(__file__).resolve().parent
+
+
+def main() -> None:
+    registry = load_registry()
+    with TemporaryDirectory() as home, Lab(Path(home), ["tls-1.2-accepted@db"]) as lab:
+        papers = write_papers(lab, datetime.now(UTC), base="base-saas", names=("right",))
+        stated = yaml.safe_load(papers.deployment.read_text())
+        stated["endpoints"] = [each for each in stated["endpoints"] if each["id"] in ("portal", "db")]
+        papers.deployment.write_text(yaml.safe_dump(stated, sort_keys=False))
+        request = Request(papers.deployment, str(papers.profile), authorization=papers.authorization)
+        key = SigningKey.load(papers.signer)
+        prepared = prepare(request, registry)
+        outcome = run_contract(prepared, registry, world(), Path(home) / "out", key, Silent(), Event())
+        shutil.copy(outcome.bundle.path, HERE / f"keycheck-{__version__}.zip")
+        (HERE / f"keycheck-{__version__}.pub").write_bytes(key.public.to_pem())
+        (HERE / f"keycheck-{__version__}.assessment.json").write_bytes(outcome.assessment_json)
+
+
+if __name__ == "__main__":
+    main()
