@@ -6,6 +6,7 @@ Prints one JSON object. As a module: starts itself and reads it.
 from __future__ import annotations
 
 import json
+import resource
 import sys
 import time
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ class Fleet:
     rest: float
     """Judging, and closing and signing the bundle."""
     judge: float
+    cpu: float
+    """User and system time of the whole, imports included: what another's load disturbs least."""
     peak_mib: float | None
     connections: int | None
     bundle_mib: float
@@ -84,6 +87,7 @@ def main(arguments: list[str]) -> int:
     before = time.perf_counter()
     outcome = run_contract(ready, registry, world(), out, signer, watch, Event())
     after = time.perf_counter()
+    used = resource.getrusage(resource.RUSAGE_SELF)
     peak = high_water_kib()
     assess(
         Inputs(
@@ -102,6 +106,7 @@ def main(arguments: list[str]) -> int:
                 "observe": watch.ended - before,
                 "rest": after - watch.ended,
                 "judge": time.perf_counter() - after,
+                "cpu": used.ru_utime + used.ru_stime,
                 "peak_mib": None if peak is None else peak / 1024,
                 "bundle_mib": outcome.bundle.path.stat().st_size / 2**20,
                 "verdict": outcome.assessment.verdict.value,

@@ -179,6 +179,13 @@ def machine() -> str:
     )
 
 
+def busy() -> str | None:
+    """A warning where others are using the machine; None where they are not, or the system does not tell."""
+    if not hasattr(os, "getloadavg") or os.getloadavg()[0] <= (os.cpu_count() or 1) / 2:
+        return None
+    return "The machine is busy: times will be too long. Connections, answers and ratios hold."
+
+
 def shown_time(seconds: float) -> str:
     """`4.2 ms`, `1.36 s`, `33 s`."""
     if seconds < 1:

@@ -27,7 +27,7 @@ import ours
 import peers
 import show
 from answers import Said, mark
-from measure import Finished, Timing, machine, repeated, shown_time
+from measure import Finished, Timing, busy, machine, repeated, shown_time
 from scene import SERVERS, Server, defects, endpoints, fleet_id, papers_for, raise_descriptor_limit
 
 from keycheck.lab.world import Lab, LabEndpoint
@@ -71,6 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     raise_descriptor_limit()
     print(f"{options.now:%Y-%m-%d %H:%M} UTC; {machine()}")
+    if (warning := busy()) is not None:
+        print(warning)
     found = [peers.find(name, options.cache) for name in options.peers]
     tools = [each for each in found if isinstance(each, peers.Peer)]
     for each in found:
@@ -155,7 +157,10 @@ def _fleet(options: Options, home: Path, tools: Sequence[peers.Peer]) -> None:
     show.table(("tool", "time", "peak memory", "connections", "time, ratio", "exit"), rows)
     parts = ("prepare", best.prepare), ("observe", best.observe), ("judge and sign", best.rest)
     print("keycheck: " + ", ".join(f"{name} {shown_time(seconds)}" for name, seconds in parts), end="")
-    print(f" (judging alone {shown_time(best.judge)}); bundle {best.bundle_mib:.1f} MiB; ", end="")
+    print(
+        f" (judging alone {shown_time(best.judge)}); CPU {shown_time(best.cpu)}; bundle {best.bundle_mib:.1f} MiB; ",
+        end="",
+    )
     print(f"{best.observed} seen, verdict {best.verdict}; runs {', '.join(shown_time(d.process) for d in done)}")
     inside = best.prepare + best.observe + best.rest
     memory = "?" if best.peak_mib is None else show.target(best.peak_mib, MOST_MIB)

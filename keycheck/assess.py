@@ -138,7 +138,7 @@ def _judged(
 def _finding(binding: Binding, entry: SubjectEntry | None, judged: Judged, inputs: Inputs, told: datetime) -> Finding:
     subject = entry.id if entry else None
     identity = binding.control_id if binding.control_id != "planned" else f"planned: {_planned_words(binding)}"
-    waiver = _waiver(binding, subject, judged.verdict.kind, inputs)
+    waiver = _waiver(binding, subject, judged.verdict.kind, inputs, told)
     cure = binding.clause.remedy.cure_within
     return Finding.model_construct(
         _FIELDS,
@@ -173,7 +173,9 @@ def _deadline(verdict: Verdict, cure: timedelta | None, told: datetime) -> datet
     return told + cure if verdict.kind is Kind.FAIL and cure is not None else None
 
 
-def _waiver(binding: Binding, subject: str | None, kind: Kind, inputs: Inputs) -> AcceptedWaiver | None:
+def _waiver(binding: Binding, subject: str | None, kind: Kind, inputs: Inputs, told: datetime) -> AcceptedWaiver | None:
+    """The waiver that accepts this finding. It must be in force both when it was seen and at the moment judged
+    for: judging for an earlier date revives none."""
     if subject is None or kind in GOOD:
         return None
     for accepted in inputs.waivers:
@@ -183,7 +185,7 @@ def _waiver(binding: Binding, subject: str | None, kind: Kind, inputs: Inputs) -
             and waiver.clause == binding.clause.id
             and waiver.control == binding.control_id
             and kind in waiver.verdicts
-            and accepted.counts_at(inputs.as_of)
+            and accepted.counts_at(max(inputs.as_of, told))
             and any(covers(pattern, subject) for pattern in waiver.subjects)
         ):
             return accepted
@@ -228,12 +230,12 @@ def _contract(clauses: Iterable[ClauseVerdict]) -> Verdict:
 
 def _exit_code(clauses: Iterable[Clause], findings: Sequence[Finding], contract: Verdict, fail_on: Tier) -> ExitCode:
     """The first that applies of 1, 4, 3, 10, 0, over what is not waived. A contract of which nothing
-    definite is known is incomplete, whatever its tiers."""
+    was seen to hold is incomplete, whatever its tiers: met means that something passed."""
     open_codes: set[ExitCode] = set()
     waived_codes: set[ExitCode] = set()
     tiers = {clause.id: clause.tier for clause in clauses}
     for finding in findings:
-        code = _gate(tiers[finding.clause], finding.verdict, fail_on)
+        code = _gate(tiers[finding.clause], finding, fail_on)
         if code is not ExitCode.MET:
             (waived_codes if finding.waived else open_codes).add(code)
     for code in (ExitCode.CLAUSE_FAILS, ExitCode.TOOL_FAILED, ExitCode.INCOMPLETE):
@@ -241,16 +243,22 @@ def _exit_code(clauses: Iterable[Clause], findings: Sequence[Finding], contract:
             return code
     if waived_codes:
         return ExitCode.MET_WITH_WAIVERS
-    return ExitCode.MET if contract.kind in GOOD else ExitCode.INCOMPLETE
+    return ExitCode.MET if contract.kind is Kind.PASS else ExitCode.INCOMPLETE
 
 
-def _gate(tier: Tier, verdict: Kind, fail_on: Tier) -> ExitCode:
+UNRUN = frozenset({Reason.NOT_SELECTED, Reason.INTERRUPTED})
+"""What makes a run incomplete whatever the tier: somebody left it out, so nobody can call the contract met."""
+
+
+def _gate(tier: Tier, finding: Finding, fail_on: Tier) -> ExitCode:
     """What one unwaived finding of a clause of this tier does to the exit code."""
+    verdict = finding.verdict
+    unrun = UNRUN & {*finding.reasons, *(reason for part in finding.parts for reason in part.reasons)}
     fails_gate = tier.weight >= min(fail_on.weight, Tier.STRONGLY_PREFERRED.weight)
     if verdict is Kind.FAIL and fails_gate:
         return ExitCode.CLAUSE_FAILS
     if verdict is Kind.ERROR and tier is not Tier.NICE_TO_HAVE:
         return ExitCode.TOOL_FAILED
-    if verdict in (Kind.INCONCLUSIVE, Kind.NOT_TESTED) and tier is Tier.MUST_HAVE:
+    if verdict in (Kind.INCONCLUSIVE, Kind.NOT_TESTED) and (tier is Tier.MUST_HAVE or unrun):
         return ExitCode.INCOMPLETE
     return ExitCode.MET

@@ -286,6 +286,9 @@ def _subject_members(
     found.sort(key=lambda item: item[1].seq)
     verdict = _ask(control, Sightings(tuple(sighting for sighting, _ in found)))
     verdict = _demanding(verdict, demands, [(sighting.facts, observation) for sighting, observation in found], as_of)
+    distinct = len({sighting.vantage for sighting, _ in found})
+    if verdict.kind is Kind.PASS and distinct < demands.vantages:
+        verdict = _too_few_vantages(distinct, demands)
     yield Member(None, "", verdict, tuple(observation.seq for _, observation in found), seen=True)
 
 
@@ -301,14 +304,26 @@ def _ask(control: Control, facts: Facts | Sightings) -> Verdict:
 def _demanding(
     verdict: Verdict, demands: EvidenceDemands, basis: Sequence[tuple[Facts, Observation]], as_of: datetime
 ) -> Verdict:
-    """A pass that does not meet the demands on its evidence is no pass. Nothing else changes."""
-    if verdict.kind is not Kind.PASS:
+    """A pass that does not meet the demands on its evidence is no pass; neither is a proof that something does
+    not apply, once it is too old or too weakly known. Nothing else changes."""
+    if verdict.kind not in (Kind.PASS, Kind.NOT_APPLICABLE):
         return verdict
-    shortfalls = [short for facts, observation in basis for short in _shortfalls(demands, facts, observation, as_of)]
-    return roll_up(shortfalls) if shortfalls else verdict
+    short = guarded(
+        lambda: [
+            shortfall
+            for facts, observation in basis
+            for shortfall in (
+                *_shortfalls(demands, observation, as_of),
+                *(_thinness(demands, facts) if verdict.kind is Kind.PASS else ()),
+            )
+        ]
+    )
+    if isinstance(short, Crash):
+        return because(Reason.CANNOT_JUDGE, f"the facts do not state their coverage: {short}")
+    return roll_up(short) if short else verdict
 
 
-def _shortfalls(demands: EvidenceDemands, facts: Facts, observation: Observation, as_of: datetime) -> Iterable[Verdict]:
+def _shortfalls(demands: EvidenceDemands, observation: Observation, as_of: datetime) -> Iterable[Verdict]:
     outcome = observation.outcome
     if isinstance(outcome, Seen) and outcome.assurance.rung < demands.assurance.rung:
         words = f"known as {outcome.assurance}, the profile demands {demands.assurance}"
@@ -317,6 +332,9 @@ def _shortfalls(demands: EvidenceDemands, facts: Facts, observation: Observation
         yield inconclusive(Reason.STALE, f"observed {observation.started:%Y-%m-%d}, older than the profile allows")
     if observation.started > as_of:
         yield inconclusive(Reason.STALE, f"observed {observation.started:%Y-%m-%d}, after the date judged for")
+
+
+def _thinness(demands: EvidenceDemands, facts: Facts) -> Iterable[Verdict]:
     examined, existing = facts.coverage()
     least, of = demands.coverage
     if existing <= 0 or examined * of < least * existing:

@@ -23,6 +23,7 @@ from keycheck.files.authorization import parse_authorization
 from keycheck.files.located import parse
 from keycheck.files.waiver import Rejected, accept_waiver, parse_waiver
 from keycheck.model.authorization import AcceptedWaiver, Authorization
+from keycheck.model.profile import Paper as PaperKind
 from keycheck.model.profile import Profile
 from keycheck.model.types import format_instant
 
@@ -72,9 +73,11 @@ def _read(path: Path, limit: int, paper: Path) -> bytes:
         ) from error
 
 
-def approver_keys(profile: Profile) -> tuple[PublicKey, ...]:
-    """The public keys of the profile's approvers. Raises ProfileError for what is no such key."""
-    return tuple(_public_key(approver.name, approver.public_key) for approver in profile.approvers)
+def approver_keys(profile: Profile, paper: PaperKind) -> tuple[PublicKey, ...]:
+    """The public keys of the approvers who may sign such a paper. Raises ProfileError for what is no such key."""
+    return tuple(
+        _public_key(approver.name, approver.public_key) for approver in profile.approvers if paper in approver.may
+    )
 
 
 def _public_key(name: str, text: str) -> PublicKey:
@@ -107,18 +110,18 @@ def grant(paper: Paper, profile: Profile) -> Grant:
     """The authorization, if an approver signed exactly these bytes. Raises DeploymentError, ProfileError."""
     try:
         verified = verify_detached(
-            paper.envelope, paper.data, _some(profile), payload_type=AUTHORIZATION_TYPE, name=paper.label
+            paper.envelope, paper.data, _signers(profile), payload_type=AUTHORIZATION_TYPE, name=paper.label
         )
     except IntegrityError as error:
         raise DeploymentError(f"authorization {paper.label} does not count: {error}", advice=_SIGN_AGAIN) from error
     return Grant(paper, parse_authorization(paper.data, paper.label), verified.keys)
 
 
-def _some(profile: Profile) -> Sequence[PublicKey]:
-    keys = approver_keys(profile)
+def _signers(profile: Profile) -> Sequence[PublicKey]:
+    keys = approver_keys(profile, "authorization")
     if not keys:
         raise ProfileError(
-            f"profile {profile.profile} names no approvers, so nobody can sign waivers or authorizations",
+            f"profile {profile.profile} names no approvers, so nobody can sign an authorization",
             advice="add `approvers: [{name: …, public_key: …}]` with the line that `keycheck key show` prints",
         )
     return keys
@@ -139,11 +142,15 @@ def accepted(papers: Iterable[Paper], profile: Profile) -> tuple[tuple[AcceptedW
     by an approver has no effect and is said so; it never stops the others."""
     good: list[AcceptedWaiver] = []
     refused: list[str] = []
+    keys = approver_keys(profile, "waiver")
     for paper in papers:
-        try:
-            verified = verify_detached(
-                paper.envelope, paper.data, _some(profile), payload_type=WAIVER_TYPE, name=paper.label
+        if not keys:
+            refused.append(
+                f"waiver {paper.label} does not count: profile {profile.profile} names nobody who may sign it"
             )
+            continue
+        try:
+            verified = verify_detached(paper.envelope, paper.data, keys, payload_type=WAIVER_TYPE, name=paper.label)
         except IntegrityError as error:
             refused.append(f"waiver {paper.label} does not count: {error}")
             continue

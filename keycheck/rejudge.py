@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from keycheck.assess import Inputs, assess
 from keycheck.errors import IntegrityError
 from keycheck.evidence.keys import PublicKey
-from keycheck.evidence.layout import RUN_START
+from keycheck.evidence.layout import ASSESSMENT, RUN_START
 from keycheck.evidence.reader import BundleReader
 from keycheck.evidence.verify import Verified, verify_reader
 from keycheck.model.assessment import Assessment
@@ -65,7 +65,8 @@ def rejudge(path: Path, amendments: Amendments, trusted: Sequence[PublicKey], re
         inputs = reader.inputs()
         try:
             start = _Start.model_validate_json(reader.read(RUN_START))
-            profile = amendments.profile or Profile.model_validate_json(_input(inputs, "profile.json"))
+            committed = Profile.model_validate_json(_input(inputs, "profile.json"))
+            stored = Assessment.model_validate_json(reader.read(ASSESSMENT))
             deployment = Deployment.model_validate_json(_input(inputs, "deployment.json"))
             observations = [Observation.model_validate_json(line) for line in reader.observations()]
         except (ValidationError, ValueError) as error:
@@ -74,6 +75,7 @@ def rejudge(path: Path, amendments: Amendments, trusted: Sequence[PublicKey], re
                 f"{type(error).__name__}",
                 advice="judge it with the version that made it (see run-start.json, `tool`)",
             ) from error
+    profile = amendments.profile or committed
     papers = (
         [read_paper(waiver) for waiver in amendments.waivers]
         if amendments.waivers is not None
@@ -92,7 +94,34 @@ def rejudge(path: Path, amendments: Amendments, trusted: Sequence[PublicKey], re
         ),
         registry,
     )
-    return Rejudged(judged, profile, verified, (*remarks, *lapsed(waivers, judged.as_of)))
+    late = lapsed(waivers, max(judged.as_of, ended))
+    differing = _differing(stored, judged) if amendments == Amendments() else ()
+    return Rejudged(judged, profile, verified, (*remarks, *late, *_otherwise(committed, profile), *differing))
+
+
+def _otherwise(committed: Profile, judged: Profile) -> tuple[str, ...]:
+    """A sentence when the profile judged under is not the one that the run committed itself to."""
+    if committed == judged:
+        return ()
+    return (
+        f"judged under {judged.profile}@{judged.version} (sha256 {judged.sources[0].sha256}), not under "
+        f"{committed.profile}@{committed.version} (sha256 {committed.sources[0].sha256}) that the run committed to",
+    )
+
+
+def _differing(stored: Assessment, judged: Assessment) -> tuple[str, ...]:
+    """A sentence when the bundle's own assessment is not what its evidence leads to. Prose does not count."""
+    if stored.as_of != judged.as_of or _identity(stored) == _identity(judged):
+        return ()
+    return (
+        f"the bundle's own assessment says {stored.verdict} with exit code {int(stored.exit_code)}; its evidence, "
+        f"judged by this version, leads to {judged.verdict} with exit code {int(judged.exit_code)}",
+    )
+
+
+def _identity(assessment: Assessment) -> Assessment:
+    findings = tuple(finding.model_copy(update={"message": ""}) for finding in assessment.findings)
+    return assessment.model_copy(update={"findings": findings})
 
 
 def _input(inputs: Mapping[str, bytes], name: str) -> bytes:

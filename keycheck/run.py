@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from threading import Event
 from typing import Final, Literal, TypeAlias
 
@@ -58,6 +59,7 @@ class _Unit:
     step: Step
     part: PartName
     io: Io
+    lane: str = ""
 
     @property
     def pool(self) -> tuple[str, PoolKind]:
@@ -142,8 +144,9 @@ class Engine:
                     return True
                 self._submit(self._suspects.popleft())
                 return True
-            if self._ready:
-                self._submit(self._ready.popleft())
+            if unit := self._next_ready():
+                # what may be done is asked again for each unit: an authorization's window may have closed
+                self._submit(replace(unit, io=replace(io(unit.task), budget=unit.task.probe.limit)))
                 continue
             task = next(todo, None)
             if task is None:
@@ -151,6 +154,16 @@ class Engine:
             self._tasks[task.key] = _Progress(task, {})
             self._submit(_Unit(task, "survey", "", replace(io(task), budget=task.probe.limit)))
         return bool(self._flying)
+
+    def _next_ready(self) -> _Unit | None:
+        """The first unit whose lane is free, so that parts of one server are never looked at side by side."""
+        busy = {unit.lane for unit, _ in self._flying.values() if unit.lane}
+        for _ in range(len(self._ready)):
+            unit = self._ready.popleft()
+            if unit.lane not in busy:
+                return unit
+            self._ready.append(unit)
+        return None
 
     def _submit(self, unit: _Unit) -> None:
         pool = self._pools.get(unit.pool)
@@ -268,7 +281,9 @@ class Engine:
             return
         progress.started = done.started
         progress.waiting = set(census.parts)
-        self._ready.extend(_Unit(unit.task, "work", part, unit.io) for part in sorted(progress.waiting))
+        for part in sorted(progress.waiting):
+            lane = guarded(partial(unit.task.probe.lane, unit.task.subject, part))
+            self._ready.append(_Unit(unit.task, "work", part, unit.io, "" if isinstance(lane, Crash) else lane))
 
     def _conclude(self, progress: _Progress) -> Iterator[Recorded]:
         """The probe's own conclusions; parts that it leaves out or crashes over are `Unseen`."""

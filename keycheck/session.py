@@ -25,7 +25,7 @@ from keycheck.files.deployment import LoadedDeployment, load_deployment
 from keycheck.files.profile import LoadedProfile, load_profile
 from keycheck.model.assessment import Assessment
 from keycheck.model.authorization import AcceptedWaiver, Technique
-from keycheck.model.deployment import Vantage
+from keycheck.model.deployment import Deployment, Vantage
 from keycheck.model.observation import Observation
 from keycheck.model.probe import Io, Resolver
 from keycheck.model.types import Clock, Entropy
@@ -130,6 +130,7 @@ def prepare(request: Request, registry: Registry) -> Prepared:
     """Read and check every file; touch nothing. Raises ProfileError, DeploymentError, UsageError."""
     profile = load_profile(request.profile, registry)
     deployment = load_deployment(request.deployment, registry)
+    _refuse_twin_vantages(deployment.deployment)
     bindings = bind(profile.profile, deployment.deployment, registry)
     planned_tasks = tuple(tasks(bindings, registry))
     if request.only and not any(selected(task, bindings, request.only) for task in planned_tasks):
@@ -151,6 +152,21 @@ def prepare(request: Request, registry: Registry) -> Prepared:
         waivers=waivers,
         remarks=remarks,
     )
+
+
+def _refuse_twin_vantages(deployment: Deployment) -> None:
+    """Two vantages that leave this machine the same way are one: a contract that demands several would be met by
+    names. Raises DeploymentError."""
+    first: dict[str, str] = {}
+    for vantage in deployment.vantages:
+        if vantage.worker != "local":
+            continue
+        other = first.setdefault(vantage.proxy or "", vantage.id)
+        if other != vantage.id:
+            raise DeploymentError(
+                f"vantages {other} and {vantage.id} both look from this machine the same way",
+                advice="give one its own `proxy`, say `worker: elsewhere`, or delete it",
+            )
 
 
 def grant_for(request: Request, profile: LoadedProfile, deployment: LoadedDeployment) -> Grant | None:
@@ -215,13 +231,14 @@ def run_contract(
         for recorded in engine.run(runnable, lambda task: prepared.io(task, world)):
             watch.saw(recorder.record(recorded))
         watch.end()
+        ended = last_moment(recorder.observations) or started
         judged = assess(
             Inputs(
                 profile=prepared.profile.profile,
                 deployment=prepared.deployment.deployment,
                 observations=recorder.observations,
                 waivers=prepared.waivers,
-                as_of=request.as_of or last_moment(recorder.observations) or started,
+                as_of=request.as_of or ended,
                 fail_on=request.fail_on,
             ),
             registry,
@@ -229,7 +246,8 @@ def run_contract(
         del recorder  # judged: a thousand observations need not stay in memory while the rest is written
         text = assessment_bytes(judged)
         written = writer.finish(text, [key])
-    return Outcome(judged, text, written, interrupted=stop.is_set(), remarks=lapsed(prepared.waivers, judged.as_of))
+    remarks = lapsed(prepared.waivers, max(judged.as_of, ended))
+    return Outcome(judged, text, written, interrupted=stop.is_set(), remarks=remarks)
 
 
 @lru_cache(maxsize=8)

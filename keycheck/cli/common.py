@@ -6,7 +6,7 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -127,6 +127,8 @@ def _output(text: str, formats: Sequence[str]) -> Output:
     name, _, path = text.partition("=")
     if name not in formats:
         raise UsageError(f"unknown format {name!r}", advice=f"one of {', '.join(formats)}")
+    if path and not (Path(path).parent.is_dir() and os.access(Path(path).parent, os.W_OK)):
+        raise UsageError(f"cannot write {path}", advice="choose a directory that exists and that you may write to")
     return Output(name, Path(path) if path else None)
 
 
@@ -141,8 +143,9 @@ def instant(text: str | None, option: str) -> datetime | None:
 
 
 def note(text: str) -> None:
-    """A line for people: stderr."""
-    typer.echo(text, err=True)
+    """A line for people: stderr. Nobody may be listening, and that changes no verdict."""
+    with suppress(OSError):
+        typer.echo(text, err=True)
 
 
 def deliver(output: Output, data: bytes) -> None:
@@ -155,4 +158,6 @@ def deliver(output: Output, data: bytes) -> None:
     try:
         output.path.write_bytes(data)
     except OSError as error:
-        raise UsageError(f"cannot write {output.path}: {error.strerror}", advice="choose another path") from error
+        raise KeycheckError(
+            f"cannot write {output.path}: {error.strerror}", advice="the bundle is complete: `keycheck judge` it again"
+        ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from typing import Final, TextIO
 
 from keycheck.cli.show import is_terminal
@@ -32,8 +33,7 @@ class Progress:
         self._expected = expected
         self._began = self._last = time.monotonic()
         if not self._live:
-            self._stream.write(f"observing {expected} subjects\n")
-            self._stream.flush()
+            self._put(f"observing {expected} subjects\n")
 
     def saw(self, observation: Observation) -> None:
         """Count one more."""
@@ -52,15 +52,18 @@ class Progress:
         """Say what was observed."""
         self._write("")
         if self._live:
-            self._stream.write("\n")
-        self._stream.flush()
+            self._put("\n")
 
     def _write(self, at: str) -> None:
         unseen = f", unseen: {', '.join(f'{n} {r}' for r, n in sorted(self._unseen.items()))}" if self._unseen else ""
         seconds = time.monotonic() - self._began
         line = f"{len(self._subjects)}/{self._expected} subjects, {self._parts} parts{unseen}, {seconds:.1f} s"
         if self._live:
-            self._stream.write(f"\r\x1b[K{line}{f'  {at}' if at else ''}")
+            self._put(f"\r\x1b[K{line}{f'  {at}' if at else ''}")
         else:
-            self._stream.write(line + "\n")
-        self._stream.flush()
+            self._put(line + "\n")
+
+    def _put(self, text: str) -> None:
+        with suppress(OSError):  # a full disk under the log must not end the run
+            self._stream.write(text)
+            self._stream.flush()

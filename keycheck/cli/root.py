@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import traceback
@@ -58,9 +59,14 @@ def main(arguments: Sequence[str], environment: Mapping[str, str] | None = None)
         return _say(usage, f"see `keycheck {' '.join(_verbs(arguments))}--help`", ExitCode.USAGE)
     except (typer.Abort, KeyboardInterrupt):
         return _say("interrupted", "nothing more was done", ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(ExitCode.TOOL_FAILED)
+    except SystemExit as error:  # typer ends like this when its output cannot be written
+        return int(ExitCode.MET) if error.code in (None, 0) else int(ExitCode.TOOL_FAILED)
+    except OSError as error:
+        return _say(
+            f"input or output failed: {error.strerror or type(error).__name__}",
+            "free the disk or keep the pipe open; a bundle that was announced is complete",
+            ExitCode.TOOL_FAILED,
+        )
     except Exception as error:  # noqa: BLE001 - the outermost boundary
         if debug:
             traceback.print_exc()
@@ -93,7 +99,9 @@ def _code_of(error: KeycheckError) -> ExitCode:
 
 
 def _say(message: str, advice: str, code: ExitCode) -> int:
-    sys.stderr.write(f"keycheck: {message}\n")
-    if advice:
-        sys.stderr.write(f"  → {advice}\n")
+    with contextlib.suppress(OSError, ValueError):  # nobody may be listening; the code still says it
+        sys.stderr.write(f"keycheck: {message}\n")
+        if advice:
+            sys.stderr.write(f"  → {advice}\n")
+        sys.stderr.flush()
     return int(code)

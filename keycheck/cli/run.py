@@ -93,6 +93,8 @@ def run(
         outcome = run_contract(prepared, registry, world, out, signer, Progress(), stop)
     for remark in outcome.remarks:
         common.note(f"keycheck: {remark}")
+    common.note(f"bundle: {outcome.bundle.path}")
+    common.note(f"verify: keycheck verify {outcome.bundle.path} --key {signer_hint(key)}")
     for each in wanted:
         text = (
             outcome.assessment_json + b"\n"
@@ -100,8 +102,6 @@ def run(
             else assessment_text(outcome.assessment, prepared.profile.profile, sys.stdout).encode()
         )
         common.deliver(each, text)
-    common.note(f"bundle: {outcome.bundle.path}")
-    common.note(f"verify: keycheck verify {outcome.bundle.path} --key {signer_hint(key)}")
     common.note(f"exit {int(outcome.exit_code)}: {MEANING[ExitCode(outcome.exit_code)]}")
     return int(outcome.exit_code)
 

@@ -100,6 +100,11 @@ class Probe(ABC, Generic[S, R]):
     def survey(self, subject: S, io: Io) -> Census:
         """Which parts there are, or why that is open."""
 
+    def lane(self, subject: S, part: PartName) -> str:
+        """What the part shares with others that must not be looked at side by side, e.g. a server's address:
+        a server that limits its clients must not be met by all of ours at once. Empty: nothing."""
+        return ""
+
     @abstractmethod
     def work(self, subject: S, part: PartName, io: Io) -> R:
         """One unit of work. Raises ProbeError; returns values, never exceptions."""

@@ -10,11 +10,11 @@ import base64
 import hashlib
 from datetime import date
 from fnmatch import fnmatchcase
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from keycheck.model.types import CanonicalJson, ClauseId, Count, Digest, Duration, Model, Name, Prose
+from keycheck.model.types import CanonicalJson, ClauseId, Count, Digest, Duration, Model, Name, Prose, SortedSet
 from keycheck.model.verdict import Assurance, Tier
 
 ControlRef: TypeAlias = Annotated[
@@ -124,12 +124,17 @@ def _base64(value: str) -> str:
     return value
 
 
+Paper: TypeAlias = Literal["authorization", "waiver"]
+
+
 class Approver(Model):
     """Whose signature counts on waivers and authorizations: a name and a public key."""
 
     name: Prose
     public_key: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{40,400}={0,2}$"), AfterValidator(_base64)]
     """DER SubjectPublicKeyInfo in base64, as `keycheck key show` prints it."""
+    may: Annotated[SortedSet[Paper], Field(min_length=1)] = frozenset({"authorization", "waiver"})
+    """What the signature counts on. A vendor that co-signs authorizations gets `[authorization]` and nothing else."""
 
     @property
     def key(self) -> str:

@@ -160,6 +160,10 @@ class Purpose(StrEnum):
     """An accepted question again with compression offered."""
 
 
+CLOSING: Final = "closing-"
+"""Prefix of the id of a twin that is asked after everything else of a pass: the same hello as the twin of that name."""
+
+
 class State(StrEnum):
     """All tries of a question in one word."""
 

@@ -64,6 +64,8 @@ def unknown(facts: TlsFacts, doubtful: tuple[QuestionFacts, ...], what: str) -> 
 def _why(facts: TlsFacts, question: QuestionFacts) -> tuple[set[Reason], str]:
     """Why one question proves nothing."""
     if question.state is State.REFUSED:
+        if not facts.evidence.steady:
+            return {Reason.NO_POSITIVE}, "refused, but so was the allowed hello when it was asked again afterwards"
         twins = facts.evidence.twins_of(question)
         silent = [t for t in twins if t.state is State.UNKNOWN]
         if silent:

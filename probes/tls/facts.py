@@ -213,8 +213,8 @@ class TlsFacts(Facts, schema="tls.endpoint/1"):
 
     @property
     def handshake_tries(self) -> int:
-        """Real handshakes made without a client certificate."""
-        return sum(tried.tries for tried in self.handshakes)
+        """Real handshakes without a client certificate that completed: one that was stopped shows nothing."""
+        return sum(tried.tries for tried in self.handshakes if isinstance(tried.outcome, HandshakeDone))
 
     @property
     def evidence(self) -> Proof:

@@ -62,8 +62,10 @@ def known_interceptor(
     """Who on our own side issued the chain (leaf first), or None.
 
     A declared interception CA counts when its key verifies a certificate that the leaf descends from (the
-    leaf included), or when issuer name and key id are its own. Otherwise the issuers' names are compared
-    with those of known products. A chain that `trust` saw reach the contracted CA is never intercepted.
+    leaf included), or when issuer name and key id are its own. Otherwise, where the chain leads to an anchor of
+    the system's store, the issuers' names are compared with those of known products: without that, a vendor could
+    borrow a product's name and turn every failure into `intercepted`. A chain that `trust` saw reach the contracted
+    CA is never intercepted.
     """
     return interceptor_of(read_chain(chain_der), interception_cas_der, trust)
 
@@ -84,6 +86,8 @@ def interceptor_of(
         ca = read(der)
         if isinstance(ca, Parsed) and any(_issued(ca, node) for node in ancestors):
             return ca.facts.subject
+    if trust is None or trust.anchors.kind is AnchorKind.CONTRACTED or trust.anchor is None:
+        return None  # a name is easily borrowed; only what our own trust store vouches for can be on our own side
     names = (product for node in ancestors if (product := _product(node.issuer)) is not None)
     found = next(names, None)
     return None if found is None else vendor_text(found)

@@ -15,7 +15,7 @@ from keycheck.model.facts import Unseen
 from keycheck.model.probe import Io
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
-from probes.tls.answer_facts import AcceptedAnswer, Purpose, QuestionFacts, State
+from probes.tls.answer_facts import CLOSING, AcceptedAnswer, Purpose, QuestionFacts, State
 from probes.tls.asker import REPEATING, Asker, Job, Spoken, Tried, unanswered
 from probes.tls.chain import chain_facts
 from probes.tls.chain_facts import ChainFacts
@@ -236,11 +236,13 @@ class Interview:
         """The demanded tries of everything forbidden and of the handshake; what was accepted is decided."""
         for _ in range(self._tries - 1):
             jobs = [self._plain_job(HANDSHAKE, self._handshake)]
+            closing: list[Job] = []
             for ident, (ask, question) in list(self._asks.items()):
-                if ask.tests is Purpose.TWIN or ask.name == "right":
-                    continue
-                if not self._decided(ident, ask):
+                if ident.startswith(CLOSING):
+                    closing.append(self._again(ask, question))
+                elif ask.tests is not Purpose.TWIN and ask.name != "right" and not self._decided(ident, ask):
                     jobs.append(self._again(ask, question))
+            jobs += closing
             if not self.asker.ask(jobs, None, REPEATING):
                 return
 

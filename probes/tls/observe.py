@@ -98,6 +98,10 @@ class EndpointProbe(PartProbe[Endpoint]):
         parts = [f"{_shown(ip, port)} {name}" for ip, port in found[:MAX_ADDRESSES] for name in names]
         return Census(parts=tuple(parts), open=tuple(open_))
 
+    def lane(self, subject: Endpoint, part: PartName) -> str:
+        """The address: what limits connections limits them for all names together."""
+        return part.partition(" ")[0]
+
     def work(self, subject: Endpoint, part: PartName, io: Io) -> Observed:
         """One address under one name."""
         interview = Interview(subject, target_of(subject, part), io)

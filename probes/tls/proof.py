@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Final
 
-from probes.tls.answer_facts import SSL2, TLS13, AcceptedAnswer, KnownCodes, Purpose, QuestionFacts, State
+from probes.tls.answer_facts import CLOSING, SSL2, TLS13, AcceptedAnswer, KnownCodes, Purpose, QuestionFacts, State
 
 TLS_VERSIONS: Final = (TLS13, 0x0303, 0x0302, 0x0301)
 BEFORE_TLS13: Final = (0x0303, 0x0302, 0x0301)
@@ -73,9 +73,22 @@ class Proof:
 
     def refusal_proved(self, question: QuestionFacts) -> bool:
         """Refused in every try, beside an accepted twin; or beside the proof that TLS 1.3 is not spoken."""
-        if self._state(question) is not State.REFUSED:
+        if self._state(question) is not State.REFUSED or not self.steady:
             return False
         return self.twin_accepted(question) or (question.cap == TLS13 and self._tls13_refused())
+
+    @cached_property
+    def steady(self) -> bool:
+        """Whether the allowed hello fared at the end of every pass as it did at the beginning. If not, the server
+        refused us for how often we came, not for what we offered, and none of its refusals counts."""
+        closing = [q for q in self.of(Purpose.TWIN) if q.id.startswith(CLOSING)]
+        return bool(closing) and all(map(self._as_before, closing))
+
+    def _as_before(self, closing: QuestionFacts) -> bool:
+        opening = self._by_id.get(closing.id.removeprefix(CLOSING))
+        if opening is None or self._state(opening) is not State.ACCEPTED:
+            return opening is not None and self._state(closing) is self._state(opening)
+        return bool(closing.answers) and len(closing.accepted) == len(closing.answers)
 
     def _tls13_refused(self) -> bool:
         """Every allowed TLS 1.3 hello was refused, and a hello that differs from one in the version was not."""

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Final, Literal
 
 from keycheck.model.control import Control
-from probes.tls.answer_facts import KnownCodes, Purpose
+from probes.tls.answer_facts import CLOSING, KnownCodes, Purpose
 from probes.tls.negotiation_controls import Groups, PostQuantum, Protocols, Suites
 from probes.tls.parameters import codes
 from probes.tls.session_controls import Compression, Renegotiation
@@ -178,7 +178,9 @@ def _first_questions(terms: Contract) -> Iterator[Ask]:
         age = SUITES13 if version == TLS13 else SUITES if version == TLS12 else OLD_SUITES
         suites = [s for s in age if forbidden or (terms.suites is not None and s not in terms.suites)]
         for number, chunk in enumerate(chunks(suites), 1):
-            record = RECORDS[(number + version) % 2]
+            # The common suites go out as clients send them; the rest under the other record version, never above
+            # the hello's own.
+            record = RECORDS[1] if version == TLS12 and number % 2 == 0 else RECORDS[0]
             tests = Purpose.VERSIONS if forbidden else Purpose.SUITES
             ident = f"{version_label(version)}-{tests.value}-{number}"
             if version == TLS13:
@@ -191,6 +193,9 @@ def _first_questions(terms: Contract) -> Iterator[Ask]:
     if terms.groups is not None:
         yield from _group_questions(terms, bases, suites13, tuple(legacy_twins.values()))
     yield from _ancient(allowed, (*base_ids, *legacy_twins.values()))
+    if bases:
+        # Last of every pass: a limiter that refuses by alert what comes too fast refuses this one too.
+        yield replace(_base(bases[0], terms), id=CLOSING + _base_id(bases[0]), twins=())
 
 
 def _group_questions(

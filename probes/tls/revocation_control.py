@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from keycheck.model.control import Control, Tighter
 from keycheck.model.facts import Facts
-from keycheck.model.verdict import Reason, Verdict, failed, inconclusive, not_applicable, passed
+from keycheck.model.verdict import Reason, Verdict, failed, inconclusive, passed
 from probes.tls.chain_facts import (
     ChainFacts,
     ExtensionFacts,
@@ -76,7 +76,9 @@ def _judge_absence(chain: ChainFacts, rule: Revocation) -> Verdict:
         return inconclusive(Reason.MALFORMED, "whether the leaf demands a staple cannot be read")
     if leaf.extensions.must_staple:
         return failed("the certificate demands a stapled OCSP response and none was sent")
-    return not_applicable("the certificate demands no staple and none was sent: its revocation status is unknown")
+    return inconclusive(
+        Reason.NOT_COVERED, "the certificate demands no staple and none was sent: its revocation status is unknown"
+    )
 
 
 def _judge_response(response: OcspFacts) -> Verdict:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from keycheck.model.control import Tighter
@@ -80,6 +80,11 @@ class Hsts(EndpointControl, id="tls.hsts", version=1):
         """Every answer to a GET must carry the header; a GET without an answer decides nothing."""
         if other := only_right_name(facts):
             return other
+        if facts.scheme == "tls":
+            return inconclusive(
+                Reason.NOT_COVERED,
+                "declared as tls://, so HTTP was not asked for: write https:// if it speaks HTTP",
+            )
         if facts.scheme != "https":
             return not_applicable(f"the deployment declares a {facts.scheme} endpoint, which speaks no HTTP")
         answers = self._answers(facts)
@@ -262,15 +267,19 @@ class ClientAuth(EndpointControl, id="tls.client-auth", version=1):
 
     proves = (
         "Without a client certificate the handshake fails by an alert, or the GET is answered by HTTP 400, 401, 403, "
-        "495 or 496, in every try; with the certificate the same succeeds. Both halves are needed: a server that "
-        "refuses everybody proves nothing."
+        "495 or 496 after the server asked for one in TLS, in every try; with the certificate, again asked for, the "
+        "same succeeds. Both halves are needed: a server that refuses everybody proves nothing."
     )
     does_not_prove = "Nothing about which other certificates are accepted, or what a certificate may do."
-    example = "{control: tls.client-auth@1, for: endpoints/partner-api}"
+    example = "{control: tls.client-auth@1, for: endpoints, with: {applies: declared}}"
     sources = ("RFC 8446 sections 4.3.2 and 6.2",)
 
+    applies: Annotated[Literal["declared", "everywhere"], Tighter("order", ("declared", "everywhere"))] = "everywhere"
+    """`everywhere`: every endpoint that the requirement is for; `declared`: only those that the deployment, the
+    customer's own file, says the contract means."""
+
     def judge(self, facts: TlsFacts) -> Verdict:
-        """Not applicable where the deployment declares none and none is demanded."""
+        """Not applicable only where the requirement leaves it to the deployment, and that declares none."""
         if other := only_right_name(facts):
             return other
         without = [_without(t.outcome) for t in facts.handshakes]
@@ -280,8 +289,10 @@ class ClientAuth(EndpointControl, id="tls.client-auth", version=1):
                     Reason.CONFLICTING,
                     "demands a client certificate, and the deployment declares none: set client_auth: required",
                 )
-            if set(without) == {"works without"}:
+            if set(without) == {"works without"} and self.applies == "declared":
                 return not_applicable("the deployment declares no client certificates, and none is demanded")
+            if "works without" in without and self.applies == "everywhere":
+                return failed("works without a client certificate; the deployment declares none")
             return _no_handshake(facts)
         if "works without" in without:
             return failed("works without a client certificate")
@@ -303,8 +314,11 @@ def _without(outcome: HandshakeOutcome) -> str:
     match outcome:
         case HandshakeDone(end="alert", end_alert=alert) if alert in _CERTIFICATE_ALERTS:
             return "demands one"
-        case HandshakeDone(http=HttpAnswered(status=status)):
-            return "demands one" if status in CLIENT_CERTIFICATE_STATUSES else "works without"
+        case HandshakeDone(http=HttpAnswered(status=status)) if status in CLIENT_CERTIFICATE_STATUSES:
+            # A status alone may be anything; only a certificate that TLS asked for can be what was missed.
+            return "demands one" if outcome.client_certificate_requested else "unclear"
+        case HandshakeDone(http=HttpAnswered()):
+            return "works without"
         case HandshakeDone(http=HttpNone(why="not-http"), end="open" | "closed"):
             # Nothing was asked of the application: a certificate that was requested may still be missed later.
             return "unclear" if outcome.client_certificate_requested else "works without"
@@ -318,6 +332,8 @@ def _without(outcome: HandshakeOutcome) -> str:
 def _with(outcome: HandshakeOutcome) -> bool:
     """Whether the endpoint worked with the certificate."""
     match outcome:
+        case HandshakeDone(client_certificate_requested=False):
+            return False
         case HandshakeDone(http=HttpAnswered(status=status)):
             return status not in CLIENT_CERTIFICATE_STATUSES
         case HandshakeDone(http=HttpNone(why="not-http"), end="open" | "closed"):

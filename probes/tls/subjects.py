@@ -190,6 +190,8 @@ class Endpoint(Subject):
             raise ValueError("with a client_certificate, say client_auth: required")
         if self.redirect_url is not None and self.place.scheme != "https":
             raise ValueError("only an https:// endpoint has a redirect_url")
+        if "right" not in self.names:
+            raise ValueError("names must hold right: what is looked at under other names alone says nothing of it")
         if len(set(self.names)) != len(self.names):
             raise ValueError("names lists one of right, none, wrong twice")
         return self

@@ -1,9 +1,10 @@
 """Reads a server's first flight, incrementally and within bounds. Pure; never raises, whatever arrives.
 
-Policy for alerts: a fatal alert is the answer, ``Refused`` or ``Broken`` by its description. A warning is not:
-RFC 6066 lets a server send warning-level unrecognized_name and go on to its ServerHello. Warnings are kept, reading
-goes on, and only when the server then closes is the last warning the answer. close_notify and, in TLS 1.3 terms,
-any description that must be fatal count as the answer at whatever level they were sent.
+Policy for alerts: a fatal alert is the answer, ``Refused`` or ``Broken`` by its description. A warning never is,
+whatever it says: RFC 6066 lets a server send warning-level unrecognized_name and go on to its ServerHello, and clients
+before TLS 1.3 ignore a warning-level handshake_failure just as well, so that a server could "refuse" us with one and
+serve everybody else. Warnings are kept, reading goes on, and when the server then closes, something broke: no refusal.
+close_notify ends the reading at either level.
 """
 
 from dataclasses import dataclass, replace
@@ -37,7 +38,7 @@ _ALERT, _HANDSHAKE = 21, 22
 _CONTENT_TYPES = range(20, 25)
 _MAX_FRAGMENT = (1 << 14) + 256
 _WARNING, _FATAL = 1, 2
-_TOLERATED = frozenset({90, 100, 112})  # user_canceled, no_renegotiation, unrecognized_name
+_CLOSE_NOTIFY = 0
 _MAX_WARNINGS = 4
 
 
@@ -97,7 +98,7 @@ class FirstFlight:
         """The connection ended in this way. What was read so far may still be an answer."""
         if self._answer is None:
             if self._warnings and how.kind is Kind.CLOSED:
-                self._settle(alert_answer(_WARNING, self._warnings[-1]))
+                self._settle(Broken(self._warnings[-1], _WARNING))
             else:
                 self._settle(how)
         return self._answer or how
@@ -142,7 +143,7 @@ class FirstFlight:
         for level, alert in zip(body[::2], body[1::2], strict=True):
             if level not in (_WARNING, _FATAL):
                 self._settle(Garbage(What.BAD_ALERT))
-            elif level == _WARNING and alert in _TOLERATED:
+            elif level == _WARNING and alert != _CLOSE_NOTIFY:
                 self._warnings.append(alert)
                 if len(self._warnings) > _MAX_WARNINGS:
                     self._settle(Garbage(What.TOO_MUCH))
