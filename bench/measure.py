@@ -183,7 +183,7 @@ def busy() -> str | None:
     """A warning where others are using the machine; None where they are not, or the system does not tell."""
     if not hasattr(os, "getloadavg") or os.getloadavg()[0] <= (os.cpu_count() or 1) / 2:
         return None
-    return "The machine is busy: times will be too long. Connections, answers and ratios hold."
+    return "The machine is busy: times may be too long. Connections and answers hold."
 
 
 def shown_time(seconds: float) -> str:

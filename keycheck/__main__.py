@@ -31,8 +31,7 @@ def entry() -> NoReturn:
     found = neutralise_openssl_conf(os.environ).found
     from keycheck.cli.root import main
 
-    code = main(sys.argv[1:], {name: hashlib.sha256(value.encode()).hexdigest() for name, value in found})
-    _leave(code)
+    _leave(main(sys.argv[1:], {name: hashlib.sha256(value.encode()).hexdigest() for name, value in found}))
 
 
 def _open_missing_streams() -> None:
@@ -54,5 +53,14 @@ def _leave(code: int) -> NoReturn:
     sys.exit(code)
 
 
+def guarded_entry() -> NoReturn:
+    """`entry`, with an interrupt before anything was begun said plainly."""
+    try:
+        entry()
+    except KeyboardInterrupt:
+        sys.stderr.write("\nkeycheck: interrupted before anything was touched\n")
+        sys.exit(130)
+
+
 if __name__ == "__main__":
-    entry()
+    guarded_entry()

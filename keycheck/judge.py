@@ -379,8 +379,15 @@ def _account(verdict: Verdict, members: Sequence[Member]) -> str:
 def _about(parts: Sequence[str], words: str) -> str:
     if not parts:
         return words
-    more = f" and {len(parts) - MESSAGE_PARTS} more" if len(parts) > MESSAGE_PARTS else ""
-    return f"{', '.join(parts[:MESSAGE_PARTS])}{more}: {words}"
+    places: dict[str, list[str]] = defaultdict(list)
+    for part in parts:
+        place, _, aspect = part.partition(" ")
+        places[place].append(aspect)
+    named = [
+        place + (f" ({', '.join(filter(None, aspects))})" if any(aspects) else "") for place, aspects in places.items()
+    ]
+    more = f" and {len(named) - MESSAGE_PARTS} more" if len(named) > MESSAGE_PARTS else ""
+    return f"{', '.join(named[:MESSAGE_PARTS])}{more}: {words}"
 
 
 def _contested(members: Sequence[Member]) -> bool:

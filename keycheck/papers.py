@@ -22,6 +22,7 @@ from keycheck.evidence.sign import AUTHORIZATION_TYPE, WAIVER_TYPE, signature_pa
 from keycheck.files.authorization import parse_authorization
 from keycheck.files.located import parse
 from keycheck.files.waiver import Rejected, accept_waiver, parse_waiver
+from keycheck.model.assessment import Assessment
 from keycheck.model.authorization import AcceptedWaiver, Authorization
 from keycheck.model.profile import Paper as PaperKind
 from keycheck.model.profile import Profile
@@ -134,6 +135,16 @@ def lapsed(waivers: Iterable[AcceptedWaiver], as_of: datetime) -> tuple[str, ...
         f"{format_instant(accepted.ends)}"
         for accepted in waivers
         if not accepted.counts_at(as_of)
+    )
+
+
+def idle(waivers: Iterable[AcceptedWaiver], assessment: Assessment) -> tuple[str, ...]:
+    """A sentence for each waiver in force that covers no finding: a typo in its scope would be silent otherwise."""
+    used = {finding.waiver for finding in assessment.findings}
+    return tuple(
+        f"waiver {accepted.waiver.waiver} covers no finding of this run: compare its clause, control, subjects and verdicts"
+        for accepted in waivers
+        if accepted.counts_at(assessment.as_of) and accepted.waiver.waiver not in used
     )
 
 

@@ -22,7 +22,7 @@ from keycheck.model.observation import Observation
 from keycheck.model.profile import Profile
 from keycheck.model.types import Instant
 from keycheck.model.verdict import Tier
-from keycheck.papers import Paper, accepted, lapsed, read_paper
+from keycheck.papers import Paper, accepted, idle, lapsed, read_paper
 from keycheck.registry import Registry
 
 _WAIVER = re.compile(r"^waivers/(\d{3,})\.yaml$")
@@ -94,7 +94,7 @@ def rejudge(path: Path, amendments: Amendments, trusted: Sequence[PublicKey], re
         ),
         registry,
     )
-    late = lapsed(waivers, max(judged.as_of, ended))
+    late = (*lapsed(waivers, max(judged.as_of, ended)), *idle(waivers, judged))
     differing = _differing(stored, judged) if amendments == Amendments() else ()
     return Rejudged(judged, profile, verified, (*remarks, *late, *_otherwise(committed, profile), *differing))
 

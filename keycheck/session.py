@@ -30,7 +30,7 @@ from keycheck.model.observation import Observation
 from keycheck.model.probe import Io, Resolver
 from keycheck.model.types import Clock, Entropy
 from keycheck.model.verdict import ExitCode, Reason, Tier
-from keycheck.papers import Grant, Paper, accepted, grant, lapsed, read_paper
+from keycheck.papers import Grant, Paper, accepted, grant, idle, lapsed, read_paper
 from keycheck.plan import Binding, Impossible, Task, bind, selected, tasks
 from keycheck.recorder import Recorder
 from keycheck.registry import Registry
@@ -246,7 +246,7 @@ def run_contract(
         del recorder  # judged: a thousand observations need not stay in memory while the rest is written
         text = assessment_bytes(judged)
         written = writer.finish(text, [key])
-    remarks = lapsed(prepared.waivers, max(judged.as_of, ended))
+    remarks = (*lapsed(prepared.waivers, max(judged.as_of, ended)), *idle(prepared.waivers, judged))
     return Outcome(judged, text, written, interrupted=stop.is_set(), remarks=remarks)
 
 

@@ -54,9 +54,9 @@ def init(
     urls = url or _ask("URLs of the vendor's endpoints, with spaces between", "https://api.acme.example").split()
     endpoints = tuple(EndpointAnswer(id_, each) for id_, each in zip(_ids(urls), urls, strict=True))
     where = place if place is not None else _ask("Where does this machine stand", "our office")
-    seen_as = egress if egress is not None else _ask("Which address does the vendor see us come from", "203.0.113.7")
-    who = contact or _ask("Who is called when something must stop", "Security desk")
-    how = reach or _ask("How are they reached", "+49 30 000000")
+    seen_as = egress if egress is not None else _ask("Which address does the vendor see us come from")
+    who = contact or _ask("Who is called when something must stop")
+    how = reach or _ask("How are they reached (telephone, mail)")
     answers = DeploymentAnswers(chosen, f"{chosen}: what the vendor runs", endpoints, where, seen_as)
     text = deployment_text(answers)
     parse_deployment(text.encode(), str(deployment), load_registry())
@@ -78,7 +78,7 @@ def init(
     return int(ExitCode.MET)
 
 
-def _ask(question: str, default: str) -> str:
+def _ask(question: str, default: str | None = None) -> str:
     try:
         return str(typer.prompt(question, default=default, err=True)).strip()
     except typer.Abort as error:

@@ -57,7 +57,8 @@ class Progress:
     def _write(self, at: str) -> None:
         unseen = f", unseen: {', '.join(f'{n} {r}' for r, n in sorted(self._unseen.items()))}" if self._unseen else ""
         seconds = time.monotonic() - self._began
-        line = f"{len(self._subjects)}/{self._expected} subjects, {self._parts} parts{unseen}, {seconds:.1f} s"
+        subjects = f"{len(self._subjects)}/{self._expected} subjects surveyed"
+        line = f"{subjects}, {self._parts} parts observed{unseen}, {seconds:.1f} s"
         if self._live:
             self._put(f"\r\x1b[K{line}{f'  {at}' if at else ''}")
         else:

@@ -6,7 +6,8 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TextIO
 
@@ -31,6 +32,9 @@ COLOUR: Final[Mapping[Kind, str]] = {
     Kind.ERROR: "1;35",
     Kind.NOT_APPLICABLE: "2",
 }
+MOST_NAMED: Final = 4
+"""Findings with the same words that are named one by one."""
+GOOD: Final = (Kind.PASS, Kind.NOT_APPLICABLE)
 ORDER: Final = (Kind.FAIL, Kind.ERROR, Kind.INCONCLUSIVE, Kind.NOT_TESTED, Kind.PASS, Kind.NOT_APPLICABLE)
 
 MEANING: Final[Mapping[ExitCode, str]] = {
@@ -99,8 +103,9 @@ def summary(assessment: Assessment) -> str:
         for kind in ORDER
         if any(clause.verdict is kind for clause in assessment.clauses)
     )
+    moment = format_instant(assessment.as_of)[:16]
     return (
-        f"{assessment.verdict.upper()}: {_count(len(assessment.clauses), 'clause')}: {counts}; "
+        f"{assessment.verdict.upper()} as of {moment}: {_count(len(assessment.clauses), 'clause')}: {counts}; "
         f"observed {seen.observed} of {seen.expected} expected; "
         f"exit {int(assessment.exit_code)}: {MEANING[assessment.exit_code]}"
     )
@@ -119,7 +124,7 @@ def _table(assessment: Assessment, profile: Profile | None, width: int, paint: _
                 continue
             yield paint(kind, f"{GLYPH[kind]} {kind.upper():<14}") + f" {clause.id}  ({clause.tier}){_marks(clause)}"
             text = words.get(clause.id)
-            if text and kind not in (Kind.PASS, Kind.NOT_APPLICABLE):
+            if text and kind not in GOOD:
                 yield from _wrapped(f"“{' '.join(text.split())}”", 4, width)
             yield from _findings((f for f in assessment.findings if f.clause == clause.id), kind, width, paint)
     if planned:
@@ -129,13 +134,18 @@ def _table(assessment: Assessment, profile: Profile | None, width: int, paint: _
         )
         yield from (_planned(clause, assessment, width) for clause in planned)
     yield ""
-    yield paint(assessment.verdict, summary(assessment))
+    yield from _wrapped(summary(assessment), 0, width, paint, _colour(assessment))
 
 
 def _planned(clause: ClauseVerdict, assessment: Assessment, width: int) -> str:
     messages = [finding.message for finding in assessment.findings if finding.clause == clause.id]
     line = f"    {clause.id:<22} {'; '.join(messages)}"
     return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def _colour(assessment: Assessment) -> Kind:
+    """The colour of the last line: what the exit code means."""
+    return Kind.INCONCLUSIVE if assessment.exit_code is ExitCode.MET_WITH_WAIVERS else assessment.verdict
 
 
 def _marks(clause: ClauseVerdict) -> str:
@@ -145,21 +155,47 @@ def _marks(clause: ClauseVerdict) -> str:
 
 
 def _findings(findings: Iterable[Finding], clause: Kind, width: int, paint: _Paint) -> Iterator[str]:
-    """Passing findings in one line; everything else with its words."""
-    by_kind: dict[Kind, list[Finding]] = {}
+    """What neither passes nor is exempt with its words, once for all that say the same; the rest in one line."""
+    told: dict[tuple[int, tuple[str, ...], str, bool], list[Finding]] = {}
+    good: dict[Kind, list[Finding]] = {}
+    totals: Counter[str] = Counter()
     for finding in findings:
-        by_kind.setdefault(finding.verdict, []).append(finding)
-    for kind in ORDER:
-        for finding in by_kind.get(kind, []):
-            if kind in (Kind.PASS, Kind.NOT_APPLICABLE):
-                continue
-            head = f"    {paint(kind, GLYPH[kind])} {finding.control}  {finding.subject or ''}"
-            yield head + (f"  [{', '.join(finding.reasons)}]" if finding.reasons else "")
-            yield from _wrapped(finding.message, 8, width)
-        if good := [f for f in by_kind.get(kind, []) if kind in (Kind.PASS, Kind.NOT_APPLICABLE)]:
-            shown = ", ".join(sorted({f.control.partition("@")[0] for f in good}))
-            label = f"{GLYPH[kind]} {kind}: {shown}  ({_count(len({f.subject for f in good}), 'subject')})"
-            yield from _wrapped(label, 4, width, paint if clause is not kind else None, kind)
+        totals[_name(finding)] += 1
+        if finding.verdict in GOOD:
+            good.setdefault(finding.verdict, []).append(finding)
+        else:
+            key = (ORDER.index(finding.verdict), tuple(finding.reasons), finding.message, finding.waived)
+            told.setdefault(key, []).append(finding)
+    for _, same in sorted(told.items(), key=lambda item: item[0][0]):
+        yield from _told(same, width, paint)
+    for kind, same in good.items():
+        counts = Counter(map(_name, same))
+        shown = ", ".join(f"{name} {_count_of(counts[name], totals[name])}" for name in sorted(counts))
+        yield from _wrapped(f"{GLYPH[kind]} {kind}: {shown}", 4, width, paint if clause is not kind else None, kind)
+
+
+def _told(same: Sequence[Finding], width: int, paint: _Paint) -> Iterator[str]:
+    """Findings that say the same: control, subject and id of each as far as they are few, then the words once."""
+    first = same[0]
+    mark = paint(first.verdict, GLYPH[first.verdict])
+    waived = f"  WAIVED by {first.waiver}" if first.waived else ""
+    reasons = f"  [{', '.join(first.reasons)}]" if first.reasons else ""
+    if len(same) <= MOST_NAMED:
+        for finding in same:
+            yield f"    {mark} {finding.control}  {finding.subject or ''}  {finding.id}{reasons}{waived}"
+    else:
+        controls, subjects = {f.control for f in same}, {f.subject for f in same}
+        yield f"    {mark} {_count(len(controls), 'control')}, {_count(len(subjects), 'subject')}{reasons}{waived}"
+        yield from _wrapped(", ".join(sorted(subject or "-" for subject in subjects)), 8, width)
+    yield from _wrapped(first.message, 8, width)
+
+
+def _name(finding: Finding) -> str:
+    return finding.control.partition("@")[0]
+
+
+def _count_of(some: int, all_of_them: int) -> str:
+    return str(some) if some == all_of_them else f"{some} of {all_of_them}"
 
 
 def _wrapped(text: str, indent: int, width: int, paint: _Paint | None = None, kind: Kind = Kind.PASS) -> list[str]:

@@ -26,10 +26,14 @@ def verify(
     Exits 5 on any change of any byte.
     """
     from keycheck.canonical import Jsonable, dumps
-    from keycheck.evidence.verify import verify_bundle
+    from keycheck.evidence.layout import ASSESSMENT
+    from keycheck.evidence.reader import BundleReader
+    from keycheck.evidence.verify import verify_reader
 
     wanted = common.outputs(output or [])
-    result = verify_bundle(common.existing(bundle), common.trusted_keys(key or []))
+    with BundleReader.open(common.existing(bundle)) as reader:
+        result = verify_reader(reader, common.trusted_keys(key or []))
+        says = said(reader.read(ASSESSMENT))
     counts = {tag.value.removeprefix("bundle/"): n for tag, n in sorted(result.counts.items())}
     for each in wanted:
         if each.format == "json":
@@ -48,6 +52,7 @@ def verify(
         else:
             lines = [
                 f"verified      {bundle}",
+                f"says          {says}",
                 *(f"signed by     {signer}" for signer in result.signers),
                 f"manifest      sha256 {result.manifest_sha256}",
                 f"merkle root   {result.root} over {result.tree_size} leaves",
@@ -58,3 +63,20 @@ def verify(
             ]
             common.deliver(each, ("\n".join(lines) + "\n").encode())
     return int(ExitCode.MET)
+
+
+def said(assessment: bytes) -> str:
+    """The signed verdict in a line; it is the signer's word until `keycheck judge` derives it again."""
+    from pydantic import ValidationError
+
+    from keycheck.model.assessment import Assessment
+    from keycheck.model.types import format_instant
+
+    try:
+        told = Assessment.model_validate_json(assessment)
+    except ValidationError:
+        return "an assessment that this version cannot read"
+    return (
+        f"{told.verdict.upper()} (exit {int(told.exit_code)}): {told.deployment} under {told.profile}, "
+        f"as of {format_instant(told.as_of)}"
+    )

@@ -136,9 +136,9 @@ def verify(
             unknown.append(signature.key_id)
     if len(verified) < threshold:
         raise IntegrityError(
-            f"signed by {len(verified)} trusted keys where {threshold} are needed; "
-            f"it names {', '.join(unknown) or 'no others'}",
-            advice="Get the signer's .pub file over a channel you trust, compare its fingerprint, pass it.",
+            f"signed by {', '.join(unknown) or 'nobody else'}; {len(verified)} trusted keys of {threshold} needed "
+            f"(trusted: {', '.join(key.key_id for key in trusted) or 'none'}); nothing else was checked",
+            advice="Get the signer's .pub file over a channel you trust, compare its id, and name it with `--key`.",
         )
     if unknown and not allow_unknown:
         raise IntegrityError(

@@ -15,7 +15,7 @@ import yaml
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 from keycheck.evidence.keys import SigningKey, public_path
-from keycheck.evidence.sign import AUTHORIZATION_TYPE, sign_file
+from keycheck.evidence.sign import AUTHORIZATION_TYPE, sign_file, signature_path
 from keycheck.lab.config import ClientAuth
 from keycheck.lab.world import Lab, LabEndpoint
 
@@ -58,6 +58,7 @@ def write_papers(lab: Lab, now: datetime, *, base: str = BASE, names: tuple[str,
     _write(papers.deployment, _deployment(lab, names))
     _write(papers.profile, _contract(approver, base))
     _write(papers.authorization, _authorization(now))
+    signature_path(papers.authorization).unlink(missing_ok=True)  # of an earlier start in the same home
     sign_file(papers.authorization, approver, AUTHORIZATION_TYPE)
     return papers
 

@@ -161,7 +161,8 @@ class Purpose(StrEnum):
 
 
 CLOSING: Final = "closing-"
-"""Prefix of the id of a twin that is asked after everything else of a pass: the same hello as the twin of that name."""
+"""Prefix of the id of the twin that is asked after everything else of a pass: the hello of the twin of that name, or,
+where twins of two versions were asked, one that offers what either of them does."""
 
 
 class State(StrEnum):

@@ -22,6 +22,7 @@ from probes.tls.questions import (
     legacy_hello,
     legacy_twin,
     plain_groups,
+    usual_record,
     version_label,
 )
 from probes.tls.wire.codepoints import ANY_SUITE, SSL3, SUITES, TLS10, TLS12
@@ -88,11 +89,11 @@ def rest_of_version(terms: Contract, base: Ask) -> Iterator[Ask]:
     age = SUITES if base.cap == TLS12 else OLD_SUITES
     rest = [s for s in age if s not in base.suites and (terms.suites is None or s in terms.suites)]
     for number, chunk in enumerate(chunks(rest), 1):
-        hello = legacy_hello(base.cap, tuple(chunk), plain_groups(), RECORDS[1])
+        hello = legacy_hello(base.cap, tuple(chunk), plain_groups(), usual_record(base.cap))
         ident = f"{version_label(base.cap)}-suites-rest-{number}"
         yield Ask(ident, Purpose.SUITES, base.cap, hello, (base.id, *base.twins), Until.FLIGHT)
 
 
-def missing_twin(terms: Contract) -> Ask:
-    """The second legacy twin, for a server that has TLS 1.3 only where the contract allows TLS 1.2 as well."""
-    return legacy_twin(0x0303, *allowed13(terms))
+def missing_twins(terms: Contract) -> Iterator[Ask]:
+    """The legacy twins, for a server that has TLS 1.3 only where the contract allows TLS 1.2 as well."""
+    return (legacy_twin(record, *allowed13(terms)) for record in RECORDS)

@@ -31,7 +31,7 @@ from probes.tls.facts import (
     RenegotiationFacts,
     TlsFacts,
 )
-from probes.tls.follow_ups import after_legacy, eliminate, missing_twin, rest_of_version, with_right_name
+from probes.tls.follow_ups import after_legacy, eliminate, missing_twins, rest_of_version, with_right_name
 from probes.tls.materials import Materials
 from probes.tls.plain_get import PlainGet
 from probes.tls.questions import KNOWN, Ask, contract, first_questions
@@ -48,7 +48,8 @@ from probes.tls.wire.prelude import chain, http_connect, imap, postgresql, smtp
 from probes.tls.wire.question import Question
 from probes.tls.wire.transport import Address, Conversation, Exchange, Prelude
 
-HANDSHAKE, CERTIFIED, RENEGOTIATE, REDIRECT = "handshake", "handshake-certified", "renegotiation", "redirect"
+HANDSHAKE, CERTIFIED, REDIRECT = "handshake", "handshake-certified", "redirect"
+RENEGOTIATIONS = ("renegotiation", "renegotiation-2", "renegotiation-3", "renegotiation-4")
 CLOSE_PATIENCE_US = 300_000
 EHLO_NAME = "keycheck.invalid"
 
@@ -101,7 +102,7 @@ class Interview:
         self.asker.ask(jobs, self._follow)
         twins = any(ask.tests is Purpose.TWIN for ask in asks)
         if twins:
-            self.asker.ask([self._job(ask) for ask in self._raised()], self._follow)
+            self.asker.ask(self._closed([self._job(ask) for ask in self._raised()]), self._follow)
         self._repeat()
         if twins:
             self._ask_what_repetition_raised()
@@ -203,14 +204,15 @@ class Interview:
                     if ask.id not in asked and not (old_groups and ask.tests is Purpose.GROUPS):
                         raised.setdefault(ask.id, ask)
         yield from raised.values()
-        twins = [facts for facts in asked.values() if facts.tests is Purpose.TWIN]
+        closing = {ident for ident in asked if ident.startswith(CLOSING)}
+        twins = [facts for ident, facts in asked.items() if facts.tests is Purpose.TWIN and ident not in closing]
         refused = [facts for facts in twins if facts.state is State.REFUSED]
         if self._target.name != "right" and self._target.right_name is not None and len(refused) == len(twins):
             yield with_right_name(self._asks[refused[0].id][0])
         for facts in refused:
             if facts.cap < TLS13 and any(twin.state is State.ACCEPTED for twin in twins):
-                if "twin-legacy-0301" in asked and "twin-legacy-0303" not in asked:
-                    yield missing_twin(self._terms)
+                if any(twin.cap == TLS13 for twin in twins):
+                    yield from (twin for twin in missing_twins(self._terms) if twin.id not in asked)
                 if self._terms.sessions or self._terms.groups is not None:
                     yield from rest_of_version(self._terms, self._asks[facts.id][0])
 
@@ -218,11 +220,14 @@ class Interview:
         """Where an old version is spoken; a few times, because another back end may not speak it."""
         if not self._terms.sessions or not self._old_versions():
             return
-        job = self._plain_job(RENEGOTIATE, lambda: Renegotiate(self._materials.legacy_context, sni=self._target.sni))
-        for _ in range(max(3, min(self._tries, 16))):
-            for exchange in self.asker.ask([job]):
-                if isinstance(exchange.answer, Renegotiation):
-                    return
+        one, *others = [self._plain_job(key, self._renegotiate) for key in RENEGOTIATIONS]
+        # One connection at a time may meet the same wrong back end of a round robin for ever.
+        for jobs in ([one], *([[one, *others]] * max(2, min(self._tries, 16)))):
+            if any(isinstance(exchange.answer, Renegotiation) for exchange in self.asker.ask(jobs)):
+                return
+
+    def _renegotiate(self) -> Renegotiate:
+        return Renegotiate(self._materials.legacy_context, sni=self._target.sni)
 
     def _old_versions(self) -> frozenset[int]:
         return frozenset(
@@ -236,22 +241,36 @@ class Interview:
         """The demanded tries of everything forbidden and of the handshake; what was accepted is decided."""
         for _ in range(self._tries - 1):
             jobs = [self._plain_job(HANDSHAKE, self._handshake)]
-            closing: list[Job] = []
             for ident, (ask, question) in list(self._asks.items()):
-                if ident.startswith(CLOSING):
-                    closing.append(self._again(ask, question))
-                elif ask.tests is not Purpose.TWIN and ask.name != "right" and not self._decided(ident, ask):
+                if ask.tests is not Purpose.TWIN and ask.name != "right" and not self._decided(ident, ask):
                     jobs.append(self._again(ask, question))
-            jobs += closing
-            if not self.asker.ask(jobs, None, REPEATING):
+            if not self.asker.ask(self._closed(self._out_of_step(jobs)), None, REPEATING):
                 return
+
+    def _out_of_step(self, jobs: list[Job]) -> list[Job]:
+        """A pass, with twins before it until its length has no factor 2 or 3 (the closing twin included): in step with
+        a round robin, a question would meet the same back end in every pass, and its tries would count for nothing."""
+        twins = [
+            asked
+            for ident, asked in self._asks.items()
+            if asked[0].tests is Purpose.TWIN and asked[0].name == "own" and not ident.startswith(CLOSING)
+        ]
+        while twins and ((len(jobs) + 1) % 2 == 0 or (len(jobs) + 1) % 3 == 0):
+            jobs = [self._again(*twins.pop()), *jobs]
+        return jobs
+
+    def _closed(self, jobs: list[Job]) -> list[Job]:
+        """A pass, and the closing twin after it."""
+        closing = [self._again(*asked) for ident, asked in self._asks.items() if ident.startswith(CLOSING)]
+        return [*jobs, *closing] if jobs else []
 
     def _ask_what_repetition_raised(self) -> None:
         """A back end met only now: what it raises is asked until it is met again."""
         late = [self._job(ask).key for ask in self._raised()] if self._tries > 1 else []
         for _ in range(self._tries):
             left = [self._asks[key] for key in late if not self._accepted(key)]
-            if not self.asker.ask([self._again(ask, question) for ask, question in left], None, REPEATING):
+            jobs = [self._again(ask, question) for ask, question in left]
+            if not self.asker.ask(self._closed(jobs), None, REPEATING):
                 return
 
     def _accepted(self, ident: str) -> bool:
@@ -359,11 +378,11 @@ class Interview:
         return NotTried(why="the deployment names no client_certificate")
 
     def _renegotiation(self) -> RenegotiationFacts | NotTried:
-        finals = self._tried(RENEGOTIATE).finals
-        finals = finals[-1:]
-        if not finals:
+        answers = [exchange.answer for key in RENEGOTIATIONS for exchange in self._tried(key).finals]
+        if not answers:
             return NotTried(why="not demanded, not authorized, or no version before TLS 1.3 was accepted")
-        match finals[0].answer:
+        # Of several back ends the worst counts.
+        match min(answers, key=_how_telling):
             case Renegotiation() as outcome:
                 return RenegotiationFacts(outcome=outcome.value)
             case Stopped():
@@ -379,6 +398,21 @@ class Interview:
         head = answer if isinstance(answer, HttpHead) else None
         why = "" if head is not None else vendor_text(str(getattr(answer, "kind", "no HTTP")))
         return RedirectFacts(url=self._subject.redirect_url, http=http_fact(head, asked=True, http=True), why=why)
+
+
+def _how_telling(answer: Spoken) -> int:
+    """Rank of an attempt to renegotiate: a breach, what proves nothing, a refusal, then what met no old version."""
+    match answer:
+        case Renegotiation.ACCEPTED:
+            return 0
+        case Renegotiation.NO_ANSWER | Renegotiation.NOT_ASKED:
+            return 1
+        case Renegotiation():
+            return 2
+        case Stopped():
+            return 3
+        case _:
+            return 4
 
 
 def _upgrade(scheme: Scheme) -> Prelude | None:

@@ -86,13 +86,19 @@ class Proof:
 
     def _as_before(self, closing: QuestionFacts) -> bool:
         opening = self._by_id.get(closing.id.removeprefix(CLOSING))
-        if opening is None or self._state(opening) is not State.ACCEPTED:
-            return opening is not None and self._state(closing) is self._state(opening)
-        return bool(closing.answers) and len(closing.accepted) == len(closing.answers)
+        if opening is None or not closing.answers:
+            return False
+        if any(self._state(twin) is State.ACCEPTED for twin in self._opening_twins):
+            return len(closing.accepted) == len(closing.answers)
+        return self._state(closing) is self._state(opening)
+
+    @cached_property
+    def _opening_twins(self) -> tuple[QuestionFacts, ...]:
+        return tuple(q for q in self.of(Purpose.TWIN) if not q.id.startswith(CLOSING))
 
     def _tls13_refused(self) -> bool:
         """Every allowed TLS 1.3 hello was refused, and a hello that differs from one in the version was not."""
-        twins = [q for q in self.of(Purpose.TWIN) if q.cap == TLS13]
+        twins = [q for q in self._opening_twins if q.cap == TLS13]
         return (
             bool(twins) and all(self._state(q) is State.REFUSED for q in twins) and any(map(self.twin_accepted, twins))
         )
@@ -107,7 +113,7 @@ class Proof:
         return frozenset(version for version in VERSIONS if self._not_spoken(version))
 
     def _not_spoken(self, version: int) -> bool:
-        about = [q for q in self.of(Purpose.VERSIONS, Purpose.SUITES, Purpose.TWIN) if q.cap == version]
+        about = [q for q in (*self.of(Purpose.VERSIONS, Purpose.SUITES), *self._opening_twins) if q.cap == version]
         if not about or not all(map(self._shows_absence, about)):
             return False
         offered: set[int] = set().union(*(q.suites for q in about))

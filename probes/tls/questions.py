@@ -168,10 +168,9 @@ def _first_questions(terms: Contract) -> Iterator[Ask]:
     legacy_twins = {}
     if TLS13 in bases:
         legacy_twins = {record: f"twin-legacy-{record:04x}" for record in RECORDS}
-        # With TLS 1.2 allowed its base hello is the twin with record version 0x0303.
-        yield legacy_twin(0x0301, suites13, groups13)
+        # With TLS 1.2 allowed its base hello is such a twin; where that is refused, these are asked afterwards.
         if TLS12 not in bases:
-            yield legacy_twin(0x0303, suites13, groups13)
+            yield from (legacy_twin(record, suites13, groups13) for record in RECORDS)
 
     for version in (TLS13, TLS12, TLS11, TLS10):
         forbidden = version not in allowed
@@ -195,7 +194,7 @@ def _first_questions(terms: Contract) -> Iterator[Ask]:
     yield from _ancient(allowed, (*base_ids, *legacy_twins.values()))
     if bases:
         # Last of every pass: a limiter that refuses by alert what comes too fast refuses this one too.
-        yield replace(_base(bases[0], terms), id=CLOSING + _base_id(bases[0]), twins=())
+        yield _closing(bases, terms)
 
 
 def _group_questions(
@@ -213,17 +212,17 @@ def _group_questions(
     if newest is None:
         return
     twins = (_base_id(newest), *legacy_twins)
-    suites = base_suites(newest, terms)
+    suites, record = base_suites(newest, terms), usual_record(newest)
     elliptic = tuple(s for s in suites if EPHEMERAL_EC.search(SUITES.name(s)))
     finite = tuple(s for s in suites if EPHEMERAL_FF.search(SUITES.name(s)))
     bad = tuple(code for code in LEGACY_GROUPS if code not in approved)
     if elliptic and bad:
-        hello = legacy_hello(newest, elliptic, bad, RECORDS[1])
+        hello = legacy_hello(newest, elliptic, bad, record)
         yield Ask(f"{version_label(newest)}-groups-1", Purpose.GROUPS, newest, hello, twins, Until.FLIGHT)
-        hello = legacy_hello(newest, elliptic, (*bad, *(g for g in LEGACY_GROUPS if g in approved)), RECORDS[1])
+        hello = legacy_hello(newest, elliptic, (*bad, *(g for g in LEGACY_GROUPS if g in approved)), record)
         yield Ask(f"{version_label(newest)}-groups-first", Purpose.GROUPS, newest, hello, twins, Until.FLIGHT)
     if finite and bad:
-        hello = legacy_hello(newest, finite, bad, RECORDS[1])
+        hello = legacy_hello(newest, finite, bad, record)
         yield Ask(f"{version_label(newest)}-groups-2", Purpose.GROUPS, newest, hello, twins, Until.FLIGHT)
 
 
@@ -263,6 +262,11 @@ def chunks(suites: Iterable[int]) -> Iterator[list[int]]:
         yield rest[start : start + CHUNK]
 
 
+def usual_record(version: int) -> int:
+    """The record version of a base hello and of what is compared with it: never above the hello's own."""
+    return RECORDS[1] if version == TLS12 else RECORDS[0]
+
+
 def version_label(version: int) -> str:
     return VERSIONS.name(version).lower().replace("tlsv", "tls")
 
@@ -291,10 +295,28 @@ def _base(version: int, terms: Contract) -> Ask:
         hello = hello13(*allowed13(terms))
         return Ask(_base_id(version), Purpose.TWIN, version, hello)
     groups = tuple(g for g in LEGACY_GROUPS if terms.groups is None or g in terms.groups)
-    hello = legacy_hello(version, base_suites(version, terms), groups, RECORDS[1])
+    hello = legacy_hello(version, base_suites(version, terms), groups, usual_record(version))
     if terms.sessions:
         hello = replace(hello, compressions=(1, 0))
     return Ask(_base_id(version), Purpose.TWIN, version, hello, (), Until.FLIGHT)
+
+
+def _closing(bases: list[int], terms: Contract) -> Ask:
+    """The base hello again; of two, one that a server which accepts either accepts as well, as browsers send it."""
+    newest, *older = (_base(version, terms) for version in bases)
+    hello = newest.hello
+    for other in older:
+        if isinstance(hello, Hello) and isinstance(other.hello, Hello):
+            hello = replace(
+                hello,
+                supported_versions=tuple(bases),
+                suites=(*hello.suites[:6], *other.suites),
+                groups=tuple(sorted({*hello.groups, *other.groups}, key=lambda code: (is_post_quantum(code), code))),
+                extended_master_secret=True,
+                renegotiation_scsv=True,
+                point_formats=True,
+            )
+    return replace(newest, id=CLOSING + newest.id, hello=hello, twins=())
 
 
 def legacy_twin(record: int, suites13: tuple[int, ...], groups13: tuple[int, ...]) -> Ask:

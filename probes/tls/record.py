@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -58,7 +58,9 @@ def was_offered(ask: Ask, chosen: Accepted) -> bool:
     return chosen.group is None or chosen.group in ask.hello.groups or not ask.hello.groups
 
 
-def _versions(ask: Ask) -> range:
+def _versions(ask: Ask) -> Collection[int]:
+    if isinstance(ask.hello, Hello) and ask.hello.supported_versions is not None:
+        return ask.hello.supported_versions
     return range(TLS13, TLS13 + 1) if ask.cap == TLS13 else range(0x0300, ask.cap + 1)
 
 

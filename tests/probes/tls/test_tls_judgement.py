@@ -12,6 +12,7 @@ from keycheck.model.control import Control
 from keycheck.model.facts import Unseen, seen
 from keycheck.model.verdict import Kind, Reason, Verdict
 from probes.tls.answer_facts import (
+    CLOSING,
     SSL2,
     TLS13,
     AcceptedAnswer,
@@ -27,6 +28,7 @@ from probes.tls.facts import (
     Aspect,
     ClientAuthFacts,
     HandshakeDone,
+    HandshakeStopped,
     HandshakeTries,
     HttpAnswered,
     NotTried,
@@ -71,7 +73,10 @@ class Server:
             return StumbledAnswer(alert=80, ssl2=False)
         if ask.id in self.refuses:
             return RefusedAnswer(alert=40, ssl2=False)
-        spoken = [v for v in self.versions if (v == TLS13 if ask.cap == TLS13 else v <= ask.cap)]
+        spoken = [v for v in self.versions if v < TLS13 and v <= ask.cap]
+        offered = getattr(ask.hello, "supported_versions", None)
+        if offered:
+            spoken = [v for v in self.versions if v in offered]
         if not spoken:
             return RefusedAnswer(alert=70, ssl2=False)
         version = max(spoken)
@@ -194,6 +199,7 @@ def judge(control: Control, facts: TlsFacts) -> Verdict:
 
 
 HONEST = Server()
+EVERYWHERE, DECLARED = ClientAuth(), ClientAuth(applies="declared")
 
 
 @pytest.mark.parametrize("control", [*NEGOTIATION, *SESSIONS, EarlyData(), Hsts()], ids=lambda c: c.id)
@@ -474,6 +480,10 @@ class TestSessions:
         facts = self.tried(handshake(HONEST, http=head))
         assert judge(Hsts(include_subdomains=True), facts).kind is kind
 
+    def test_hsts_of_plain_tls_is_not_covered(self) -> None:
+        assert judge(Hsts(), observe(HONEST, scheme="tls")).reasons == (Reason.NOT_COVERED,)
+        assert judge(Hsts(), observe(HONEST, scheme="smtp")).kind is Kind.NOT_APPLICABLE
+
     def test_hsts_without_an_answer_is_unknown(self) -> None:
         facts = self.tried(handshake(HONEST, http={"kind": "none", "why": "no-response"}))
         assert judge(Hsts(), facts).kind is Kind.INCONCLUSIVE
@@ -498,14 +508,18 @@ class TestClientAuth:
         HONEST, http=HttpAnswered(status=400, hsts=(), location=(), truncated=False), client_certificate_requested=True
     )
 
-    def verdict(self, without: HandshakeDone, with_: object, declared: str = "required") -> Verdict:
+    served = handshake(HONEST, client_certificate_requested=True)
+
+    def verdict(
+        self, without: HandshakeDone, with_: object, declared: str = "required", rule: ClientAuth = EVERYWHERE
+    ) -> Verdict:
         auth = {"declared": declared, "with_certificate": with_}
         tries = (HandshakeTries(outcome=without, tries=1),)
-        return judge(ClientAuth(), observe(HONEST, handshakes=tries, client_auth=auth))
+        return judge(rule, observe(HONEST, handshakes=tries, client_auth=auth))
 
     def test_both_halves_pass(self) -> None:
         for without in (self.demanding, self.by_status):
-            assert self.verdict(without, handshake(HONEST)).kind is Kind.PASS
+            assert self.verdict(without, self.served).kind is Kind.PASS
 
     def test_working_without_fails(self) -> None:
         assert self.verdict(handshake(HONEST), handshake(HONEST)).kind is Kind.FAIL
@@ -516,11 +530,74 @@ class TestClientAuth:
 
     def test_declared_none(self) -> None:
         none = NotTried(why="none given")
-        assert self.verdict(handshake(HONEST), none, "none").kind is Kind.NOT_APPLICABLE
-        assert self.verdict(self.demanding, none, "none").reasons == (Reason.CONFLICTING,)
+        assert self.verdict(handshake(HONEST), none, "none").kind is Kind.FAIL
+        assert self.verdict(handshake(HONEST), none, "none", DECLARED).kind is Kind.NOT_APPLICABLE
+        for rule in (EVERYWHERE, DECLARED):
+            assert self.verdict(self.demanding, none, "none", rule).reasons == (Reason.CONFLICTING,)
+
+    def test_where_declared_the_parameter_excuses_nothing(self) -> None:
+        assert self.verdict(handshake(HONEST), handshake(HONEST), rule=DECLARED).kind is Kind.FAIL
+        assert self.verdict(self.demanding, self.served, rule=DECLARED).kind is Kind.PASS
+
+    @pytest.mark.parametrize("status", [400, 403])
+    def test_a_status_counts_only_if_tls_asked(self, status: int) -> None:
+        head = HttpAnswered(status=status, hsts=(), location=(), truncated=False)
+        unasked = handshake(HONEST, http=head)
+        asked = handshake(HONEST, http=head, client_certificate_requested=True)
+        assert self.verdict(unasked, self.served).kind is Kind.INCONCLUSIVE
+        assert self.verdict(asked, self.served).kind is Kind.PASS
+        assert self.verdict(asked, handshake(HONEST)).kind is Kind.INCONCLUSIVE
+
+
+class TestClosingTwin:
+    """A server that refuses by alert what comes too often proves nothing by it."""
+
+    both = Protocols(only=frozenset({"TLSv1.2", "TLSv1.3"}))
+
+    def limited(self, server: Server, demands: tuple[Control, ...]) -> TlsFacts:
+        asks = first_questions(contract(demands))
+        served = {ask.id for ask in asks if ask.tests is Purpose.TWIN and not ask.id.startswith(CLOSING)}
+        return observe(replace(server, refuses=frozenset(a.id for a in asks if a.id not in served)), demands)
+
+    @pytest.mark.parametrize("control", [PROTOCOLS, SUITE_LIST, GROUP_LIST], ids=lambda c: c.id)
+    def test_a_refused_closing_twin_takes_every_pass_away(self, control: Control) -> None:
+        facts = self.limited(HONEST, DEMANDS)
+        assert not facts.evidence.steady
+        verdict = judge(control, facts)
+        assert verdict.reasons == (Reason.NO_POSITIVE,)
+        assert "asked again afterwards" in verdict.message
+
+    @pytest.mark.parametrize("versions", [(0x0303,), (TLS13,), (0x0303, TLS13), (0x0301, 0x0303)])
+    def test_whichever_allowed_version_is_spoken(self, versions: tuple[int, ...]) -> None:
+        server = Server(versions=versions, suites=(0x1302, 0xC02F, 0x002F))
+        assert judge(self.both, self.limited(server, (self.both,))).kind is Kind.INCONCLUSIVE
+        calm = judge(self.both, observe(server, (self.both,)))
+        assert calm.kind is (Kind.FAIL if 0x0301 in versions else Kind.PASS), calm.message
+
+    def test_every_try_of_it_counts(self) -> None:
+        facts = observe(HONEST)
+        refused = Answered(answer=RefusedAnswer(alert=40, ssl2=False), tries=1)
+        questions = tuple(
+            q.model_copy(update={"answers": (*q.answers, refused)}) if q.id.startswith(CLOSING) else q
+            for q in facts.questions
+        )
+        assert judge(PROTOCOLS, facts).kind is Kind.PASS
+        assert judge(PROTOCOLS, facts.model_copy(update={"questions": questions})).kind is Kind.INCONCLUSIVE
+
+    def test_without_it_nothing_is_refused(self) -> None:
+        facts = observe(HONEST)
+        kept = tuple(q for q in facts.questions if not q.id.startswith(CLOSING))
+        assert judge(PROTOCOLS, facts.model_copy(update={"questions": kept})).kind is Kind.INCONCLUSIVE
 
 
 class TestRepetition:
+    def test_only_completed_handshakes_count(self) -> None:
+        stopped = HandshakeStopped(
+            why=RefusedAnswer(alert=40, ssl2=False), library=(), our_alert=None, client_certificate_requested=False
+        )
+        tries = (HandshakeTries(outcome=handshake(HONEST), tries=2), HandshakeTries(outcome=stopped, tries=9))
+        assert observe(HONEST, handshakes=tries).handshake_tries == 2
+
     @pytest.mark.parametrize(("tries", "bound"), [(11, 239), (29, 99), (59, 50), (299, 10)])
     def test_the_bound_is_stated(self, tries: int, bound: int) -> None:
         facts = observe(HONEST, demanded_tries=tries)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import secrets
 import socket
+import ssl
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from keycheck.errors import ProbeError
 from keycheck.lab.world import Lab, LabEndpoint
@@ -22,10 +28,10 @@ from keycheck.model.control import Control
 from keycheck.model.deployment import HERE, Vantage
 from keycheck.model.facts import Unseen, seen
 from keycheck.model.probe import Io, Observed
-from keycheck.model.verdict import Kind, Reason
+from keycheck.model.verdict import Kind, Reason, Verdict
 from probes.tls import controls
 from probes.tls.answer_facts import NoAnswerFact, Purpose, QuestionFacts
-from probes.tls.facts import TlsFacts
+from probes.tls.facts import RenegotiationFacts, TlsFacts
 from probes.tls.inventory import Inventory, take_inventory
 from probes.tls.observe import WRONG_NAME, EndpointProbe
 from probes.tls.subjects import Endpoint
@@ -46,7 +52,7 @@ DEMANDS: tuple[Control, ...] = (
     controls.EarlyData(),
     controls.Renegotiation(),
     controls.Compression(),
-    controls.ClientAuth(),
+    controls.ClientAuth(applies="declared"),
 )
 PROBE = EndpointProbe()
 
@@ -109,6 +115,28 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 def test_an_honest_endpoint_passes_everything(clean: Lab, name: str) -> None:
     for control, kinds in shown(look(endpoint(clean.endpoint(name)), an_io())).items():
         assert kinds <= {Kind.PASS, Kind.NOT_APPLICABLE}, (name, control)
+
+
+def test_http_client_authentication_is_asked_for_in_tls(clean: Lab) -> None:
+    """What a status means is known only because the server requested a certificate."""
+    subject = endpoint(clean.endpoint("partner-http"), names=("right",))
+    for observed in look(subject, an_io()).values():
+        facts = facts_of(observed)
+        assert all(done.client_certificate_requested for done in facts.completed)
+        assert controls.ClientAuth().judge(facts).kind is Kind.PASS
+
+
+def test_an_endpoint_that_declares_no_client_certificates_fails_where_they_are_for_everybody(clean: Lab) -> None:
+    observed = next(iter(look(endpoint(clean.endpoint("api"), names=("right",)), an_io()).values()))
+    assert controls.ClientAuth().judge(facts_of(observed)).kind is Kind.FAIL
+
+
+def test_parts_of_one_address_share_a_lane(clean: Lab) -> None:
+    subject = endpoint(clean.endpoint("api"))
+    parts = PROBE.survey(subject, an_io()).parts
+    lanes = {part: PROBE.lane(subject, part) for part in parts}
+    assert set(lanes.values()) == set(clean.endpoint("api").addresses)
+    assert all(part.startswith(lane) for part, lane in lanes.items())
 
 
 def test_parts_and_names(clean: Lab) -> None:
@@ -355,6 +383,148 @@ def test_silence_is_recorded_as_silence_within_the_budget() -> None:
     answers = {a.answer for q in facts.questions for a in q.answers}
     assert all(isinstance(answer, NoAnswerFact) and answer.how == "timeout" for answer in answers)
     assert Reason.TIMEOUT in DEMANDS[0].judge(facts).reasons
+
+
+# -- servers that refuse for other reasons than what was offered --------------------------------------------
+
+FAILURE_ALERT = b"\x28"
+
+
+@pytest.fixture(scope="module")
+def server_context(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ssl.SSLContext]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "api.example")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(1), now + timedelta(9))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("api.example")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = tmp_path_factory.mktemp("server") / "server.pem"
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    pem.write_bytes(secret + certificate.public_bytes(serialization.Encoding.PEM))
+
+    def made(lowest: ssl.TLSVersion, highest: ssl.TLSVersion) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pem)
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.minimum_version, context.maximum_version = lowest, highest
+        return context
+
+    return made
+
+
+def _serve(link: socket.socket, context: ssl.SSLContext) -> None:
+    with context.wrap_socket(link, server_side=True) as tls:
+        tls.recv(4096)
+        tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+
+def _limited(context: ssl.SSLContext, per_second: int) -> Behaviour:
+    """Serves while few come; whoever comes too fast is refused by a fatal alert, whatever was offered."""
+    came: list[float] = []
+    lock = threading.Lock()
+
+    def behaviour(link: socket.socket) -> None:
+        with lock:
+            now = time.monotonic()
+            came.append(now)
+            many = sum(now - at < 1 for at in came) > per_second
+        if many:
+            link.recv(4096)
+            link.sendall(b"\x15\x03\x01\x00\x02\x02" + FAILURE_ALERT)
+        else:
+            _serve(link, context)
+
+    return behaviour
+
+
+def _protocols(behaviour: Behaviour, only: frozenset[str], samples: int = 1) -> Verdict:
+    control = controls.Protocols(only=only)
+    with serving(behaviour) as port:
+        url = f"https://api.example:{port}"
+        subject = Endpoint(id="api", url=url, addresses=(f"127.0.0.1:{port}",), names=("right",), answer_within="PT1S")
+        (observed,) = look(subject, an_io(budget=15.0, demands=(control,), samples=samples)).values()
+    return control.judge(facts_of(observed))
+
+
+@pytest.mark.parametrize(
+    ("lowest", "highest", "only"),
+    [
+        (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_3, frozenset({"TLSv1.3"})),
+        (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_3, frozenset({"TLSv1.2", "TLSv1.3"})),
+        (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_2, frozenset({"TLSv1.2", "TLSv1.3"})),
+    ],
+)
+@pytest.mark.parametrize("samples", [1, 3])
+def test_a_limiter_that_refuses_by_alert_earns_no_pass(
+    server_context: Callable[..., ssl.SSLContext],
+    lowest: ssl.TLSVersion,
+    highest: ssl.TLSVersion,
+    only: frozenset[str],
+    samples: int,
+) -> None:
+    verdict = _protocols(_limited(server_context(lowest, highest), 4), only, samples)
+    assert verdict.kind in (Kind.INCONCLUSIVE, Kind.FAIL), verdict.message
+
+
+def test_a_calm_server_still_passes(server_context: Callable[..., ssl.SSLContext]) -> None:
+    """The limiter's verdict is due to the limit: without it the same server is judged by what it speaks."""
+    calm = server_context(ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
+    old = server_context(ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_2)
+    both = frozenset({"TLSv1.2", "TLSv1.3"})
+    for context in (calm, old):
+        assert _protocols(_limited(context, 1000), both).kind is Kind.PASS
+    assert _protocols(_limited(calm, 1000), frozenset({"TLSv1.3"})).kind is Kind.FAIL
+
+
+def test_a_warning_hides_no_old_version(server_context: Callable[..., ssl.SSLContext]) -> None:
+    context = server_context(ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
+
+    def behaviour(link: socket.socket) -> None:
+        if b"\x00\x2b\x00\x03\x02\x03\x04" not in link.recv(4096, socket.MSG_PEEK):
+            link.sendall(b"\x15\x03\x03\x00\x02\x01" + FAILURE_ALERT)
+        _serve(link, context)
+
+    verdict = _protocols(behaviour, frozenset({"TLSv1.3"}))
+    assert verdict.kind is Kind.FAIL, verdict.message
+
+
+def test_a_warning_and_a_close_are_no_refusal(server_context: Callable[..., ssl.SSLContext]) -> None:
+    context = server_context(ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_3)
+
+    def behaviour(link: socket.socket) -> None:
+        if b"\x00\x2b\x00\x03\x02\x03\x04" in link.recv(4096, socket.MSG_PEEK):
+            _serve(link, context)
+        else:
+            link.sendall(b"\x15\x03\x03\x00\x02\x01" + FAILURE_ALERT)
+            link.recv(4096)
+
+    assert _protocols(behaviour, frozenset({"TLSv1.3"})).kind is Kind.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("old", range(4))
+def test_the_one_back_end_in_four_that_renegotiates_is_met(
+    server_context: Callable[..., ssl.SSLContext], old: int
+) -> None:
+    """Round robin over four: one of them speaks TLS 1.2 as well."""
+    new = server_context(ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_3)
+    both = server_context(ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
+    turn = itertools.count(old)
+    control = controls.Renegotiation()
+    with serving(lambda link: _serve(link, new if next(turn) % 4 else both)) as port:
+        url = f"https://api.example:{port}"
+        subject = Endpoint(id="api", url=url, addresses=(f"127.0.0.1:{port}",), names=("right",), answer_within="PT1S")
+        io = an_io(samples=11, demands=(DEMANDS[0], control))
+        (observed,) = look(subject, io).values()
+    facts = facts_of(observed)
+    assert 0x0303 in facts.accepted_versions()
+    assert isinstance(facts.renegotiation, RenegotiationFacts)
+    assert facts.renegotiation.outcome not in ("handshake-stopped", "no-answer")
 
 
 # -- the inventory ------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keycheck.model.control import Control
-from probes.tls.answer_facts import SSL2, TLS13, Purpose, format_codes, read_codes
+from probes.tls.answer_facts import CLOSING, SSL2, TLS13, Purpose, format_codes, read_codes
 from probes.tls.negotiation_controls import Groups, PostQuantum, Protocols, Suites
 from probes.tls.questions import KNOWN, Contract, contract, first_questions
 from probes.tls.session_controls import Compression, Hsts
@@ -101,6 +101,40 @@ def test_legacy_hellos_are_sent_as_the_research_says() -> None:
     assert {hello.record_version for hello in old} == {0x0301, 0x0303}
     assert all(hello.renegotiation_scsv and hello.extended_master_secret for hello in old)
     assert all(hello.supported_versions is None for hello in old)
+
+
+@given(contracts())
+@settings(max_examples=80, deadline=None)
+def test_no_record_version_is_above_the_hellos(terms: Contract) -> None:
+    for ask in first_questions(terms):
+        if isinstance(ask.hello, Hello):
+            assert ask.hello.record_version <= ask.hello.legacy_version, ask.id
+
+
+@pytest.mark.parametrize("versions", [ONLY_13, BOTH])
+def test_every_version_is_first_asked_as_clients_ask(versions: Control) -> None:
+    for ask in first_questions(contract((versions, SUITE_LIST))):
+        if isinstance(ask.hello, Hello) and ask.tests is not Purpose.TWIN and ask.cap > 0x0300:
+            other = ask.cap == 0x0303 and int(ask.id.rpartition("-")[2]) % 2 == 0
+            assert ask.hello.record_version == (0x0303 if other else 0x0301), ask.id
+
+
+@given(contracts())
+@settings(max_examples=80, deadline=None)
+def test_the_last_question_is_an_allowed_one_again(terms: Contract) -> None:
+    asks = {ask.id: ask for ask in first_questions(terms)}
+    *others, last = list(asks.values()) or [None]
+    bases = [ask for ask in others if ask is not None and ask.id.endswith("-base")]
+    if last is None or not bases:
+        return
+    assert last.id.startswith(CLOSING)
+    assert last.tests is Purpose.TWIN
+    opening = asks[last.id.removeprefix(CLOSING)]
+    if len(bases) == 1:
+        assert last.hello == opening.hello
+    for base in bases:
+        assert set(base.groups) <= set(last.groups)
+        assert len(set(base.suites) & set(last.suites)) >= min(6, len(base.suites))
 
 
 @pytest.mark.parametrize("versions", [ONLY_13, BOTH])

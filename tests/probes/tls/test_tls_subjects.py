@@ -84,6 +84,7 @@ def test_wrong_addresses(text: str) -> None:
         {"redirect_url": "https://api.example/"},
         {"names": ()},
         {"names": ("right", "right")},
+        {"names": ("none", "wrong")},
         {"answer_within": "PT0S"},
         {"unknown": 1},
     ],

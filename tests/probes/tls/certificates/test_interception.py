@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from probes.tls.anchors import contracted_anchors
+from probes.tls.chain_facts import AnchorKind
 from probes.tls.interception import known_interceptor
 
 
@@ -46,7 +48,18 @@ def test_issuer_name_and_key_id_count_where_the_signature_is_odd(pki, proxy):
 )
 def test_products_by_exact_phrase(pki, common, organisation, found):
     ca = pki.make(common, organisation=organisation, ca=True)
-    assert known_interceptor([pki.make(pki.HOST, issuer=ca).der], []) == found
+    leaf = pki.make(pki.HOST, issuer=ca)
+    store = contracted_anchors(ca.pem, "store.pem", AnchorKind.SYSTEM)
+    assert pki.facts(leaf, anchors=store).intercepted_by == found
+
+
+def test_a_borrowed_product_name_excuses_nothing(pki):
+    borrowed = pki.make("Zscaler Root CA", organisation="Zscaler Inc.", ca=True)
+    leaf = pki.make(pki.HOST, issuer=borrowed)
+    elsewhere = contracted_anchors(pki.root.pem, "store.pem", AnchorKind.SYSTEM)
+    for anchors in (elsewhere, pki.anchors(), pki.anchors(borrowed)):
+        assert pki.facts(leaf, anchors=anchors).intercepted_by is None
+    assert known_interceptor([leaf.der], []) is None
 
 
 def test_a_subject_is_no_issuer(pki):

@@ -115,11 +115,23 @@ def test_a_warning_does_not_end_the_reading() -> None:
     assert read_answer(warning + record(21, b"\x02\x46")) == Refused(70)
     flight = FirstFlight()
     flight.feed(warning)
-    assert flight.end(CLOSED) == Refused(112, level=1)
+    assert flight.end(CLOSED) == Broken(112, level=1)
     flight = FirstFlight()
     flight.feed(warning)
     silence = NoAnswer(Kind.TIMEOUT, Phase.ANSWER)
     assert flight.end(silence) == silence
+
+
+@pytest.mark.parametrize("alert", [40, 47, 70, 71, 86, 112])
+def test_a_warning_is_never_a_refusal(alert: int) -> None:
+    warning = record(21, bytes((1, alert)))
+    answer = read_answer(warning + record(22, server_hello()))
+    assert isinstance(answer, Accepted)
+    assert answer.warnings == (alert,)
+    flight = FirstFlight()
+    assert flight.feed(warning) is None
+    assert flight.end(CLOSED) == Broken(alert, level=1)
+    assert read_answer(record(21, b"\x01\x00")) == Broken(0, 1)  # close_notify ends the reading
 
 
 @pytest.mark.parametrize(
