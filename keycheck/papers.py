@@ -142,7 +142,7 @@ def idle(waivers: Iterable[AcceptedWaiver], assessment: Assessment) -> tuple[str
     """A sentence for each waiver in force that covers no finding: a typo in its scope would be silent otherwise."""
     used = {finding.waiver for finding in assessment.findings}
     return tuple(
-        f"waiver {accepted.waiver.waiver} covers no finding of this run: compare its clause, control, subjects and verdicts"
+        f"waiver {accepted.waiver.waiver} covers no finding: compare its clause, control, subjects and verdicts"
         for accepted in waivers
         if accepted.counts_at(assessment.as_of) and accepted.waiver.waiver not in used
     )

@@ -55,7 +55,7 @@ def test_only_trusted_and_distinct_keys_count(ed25519: SigningKey, p256: Signing
         dsse.verify(data, [SigningKey.generate().public], payload_type=TYPE, allow_unknown=True)
     with pytest.raises(IntegrityError, match="were not given"):
         dsse.verify(data, [ed25519.public], payload_type=TYPE)
-    with pytest.raises(IntegrityError, match="1 trusted keys where 2"):
+    with pytest.raises(IntegrityError, match="1 trusted keys of 2"):
         dsse.verify(data, [ed25519.public] * 2, payload_type=TYPE, threshold=2, allow_unknown=True)
     listed = dsse.verify(data, [ed25519.public], payload_type=TYPE, allow_unknown=True)
     assert (listed.keys, listed.unknown) == ((ed25519.key_id,), (p256.key_id,))

@@ -219,7 +219,7 @@ def test_who_signed_matters(bundle: bytes, ed25519: SigningKey, p256: SigningKey
     Checker(SigningKey.generate()).refuses(bundle, "0 trusted keys")
     Checker(ed25519).refuses(bundle, "were not given")
     Checker(ed25519, p256, SigningKey.generate()).accepts(bundle)
-    with pytest.raises(IntegrityError, match="2 trusted keys where 3"):
+    with pytest.raises(IntegrityError, match="2 trusted keys of 3"):
         verify_stream(io.BytesIO(bundle), [ed25519.public, p256.public], threshold=3)
 
 
