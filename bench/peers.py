@@ -197,6 +197,6 @@ def read_sslyze(report: Path, finished: Finished) -> Said:
 
 
 def _stated(states: Mapping[str, bool], groups: frozenset[str] | None) -> Said:
-    """No version on at all is a statement too: that there is no TLS server."""
+    """Every version off is a statement too: that there is no TLS server."""
     on = frozenset(version for version, enabled in states.items() if enabled)
-    return Said(reached=bool(on), on=on, off=frozenset(states) - on, groups=groups)
+    return Said(reached=bool(on) or states.keys() != set(VERSIONS), on=on, off=frozenset(states) - on, groups=groups)

@@ -184,11 +184,11 @@ DEFECTS: tuple[Defect, ...] = (
            _fails("tls.certificate"),
            _leaf(lambda leaf: replace(leaf, names=(f"elsewhere.{DOMAIN}",))), endpoint="portal"),
     Defect("self-signed", "certificate signed by itself", "ENC-TRANSIT-IDENTITY",
-           # nobody staples for it, and it does not promise that: nothing to revoke
-           _fails("tls.chain") | {("tls.revocation", "not-applicable")},
+           # nobody staples for it, and it does not promise that: nothing is known of revocation
+           _fails("tls.chain") | _unknown("tls.revocation"),
            _leaf(lambda leaf: replace(leaf, issuer=Issuer.SELF, must_staple=False)), endpoint="portal"),
     Defect("unknown-ca", "certificate by a CA that the contract does not name", "ENC-TRANSIT-IDENTITY",
-           _fails("tls.chain") | {("tls.revocation", "not-applicable")},
+           _fails("tls.chain") | _unknown("tls.revocation"),
            _leaf(lambda leaf: replace(leaf, issuer=Issuer.STRANGER, must_staple=False)), endpoint="portal"),
     Defect("missing-intermediate", "sends the leaf without its issuer", "ENC-TRANSIT-IDENTITY",
            # without the issuer nobody can check the staple's signature

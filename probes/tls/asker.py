@@ -25,6 +25,8 @@ REPEATING: Final = 8
 """Connections to one address at once when questions are repeated."""
 PACES_US: Final = (150_000, 400_000)
 """Least time between two connections when asking again, by round: below the usual rate limits."""
+GENTLE_US: Final = 75_000
+"""Least time between two connections once any was reset."""
 BATCH: Final = 3
 """Time-outs that are asked again before deciding whether more is worth while."""
 
@@ -94,6 +96,7 @@ class Asker:
         self._wait = wait_us
         self._jobs: dict[str, Job] = {}
         self._tried: dict[str, Tried] = {}
+        self._gentle = False
         self.log: list[Exchange[Spoken]] = []
         """Every connection, in the order in which passes were made."""
 
@@ -134,6 +137,8 @@ class Asker:
         for exchange in exchanges:
             self._tried[exchange.label].finals.append(exchange)
         lost = [e for e in exchanges if unanswered(e.answer)]
+        # A reset is how most limiters answer those who come too fast: from now on one at a time, below common limits.
+        self._gentle = self._gentle or any(_was_reset(e.answer) for e in lost if not self._jobs[e.label].close_is_usual)
         # Where anything else was left unanswered too, an ended connection may be a rate limiter's doing.
         calm = all(self._jobs[e.label].close_is_usual for e in lost)
         self._ask_again(_one_where_nobody_is(exchanges, lost), calm, len(lost) < len(exchanges))
@@ -147,7 +152,7 @@ class Asker:
     def _ask_again(self, keys: list[str], calm: bool, anybody: bool) -> None:
         """`calm`: all else was answered. `anybody`: something was, so that somebody is there to ask again."""
         keys = [key for key in keys if not (calm and _ended_early(self._last(key).answer))]
-        silent = [key for key in keys if _timed_out(self._last(key).answer)]
+        silent = [key for key in keys if timed_out(self._last(key).answer)]
         keys = [key for key in keys if key not in silent]
         for pace in PACES_US:
             unheard = [key for key in keys if unanswered(self._last(key).answer)]
@@ -165,7 +170,7 @@ class Asker:
         while silent and self.left_us() > 2 * BATCH * self._wait:
             batch, silent = silent[:BATCH], silent[BATCH:]
             self._again(batch, PACES_US[0])
-            if all(_timed_out(self._last(key).answer) for key in batch):
+            if all(timed_out(self._last(key).answer) for key in batch):
                 return
 
     def _again(self, keys: list[str], pace: int) -> None:
@@ -185,13 +190,19 @@ class Asker:
             connect_us=wait,
             first_byte_us=wait,
             total_us=max(1, min(2 * self._wait, self.left_us())),
-            in_flight=at_once,
-            per_address=at_once,
-            pace_us=pace,
+            in_flight=1 if self._gentle else at_once,
+            per_address=1 if self._gentle else at_once,
+            pace_us=max(pace, GENTLE_US) if self._gentle else pace,
         )
 
 
-def _timed_out(spoken: Spoken) -> bool:
+def _was_reset(spoken: Spoken) -> bool:
+    how = nothing_came(spoken)
+    return how is not None and how.kind is Kind.RESET
+
+
+def timed_out(spoken: Spoken) -> bool:
+    """Whether nothing came for as long as was waited."""
     how = nothing_came(spoken)
     return how is not None and how.kind is Kind.TIMEOUT
 

@@ -16,7 +16,7 @@ from keycheck.model.probe import Io
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
 from probes.tls.answer_facts import CLOSING, AcceptedAnswer, Purpose, QuestionFacts, State
-from probes.tls.asker import REPEATING, Asker, Job, Spoken, Tried, unanswered
+from probes.tls.asker import REPEATING, Asker, Job, Spoken, Tried, timed_out, unanswered
 from probes.tls.chain import chain_facts
 from probes.tls.chain_facts import ChainFacts
 from probes.tls.facts import (
@@ -100,6 +100,8 @@ class Interview:
         asks = first_questions(self._terms) if self._authorized else ()
         jobs = [*self._ordinary_jobs(), *map(self._job, asks)]
         self.asker.ask(jobs, self._follow)
+        if all(unanswered(exchange.answer) for exchange in self.asker.log if exchange.label != REDIRECT):
+            return  # nobody answers, not even slowly: asking on would only wait
         twins = any(ask.tests is Purpose.TWIN for ask in asks)
         if twins:
             self.asker.ask(self._closed([self._job(ask) for ask in self._raised()]), self._follow)
@@ -281,7 +283,9 @@ class Interview:
         answers = [exchange.answer for exchange in self._tried(ident).finals]
         if self._accepted(ident):
             return True
-        return not answers or (ask.cap != SSL2 and unanswered(answers[-1]))
+        if not answers or timed_out(answers[-1]):
+            return True
+        return ask.cap != SSL2 and unanswered(answers[-1])
 
     def _again(self, ask: Ask, question: Question) -> Job:
         """The same bytes again."""
