@@ -115,6 +115,7 @@ def as_json(found: Inventory) -> str:
         "schema": "keycheck.dev/tls-inventory/v1",
         "complete": found.complete,
         "connections": found.connections,
+        "resumption": found.resumption,
         "versions": versions,
     }
     return json.dumps(report, indent=2) + "\n"
@@ -131,6 +132,7 @@ def as_text(found: Inventory) -> str:
             lines.append("  groups: " + ", ".join(GROUPS.name(group) for group in each.groups))
         if not each.complete:
             lines.append(f"  INCOMPLETE: {vendor_text(each.trouble)}")
+    lines.append(f"session resumption: {found.resumption}")
     if not any(each.suites for each in found.offered):
         lines.append("nothing was accepted: this proves nothing about the server")
     ends = "everything else was refused" if found.complete else "incomplete: silence is not a refusal"

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from OpenSSL import SSL
+
 from probes.tls.answer_facts import AcceptedAnswer, Purpose
 from probes.tls.asker import Asker, Job, Spoken
 from probes.tls.questions import CHUNK, LEGACY_GROUPS, OLD_SUITES, Ask, hello13, legacy_hello
@@ -27,6 +29,8 @@ from probes.tls.wire.codepoints import (
     TLS12,
     TLS13,
 )
+from probes.tls.wire.context import ClientContext, Configuration
+from probes.tls.wire.handshake import Completed, Handshake
 from probes.tls.wire.hello import Hello, Ssl2Hello
 from probes.tls.wire.parse import Until
 from probes.tls.wire.question import Question
@@ -35,6 +39,7 @@ from probes.tls.wire.transport import Address, Conversation, Exchange, Prelude
 BUDGET_SECONDS: Final = 120
 AT_ONCE: Final = 8
 Order = Literal["server", "client", "unknown"]
+Resumption = Literal["resumed", "not-resumed", "no-ticket", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,8 @@ class Inventory:
 
     offered: tuple[Offered, ...]
     connections: int
+    resumption: Resumption = "unknown"
+    """Whether a second real handshake took up the session of the first; `unknown` when one of them did not complete."""
 
     @property
     def complete(self) -> bool:
@@ -208,7 +215,30 @@ def take_inventory(
     trouble = "" if ancient.refused else ancient.end
     offered.append(Offered(SSL2, tuple(ancient.chosen), "unknown", (), ancient.refused, trouble))
     shown = tuple(each for each in offered if each.suites or not each.complete)
-    return Inventory(shown, len(asker.log))
+    resumption = _resumption(asker, address, sni, prelude)
+    return Inventory(shown, len(asker.log), resumption)
+
+
+def _resumption(asker: Asker, address: Address, sni: str | None, prelude: Callable[[], Prelude | None]) -> Resumption:
+    """Two real handshakes, the second with the session of the first (RFC 8446 section 2.2)."""
+    context = ClientContext(Configuration(alpn=()))
+    made: list[Handshake] = []
+
+    def shake(session: SSL.Session | None) -> Handshake:
+        made.append(Handshake(context, sni=sni, resume=session))
+        return made[-1]
+
+    asker.ask([Job("resumption-1", lambda: shake(None), address, prelude)])
+    first = made[-1]
+    if not isinstance(first.answer, Completed):
+        return "unknown"
+    if first.session is None or (first.answer.version == TLS13 and not first.answer.flight.tickets):
+        return "no-ticket"
+    asker.ask([Job("resumption-2", lambda: shake(first.session), address, prelude)])
+    answer = made[-1].answer
+    if not isinstance(answer, Completed):
+        return "unknown"
+    return "resumed" if answer.flight.resumed else "not-resumed"
 
 
 def _tls13(taking: _Taking, chains: dict[str, _Chain]) -> Offered:

@@ -552,6 +552,14 @@ def test_the_inventory_lists_everything_in_the_servers_order(tmp_path: Path) -> 
     assert new.groups[0] == 0x11EC
     assert set(old.suites) <= set(SUITES)
     assert len(old.suites) >= 2
+    assert found.resumption == "resumed"
+
+
+def test_an_inventory_of_nobody_knows_nothing_of_resumption(tmp_path: Path) -> None:
+    with Lab(tmp_path, ["refuses-everything"]) as lab:
+        found = inventory_of(lab)
+    assert not found.complete
+    assert found.resumption == "unknown"
 
 
 def test_an_inventory_of_silence_is_incomplete(tmp_path: Path) -> None:
