@@ -37,10 +37,11 @@ def defects() -> int:
     """Every defect, the clause it must break, and what a run must show."""
     from keycheck.lab.defects import DEFECTS
 
+    width = max(len(defect.clause) for defect in DEFECTS)
     for defect in DEFECTS:
-        typer.echo(f"{defect.id:<26} {defect.clause or 'honest':<14} {defect.endpoint:<14} {defect.title}")
+        typer.echo(f"{defect.id:<24} {defect.clause or 'honest':<{width}} {defect.endpoint:<9} {defect.title}")
         promises = ", ".join(f"{control} {verdict}" for control, verdict in sorted(defect.promises))
-        typer.echo(f"{'':<26} {'':<14} {'':<14} → {promises or 'nothing: an honest vendor that looks odd'}")
+        typer.echo(f"    → {promises or 'nothing: an honest vendor that looks odd'}")
     return int(ExitCode.MET)
 
 
