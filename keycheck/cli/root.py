@@ -75,7 +75,9 @@ def main(arguments: Sequence[str], environment: Mapping[str, str] | None = None)
             "this is a defect: set KEYCHECK_DEBUG=1 for the traceback and report it (SECURITY.md if it is sensitive)",
             ExitCode.TOOL_FAILED,
         )
-    return int(result) if isinstance(result, int) else int(ExitCode.MET)
+    if not isinstance(result, int):  # a verb that says nothing has not said that all is well
+        return _say("the verb gave no exit code", "report it to whoever wrote the verb", ExitCode.TOOL_FAILED)
+    return int(result)
 
 
 def _place(error: BaseException) -> str:

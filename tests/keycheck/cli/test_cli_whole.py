@@ -307,3 +307,22 @@ def test_an_ambient_openssl_configuration_is_neutralised_and_recorded(honest: Pa
     with zipfile.ZipFile(bundle_of(done, tmp_path)) as bundle:
         start = json.loads(bundle.read("run-start.json"))
     assert [variable["name"] for variable in start["environment"]] == ["OPENSSL_CONF"]
+
+
+def test_a_verb_that_gives_no_exit_code_is_not_taken_for_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    import typer
+
+    from keycheck.cli import lazy
+    from keycheck.cli.root import main
+
+    silent = typer.Typer()
+
+    @silent.command()
+    def nothing() -> None:
+        """Says nothing."""
+
+    module = type(sys)("silent_verb")
+    module.app = silent  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "silent_verb", module)
+    monkeypatch.setattr(lazy, "VERBS", {"silent": lazy.Verb("silent_verb", "Says nothing.")})
+    assert main(["silent"]) == 4
