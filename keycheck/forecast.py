@@ -39,6 +39,11 @@ class Forecast:
         return sum(line.touch.connections for line in self.lines if line.touch)
 
     @property
+    def calls(self) -> int:
+        """Estimate of requests to cloud APIs."""
+        return sum(line.touch.calls for line in self.lines if line.touch)
+
+    @property
     def seconds(self) -> int:
         """Upper bound of the time, with that many units of work side by side."""
         total = sum(line.touch.seconds for line in self.lines if line.touch)
@@ -88,6 +93,7 @@ def forecast_json(foreseen: Forecast) -> bytes:
         "profile": foreseen.profile,
         "deployment": foreseen.deployment,
         "connections": foreseen.connections,
+        "calls": foreseen.calls,
         "seconds": foreseen.seconds,
         "touches": [
             {
@@ -99,6 +105,7 @@ def forecast_json(foreseen: Forecast) -> bytes:
                 "technique": line.touch.technique.value if line.touch else None,
                 "connections": line.touch.connections if line.touch else 0,
                 "seconds": line.touch.seconds if line.touch else 0,
+                "calls": line.touch.calls if line.touch else 0,
                 "cost": line.touch.cost if line.touch else "none",
                 "note": line.note,
             }
@@ -107,6 +114,10 @@ def forecast_json(foreseen: Forecast) -> bytes:
         "untested": [{"clause": clause, "why": why} for clause, why in foreseen.untested],
     }
     return dumps(record) + b"\n"
+
+
+def _amount(connections: int, calls: int) -> str:
+    return f"up to {connections} connections" + (f", about {calls} API calls" if calls else "")
 
 
 def forecast_text(foreseen: Forecast) -> str:
@@ -120,7 +131,7 @@ def forecast_text(foreseen: Forecast) -> str:
         mode = "CHANGES" if touch.changes else "read-only"
         lines.append(f"  {mode:<9} {line.subject} from {line.vantage}: {touch.what}")
         lines.append(
-            f"            {touch.technique}, credential {touch.credential}, up to {touch.connections} connections,"
+            f"            {touch.technique}, credential {touch.credential}, {_amount(touch.connections, touch.calls)},"
             f" at most {touch.seconds} s, cost {touch.cost}"
         )
         if line.note:
@@ -128,7 +139,8 @@ def forecast_text(foreseen: Forecast) -> str:
     changing = sum(bool(line.touch and line.touch.changes) for line in foreseen.lines)
     lines += [
         "",
-        f"in all: up to {foreseen.connections} connections, at most {foreseen.seconds} s, {changing} changing steps",
+        f"in all: {_amount(foreseen.connections, foreseen.calls)}, at most {foreseen.seconds} s,"
+        f" {changing} changing steps",
     ]
     if foreseen.untested:
         lines += ["", "will stay untested or undecided whatever is found:"]

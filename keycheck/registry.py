@@ -3,6 +3,7 @@
     [project.entry-points."keycheck.controls"]   tls = "probes.tls.controls"          a module with `CONTROLS`
     [project.entry-points."keycheck.subjects"]   endpoints = "probes.tls.subjects:Endpoint"
     [project.entry-points."keycheck.probes"]     tls = "probes.tls.observe:EndpointProbe"
+                                                 "keys.log" = "probes.keys.log:LogProbe"
     [project.entry-points."keycheck.commands"]   tls = "probes.tls.command:app"
 
 The name of a controls entry point is the first segment of the control ids in it. An area is imported when
@@ -125,16 +126,18 @@ class Registry:
         return self.names(SUBJECTS)
 
     def probe_for(self, facts: type[Facts]) -> AnyProbe | Broken | None:
-        """The probe that yields these facts: the area is the first segment of the schema."""
-        area = facts.schema_id.partition(".")[0]
-        kind = self.load(PROBES, area)
+        """The probe that yields these facts. Its entry point is called like the probe (`keys.log`), or like the
+        area, the first segment, where the area has only one."""
+        probe = facts.schema_id.partition("/")[0]
+        area = probe.partition(".")[0]
+        kind = self.load(PROBES, probe if probe in self.names(PROBES) else area)
         if kind is None or isinstance(kind, Broken):
             return kind
         if not (isinstance(kind, type) and issubclass(kind, Probe)):
             return Broken(PROBES, area, "", f"{kind!r} is not a Probe")
         if kind.facts.schema_id != facts.schema_id:
             return None
-        if kind.id != facts.schema_id.partition("/")[0]:
+        if kind.id != probe:
             return Broken(PROBES, area, "", f"probe {kind.id} must be named after its facts {facts.schema_id}")
         return cast("AnyProbe", kind())
 

@@ -27,6 +27,7 @@ from keycheck.model.assessment import Assessment
 from keycheck.model.authorization import AcceptedWaiver, Technique
 from keycheck.model.deployment import Deployment, Vantage
 from keycheck.model.observation import Observation
+from keycheck.model.once import Once
 from keycheck.model.probe import Io, Resolver
 from keycheck.model.types import Clock, Entropy
 from keycheck.model.verdict import ExitCode, Reason, Tier
@@ -50,6 +51,8 @@ class World:
     resolver: Resolver
     factory: Factory
     environment: Mapping[str, str] = field(default_factory=dict)
+    once: Once = field(default_factory=Once)
+    """What one run shares; a world serves one run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,8 @@ class Prepared:
             resolver=world.resolver,
             clock=world.clock,
             entropy=world.entropy,
+            identities=self.deployment.deployment.identities,
+            once=world.once,
         )
 
 

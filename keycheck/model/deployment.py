@@ -70,6 +70,9 @@ class Vantage(Model):
     """CA certificates of TLS inspection on our own side: what they sign says nothing about the vendor."""
 
 
+Authority: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]{1,253}(:\d{1,5})?$")]
+"""A host with an optional port."""
+
 HERE = Vantage(id="here")
 """The vantage of a deployment that declares none."""
 
@@ -90,8 +93,21 @@ class GcpIdentity(Model):
 
     id: Name
     provider: Literal["gcp"]
+    credentials: SecretRef | None = None
+    """`file:PATH` of a credential file (service account, workload identity); without it, application default
+    credentials."""
     impersonate: Annotated[str, StringConstraints(max_length=300)] | None = None
     quota_project: Annotated[str, StringConstraints(max_length=100)] | None = None
+    universe_domain: Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]{4,100}$")] = "googleapis.com"
+    """Whose cloud: another domain for a partner's sovereign one."""
+    api_endpoint: Authority | None = None
+    """`host` or `host:port` of Cloud KMS instead of `cloudkms.UNIVERSE`, e.g. a regional endpoint or an emulator."""
+    logging_endpoint: Authority | None = None
+    """The same for Cloud Logging."""
+    resource_manager_endpoint: Authority | None = None
+    """The same for Resource Manager, whose policies keys inherit."""
+    unsafe_plaintext_to_loopback: bool = False
+    """Speak gRPC without TLS, to an emulator on this machine; refused for every other address."""
 
 
 Identity: TypeAlias = Annotated[AwsIdentity | GcpIdentity, Field(discriminator="provider")]

@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Generic, Literal, TypeAlias, TypeVar
 
 from keycheck.model.authorization import Technique
 from keycheck.model.control import Control
-from keycheck.model.deployment import Subject, Vantage
+from keycheck.model.deployment import Identity, Subject, Vantage
 from keycheck.model.facts import Census, Facts, Unseen
 from keycheck.model.observation import Blob
+from keycheck.model.once import Once
 from keycheck.model.types import Clock, Entropy, PartName
 from keycheck.model.verdict import Assurance
 
@@ -46,6 +47,10 @@ class Io:
     clock: Clock
     entropy: Entropy
     monotonic: Callable[[], float] = time.monotonic
+    identities: tuple[Identity, ...] = ()
+    """The credentials that the deployment names."""
+    once: Once = field(default_factory=Once)
+    """What the units of work of one run share, such as cloud clients."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,8 @@ class Touch:
     seconds: int
     """Upper bound, from the probe's own time limits."""
     cost: str = "none"
+    calls: int = 0
+    """Requests to an API that counts and throttles them; an estimate where a listing has pages."""
 
 
 class Probe(ABC, Generic[S, R]):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from keycheck.model.deployment import IdentityRef, Subject
+from keycheck.model.deployment import FileRef, IdentityRef, Subject
 from keycheck.model.types import Model, Prose
 
 
@@ -44,7 +45,7 @@ class Roles(Model):
     restore: IdentityRef | None = None
 
 
-Resource = Annotated[
+Resource: TypeAlias = Annotated[
     str,
     StringConstraints(
         pattern=r"^(arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:(key|alias)/[A-Za-z0-9/_.-]{1,256}"
@@ -52,6 +53,48 @@ Resource = Annotated[
         max_length=500,
     ),
 ]
+
+Principal: TypeAlias = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^(arn:aws[a-z-]*:(iam|sts)::\d{12}:(root|(role|user|assumed-role|federated-user)/[A-Za-z0-9+=,.@/_-]+)"
+        r"|[a-z0-9.-]{1,100}\.amazonaws\.com"
+        r"|(user|serviceAccount|group|domain):[A-Za-z0-9@.+_-]+"
+        r"|(principal|principalSet)://[!-~]+)$",
+        max_length=700,
+    ),
+]
+"""AWS: the ARN of a role, user, session or account root, or a service (`logs.amazonaws.com`). Google Cloud: an IAM
+member as a policy writes it (`serviceAccount:app@acme.iam.gserviceaccount.com`)."""
+
+
+def _network(value: str) -> str:
+    return str(ipaddress.ip_network(value))
+
+
+Network: TypeAlias = Annotated[str, StringConstraints(max_length=64), AfterValidator(_network)]
+"""An address or a network in CIDR notation."""
+
+_People: TypeAlias = Annotated[tuple[Principal, ...], Field(max_length=200)]
+
+
+class Agreed(Model):
+    """What the contract's annex says about the key. What is not declared is not known, and never passes."""
+
+    owner: Annotated[str, StringConstraints(pattern=r"^(\d{12}|[a-z][a-z0-9.:-]{3,99})$")] | None = None
+    """The customer's account (12 digits) or project, in which the key must be."""
+    vendor: _People = ()
+    """The vendor's principals: may use the key, and nothing else."""
+    users: _People = ()
+    """The customer's own principals that may use it, such as the identity of a drill."""
+    administrators: _People = ()
+    """The customer's principals that manage it and must not use it."""
+    readers: _People = ()
+    """Principals that may read its configuration, such as the identity that keycheck inspects with."""
+    sources: Annotated[tuple[Network, ...], Field(max_length=200)] = ()
+    """Networks that uses may come from."""
+    held_in: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] | None = None
+    """Country (ISO 3166) of the customer's own key manager, for keys that are held outside the cloud."""
 
 
 class Key(Subject):
@@ -67,6 +110,9 @@ class Key(Subject):
     availability_keys: Annotated[tuple[Resource, ...], Field(max_length=20)] = ()
     """Keys that keep copies readable beside this one."""
     identities: Roles = Roles()
+    agreed: Agreed = Agreed()
+    attestation_roots: Annotated[tuple[FileRef, ...], Field(max_length=20)] = ()
+    """PEM files of the roots that HSM attestations must chain to: the module maker's and the cloud's."""
 
     @model_validator(mode="after")
     def _resource_of_provider(self) -> Self:
