@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check matrix bench-tls lock clean help
+.PHONY: demo test check matrix bench-tls bench-keys live-aws live-gcp lock clean help
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -35,6 +35,15 @@ matrix: $(STAMP)  ## every lab defect: expected and seen
 
 bench-tls: $(STAMP)  ## time keycheck beside its peers on the same servers (minutes)
 	$(BIN)/python bench/tls.py
+
+bench-keys: $(STAMP)  ## time the inspection of keys, and the lab's clouds
+	$(BIN)/python bench/keys.py
+
+live-aws: $(STAMP)  ## opt-in, costs money: exercise a scratch AWS account; ARGS="--account … --yes" (docs/live.md)
+	$(BIN)/python tests/live/live_aws.py $(ARGS)
+
+live-gcp: $(STAMP)  ## opt-in, costs money: exercise a scratch Google Cloud project; ARGS="--project … --yes" (docs/live.md)
+	$(BIN)/python tests/live/live_gcp.py $(ARGS)
 
 lock: $(STAMP)  ## renew the hashed pins (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra dev pyproject.toml -o requirements/dev.txt

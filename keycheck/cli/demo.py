@@ -72,9 +72,9 @@ def _act(defects: tuple[str, ...], registry: Registry, out: Path, signer: Signin
     from keycheck.cli.show import assessment_text
     from keycheck.files.profile import load_profile
     from keycheck.lab.matrix import observe
-    from keycheck.lab.world import Lab
+    from keycheck.lab.world import SECTIONS, Lab
 
-    with TemporaryDirectory(prefix="keycheck-lab-") as home, Lab(Path(home), defects) as lab:
+    with TemporaryDirectory(prefix="keycheck-lab-") as home, Lab(Path(home), defects, sections=SECTIONS) as lab:
         outcome, papers = observe(lab, registry, out, Progress(), signer)
         profile = load_profile(str(papers.profile), registry).profile
     sys.stdout.write(assessment_text(outcome.assessment, profile, sys.stdout))

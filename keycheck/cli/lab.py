@@ -28,7 +28,7 @@ def _complete(incomplete: str) -> list[str]:
 
 Defects = Annotated[
     list[str] | None,
-    typer.Option("--defect", "-d", help="A defect, or DEFECT@ENDPOINT; repeatable.", autocompletion=_complete),
+    typer.Option("--defect", "-d", help="A defect, or DEFECT@SUBJECT; repeatable.", autocompletion=_complete),
 ]
 
 
@@ -39,7 +39,7 @@ def defects() -> int:
 
     width = max(len(defect.clause) for defect in DEFECTS)
     for defect in DEFECTS:
-        typer.echo(f"{defect.id:<24} {defect.clause or 'honest':<{width}} {defect.endpoint:<9} {defect.title}")
+        typer.echo(f"{defect.id:<27} {defect.clause or 'honest':<{width}} {defect.at:<10} {defect.title}")
         promises = ", ".join(f"{control} {verdict}" for control, verdict in sorted(defect.promises))
         typer.echo(f"    → {promises or 'nothing: an honest vendor that looks odd'}")
     return int(ExitCode.MET)
@@ -55,13 +55,18 @@ def up(
     """Serve the practice vendor until Ctrl-C, and print the command that checks it."""
     from keycheck.cli.run import interruptible
     from keycheck.lab.paperwork import write_papers
-    from keycheck.lab.world import Lab
+    from keycheck.lab.world import SECTIONS, Lab
 
     where = home or Path(mkdtemp(prefix="keycheck-lab-"))
-    with interruptible() as stop, Lab(where, defect or [], fleet=fleet, round_trip_ms=round_trip_ms) as lab:
+    with (
+        interruptible() as stop,
+        Lab(where, defect or [], sections=SECTIONS, fleet=fleet, round_trip_ms=round_trip_ms) as lab,
+    ):
         papers = write_papers(lab, common.utc_now())
         for endpoint in lab.endpoints[:20]:
             common.note(f"{endpoint.id:<14} {endpoint.url:<44} {', '.join(endpoint.addresses)}")
+        for key in lab.clouds.keys if lab.clouds else ():
+            common.note(f"{key.id:<14} {key.resource}")
         common.note("check it, in another terminal:")
         typer.echo(
             f"keycheck run {papers.deployment} --profile {papers.profile} --authorization {papers.authorization} "

@@ -17,10 +17,12 @@ from typing import Final, TypeAlias
 
 from keycheck.evidence.keys import SigningKey
 from keycheck.executors import local
-from keycheck.lab.defects import DEFECTS, Choice, Defect, Promise, choose, find
+from keycheck.lab.defect import Promise
+from keycheck.lab.defects import DEFECTS, AnyDefect, Choice, choose, find
+from keycheck.lab.key_sites import clean_keys
 from keycheck.lab.paperwork import Papers, write_papers
 from keycheck.lab.vendor import clean_vendor
-from keycheck.lab.world import Lab
+from keycheck.lab.world import SECTIONS, Lab
 from keycheck.model.assessment import Assessment
 from keycheck.model.observation import Observation
 from keycheck.model.verdict import Kind
@@ -78,15 +80,15 @@ def shown(assessment: Assessment) -> Shown:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One defect: what was expected of its endpoint, and what was seen anywhere."""
+    """One defect: what was expected of its subject, and what was seen anywhere."""
 
-    defect: Defect
-    endpoint: str
+    defect: AnyDefect
+    subject: str
     expected: frozenset[Promise]
     seen: frozenset[Promise]
-    """What differs from the clean world on the defect's endpoint."""
+    """What differs from the clean world on the defect's subject."""
     elsewhere: frozenset[tuple[str, str, str]]
-    """(subject, control, verdict) that differ from the clean world on other endpoints: false alarms."""
+    """(subject, control, verdict) that differ from the clean world elsewhere in its section: false alarms."""
 
     @property
     def holds(self) -> bool:
@@ -95,14 +97,15 @@ class Row:
 
 
 def compare(choice: Choice, clean: Shown, now: Shown) -> Row:
-    """What changed against the clean world."""
-    home = f"endpoints/{choice.endpoint}"
-    changed = {key: verdict for key, verdict in now.items() if clean.get(key) != verdict}
-    gone = dict.fromkeys(clean.keys() - now.keys(), Kind.ERROR)
+    """What changed against the clean world, in the section that the defect sits in."""
+    home = choice.subject
+    before = {key: verdict for key, verdict in clean.items() if key[1].startswith(f"{choice.defect.section}/")}
+    changed = {key: verdict for key, verdict in now.items() if before.get(key) != verdict}
+    gone = dict.fromkeys(before.keys() - now.keys(), Kind.ERROR)
     everything = changed | gone
     return Row(
         defect=choice.defect,
-        endpoint=choice.endpoint,
+        subject=home,
         expected=choice.defect.promises,
         seen=frozenset((control, str(verdict)) for (control, at), verdict in everything.items() if at == home),
         elsewhere=frozenset((at, control, str(v)) for (control, at), v in everything.items() if at != home),
@@ -111,7 +114,7 @@ def compare(choice: Choice, clean: Shown, now: Shown) -> Row:
 
 def clean_world(registry: Registry) -> Shown:
     """What the honest vendor shows."""
-    with TemporaryDirectory(prefix="keycheck-lab-") as home, Lab(Path(home)) as lab:
+    with TemporaryDirectory(prefix="keycheck-lab-") as home, Lab(Path(home), sections=SECTIONS) as lab:
         return shown(observe(lab, registry, Path(home))[0].assessment)
 
 
@@ -119,9 +122,10 @@ def expected_of(names: Sequence[str], clean: Shown) -> Shown:
     """The clean world with the promises of several defects put in; the worst where two meet."""
     with_promises = dict(clean)
     order = list(Kind)
-    for choice in choose(names, clean_vendor()):
+    places = {"endpoints": [site.id for site in clean_vendor()], "keys": [key.id for key in clean_keys()]}
+    for choice in choose(names, places):
         for control, verdict in choice.defect.promises:
-            key = (control, f"endpoints/{choice.endpoint}")
+            key = (control, choice.subject)
             if order.index(Kind(verdict)) >= order.index(with_promises.get(key, Kind.PASS)) or (
                 with_promises.get(key) in GOOD
             ):

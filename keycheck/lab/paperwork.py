@@ -79,12 +79,17 @@ def _deployment(lab: Lab, names: tuple[str, ...]) -> dict[str, object]:
     vantage: dict[str, object] = {"id": "here", "place": "loopback", "egress": "127.0.0.1"}
     if lab.interception_ca is not None:
         vantage["interception_cas"] = [_relative(lab, lab.interception_ca)]
-    return {
+    written: dict[str, object] = {
         "deployment": DEPLOYMENT,
         "title": "A practice vendor's CRM on loopback",
         "vantages": [vantage],
-        "endpoints": [_endpoint(lab, endpoint, names) for endpoint in lab.endpoints],
     }
+    if lab.endpoints:
+        written["endpoints"] = [_endpoint(lab, endpoint, names) for endpoint in lab.endpoints]
+    if lab.clouds is not None:
+        written["identities"] = list(lab.clouds.identities)
+        written["keys"] = [dict(key.entry) for key in lab.clouds.keys]
+    return written
 
 
 def _relative(lab: Lab, path: Path) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from keycheck.lab.config import App, ClientAuth, Manner, Strays, Stub, Version
+from keycheck.lab.defect import Defect
 from keycheck.lab.pki import LeafSpec
 
 DOMAIN = "crm.example"
@@ -100,6 +101,13 @@ class Site:
     def client_auth(self) -> ClientAuth:
         """What the first back end demands of clients."""
         return self.doors[0].servers[0].tls.client_auth
+
+
+class EndpointDefect(Defect[Site]):
+    """A defect of one endpoint."""
+
+    __slots__ = ()
+    section = "endpoints"
 
 
 def clean_vendor() -> tuple[Site, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING, Final
 
 from keycheck.lab.children import Child
 from keycheck.lab.config import (
@@ -25,11 +26,29 @@ from keycheck.lab.config import (
     Service,
     TlsConfig,
 )
-from keycheck.lab.defects import Choice, Promise, choose
+from keycheck.lab.defect import Promise
+from keycheck.lab.defects import Choice, choose
 from keycheck.lab.errors import LabError
+from keycheck.lab.key_sites import clean_keys
 from keycheck.lab.pki import Issued, KeyKind, LeafSpec, Pki
 from keycheck.lab.places import Place, Places
-from keycheck.lab.vendor import Clear, Door, Groups, Server, Site, Tls, clean_vendor, fleet_site
+from keycheck.lab.vendor import (
+    Clear,
+    Door,
+    EndpointDefect,
+    Groups,
+    Server,
+    Site,
+    Tls,
+    clean_vendor,
+    fleet_site,
+)
+
+if TYPE_CHECKING:
+    from keycheck.lab.clouds import Clouds
+
+SECTIONS: Final = frozenset({"endpoints", "keys"})
+"""Everything that the lab can serve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +81,8 @@ class Lab:
     """A running practice vendor; servers are up once it is made, and gone when it is closed.
 
     ``home`` receives keys, certificates and logs. ``defects`` are names of the table, each optionally with
-    ``@endpoint``. ``fleet`` adds that many plain endpoints. ``round_trip_ms`` puts a slow path before
+    ``@subject``. ``sections`` are what is served besides what the defects sit in: endpoints, keys in two clouds.
+    ``fleet`` adds that many plain endpoints. ``round_trip_ms`` puts a slow path before
     everything. ``spread`` False keeps to 127.0.0.1, as on macOS. Raise LabError when a name is unknown or
     a server does not start.
     """
@@ -72,21 +92,30 @@ class Lab:
         home: Path,
         defects: Sequence[str] = (),
         *,
+        sections: frozenset[str] = frozenset(),
         clock: Callable[[], dt.datetime] = _utc_now,
         spread: bool | None = None,
         fleet: int = 0,
         round_trip_ms: float = 0.0,
     ) -> None:
         sites = (*clean_vendor(), *(fleet_site(number) for number in range(1, fleet + 1)))
-        self.choices: tuple[Choice, ...] = choose(defects, sites)
+        keys = clean_keys()
+        places = {"endpoints": [site.id for site in sites], "keys": [key.id for key in keys]}
+        self.choices: tuple[Choice, ...] = choose(defects, places)
+        self.sections = sections | {choice.defect.section for choice in self.choices} or {"endpoints"}
         self.home = home.resolve()
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._pki = Pki(self.home, clock())
         self._children: list[Child] = []
         self._places = Places(spread=spread)
         self._one_way_us = round(round_trip_ms * 500)
+        self.clouds: Clouds | None = None
         try:
-            self.endpoints = self._build(sites)
+            self.endpoints = self._build(sites) if "endpoints" in self.sections else ()
+            if "keys" in self.sections:
+                from keycheck.lab.clouds import Clouds
+
+                self.clouds = Clouds(self.home, keys, self.choices, clock)
         except BaseException:
             self.close()
             raise
@@ -119,6 +148,8 @@ class Lab:
         while self._children:
             self._children.pop().close()
         self._places.close()
+        if self.clouds is not None:
+            self.clouds.close()
 
     def __enter__(self) -> Lab:
         return self
@@ -136,7 +167,7 @@ class Lab:
         for honest in sites:
             site = honest
             for choice in self.choices:
-                if choice.endpoint == honest.id:
+                if isinstance(choice.defect, EndpointDefect) and choice.at == honest.id:
                     site = choice.defect.change(site)
             here = served.setdefault(site.groups, [])
             places = self._places.claim(len(site.doors))

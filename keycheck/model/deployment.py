@@ -82,6 +82,8 @@ class AwsIdentity(Model):
 
     id: Name
     provider: Literal["aws"]
+    config_file: FileRef | None = None
+    """An AWS configuration file instead of the ambient one: profiles, credentials, `services` with endpoints."""
     profile: Annotated[str, StringConstraints(max_length=200)] | None = None
     role_arn: Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.{1,512}$")] | None = None
     external_id: SecretRef | None = None

@@ -17,11 +17,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from OpenSSL import SSL
 from OpenSSL._util import lib
 
-from keycheck.lab.defects import DEFECTS
+from keycheck.lab.tls_defects import TLS_DEFECTS
 from keycheck.lab.world import Lab, LabEndpoint
 
 SERVER_HELLO, ALERT = 22, 21
-MOVABLE = [defect.id for defect in DEFECTS if defect.movable]
+MOVABLE = [defect.id for defect in TLS_DEFECTS if defect.movable]
 SSL_2_HELLO = bytes.fromhex("802e0100020015000000100700c0030080010080060040040080020080050080") + b"c" * 16
 
 
@@ -48,11 +48,11 @@ def picked(answer: bytes) -> tuple[int, int, int]:
 
 
 def test_ids_are_distinct_and_promises_are_well_formed():
-    assert len({defect.id for defect in DEFECTS}) == len(DEFECTS)
-    verdicts = {verdict for defect in DEFECTS for _control, verdict in defect.promises}
+    assert len({defect.id for defect in TLS_DEFECTS}) == len(TLS_DEFECTS)
+    verdicts = {verdict for defect in TLS_DEFECTS for _control, verdict in defect.promises}
     assert verdicts <= {"fail", "inconclusive", "not-tested", "error", "not-applicable"}
-    assert all(control.startswith("tls.") for defect in DEFECTS for control, _ in defect.promises)
-    assert {defect.id for defect in DEFECTS if not defect.clause} >= {"hybrid-only", "name-rejecting"}
+    assert all(control.startswith("tls.") for defect in TLS_DEFECTS for control, _ in defect.promises)
+    assert {defect.id for defect in TLS_DEFECTS if not defect.clause} >= {"hybrid-only", "name-rejecting"}
 
 
 NOT_TLS_1_3 = {"refuses-everything", "stalls", "garbage", "endless-records", "down"}
