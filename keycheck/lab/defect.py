@@ -45,6 +45,11 @@ def fails(*controls: str) -> frozenset[Promise]:
     return frozenset((control, "fail") for control in controls)
 
 
+def beside(*controls: str) -> frozenset[Promise]:
+    """These controls no longer apply."""
+    return frozenset((control, "not-applicable") for control in controls)
+
+
 def unknown(*controls: str) -> frozenset[Promise]:
     """These controls cannot be decided."""
     return frozenset((control, "inconclusive") for control in controls)

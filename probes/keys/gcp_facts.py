@@ -121,6 +121,9 @@ class GcpKey(Model):
     provider: Literal["gcp"] = "gcp"
     name: VendorText
     project: VendorText
+    """Its id where the cloud said it, otherwise as the deployment writes it."""
+    project_number: VendorText | None = None
+    """None: not asked, or not readable."""
     location: VendorText
     universe: VendorText
     """`googleapis.com`, or the domain of a partner's cloud."""

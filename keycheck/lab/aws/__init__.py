@@ -1,0 +1,1 @@
+"""The lab's AWS: KMS, STS, IAM and CloudTrail on one loopback port, for the real SDK."""

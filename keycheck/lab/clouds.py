@@ -1,0 +1,122 @@
+"""The customer's keys in both clouds, built as planned, with what a deployment file says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from keycheck.lab.aws_estate import AwsEstate
+from keycheck.lab.defects import Choice
+from keycheck.lab.gcp_estate import GcpEstate, resource_of
+from keycheck.lab.key_sites import (
+    ADMIN,
+    APP,
+    CUSTOMER,
+    DRILLER,
+    G_ADMIN,
+    G_APP,
+    G_DRILLER,
+    G_INSPECTOR,
+    INSPECTOR,
+    OFFICE,
+    Attested,
+    AwsSite,
+    GcpSite,
+    KeyDefect,
+    KeySite,
+)
+from keycheck.lab.lab_clock import LabClock
+
+
+@dataclass(frozen=True, slots=True)
+class LabKey:
+    """What a deployment file needs to know of one key. ``entry`` is its place in the section ``keys``."""
+
+    id: str
+    resource: str
+    entry: Mapping[str, object]
+
+
+class Clouds:
+    """Both clouds, up once it is made. What is agreed is always the honest plan's, whatever was built."""
+
+    def __init__(
+        self, home: Path, keys: Sequence[KeySite], choices: Sequence[Choice], clock: Callable[[], datetime]
+    ) -> None:
+        built = tuple(_after(key, choices) for key in keys)
+        aws_sites = tuple(site for site in built if isinstance(site, AwsSite))
+        gcp_sites = tuple(site for site in built if isinstance(site, GcpSite))
+        turned = LabClock(clock)
+        self.aws = AwsEstate(home, aws_sites, turned)
+        try:
+            self.aws.finish(aws_sites)
+            self.gcp = GcpEstate(home, gcp_sites, turned)
+        except BaseException:
+            self.aws.close()
+            raise
+        self.identities = (*self.aws.identities, self.gcp.identity)
+        self.keys = tuple(self._aws_key(site) if isinstance(site, AwsSite) else self._gcp_key(site) for site in built)
+
+    def close(self) -> None:
+        """End both."""
+        self.aws.close()
+        self.gcp.close()
+
+    def _aws_key(self, site: AwsSite) -> LabKey:
+        arn = self.aws.arns[site.id]
+        agreed: dict[str, object] = {
+            "owner": CUSTOMER,
+            "vendor": [APP],
+            "users": [DRILLER],
+            "administrators": [ADMIN],
+            "readers": [INSPECTOR],
+            "sources": [OFFICE],
+        }
+        if site.held_in is not None:
+            agreed["held_in"] = site.held_in
+        return LabKey(
+            site.id,
+            arn,
+            {
+                "id": site.id,
+                "provider": "aws",
+                "resource": arn,
+                "model": "direct-kms",
+                "on_key_loss": "withheld",
+                "identities": {"inspect": "inspector", "log": "log-reader"},
+                "agreed": agreed,
+            },
+        )
+
+    def _gcp_key(self, site: GcpSite) -> LabKey:
+        roots = self.gcp.roots(expired=site.attested is Attested.EXPIRED_ROOT)
+        return LabKey(
+            site.id,
+            resource_of(site),
+            {
+                "id": site.id,
+                "provider": "gcp",
+                "resource": resource_of(site),
+                "model": "direct-kms",
+                "on_key_loss": "withheld",
+                "identities": {"inspect": "inspector-g", "log": "inspector-g"},
+                "attestation_roots": list(roots),
+                "agreed": {
+                    "owner": site.project,
+                    "vendor": [G_APP],
+                    "users": [G_DRILLER],
+                    "administrators": [G_ADMIN],
+                    "readers": [G_INSPECTOR],
+                    "sources": ["127.0.0.0/8"],
+                },
+            },
+        )
+
+
+def _after(key: KeySite, choices: Sequence[Choice]) -> KeySite:
+    for choice in choices:
+        if isinstance(choice.defect, KeyDefect) and choice.at == key.id:
+            key = choice.defect.change(key)
+    return key

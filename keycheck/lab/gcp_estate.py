@@ -1,0 +1,127 @@
+"""Makes the planned Google keys: an organization, a folder, projects, keys with their versions, bindings, audit logs,
+and practice uses by the vendor's application over the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from keycheck.lab.crm.contacts import Store
+from keycheck.lab.crm.crm import Crm
+from keycheck.lab.crm.gcp_aead import gcp_client
+from keycheck.lab.crm.gcp_envelope import GcpEnvelope
+from keycheck.lab.crm.traffic import work
+from keycheck.lab.gcp.attest import Flaw
+from keycheck.lab.gcp.cloud import GcpCloud
+from keycheck.lab.key_sites import G_INSPECTOR, Attested, GcpSite, Use
+from keycheck.lab.lab_clock import LabClock
+
+RING: Final = "crm"
+INSPECTOR_ROLES: Final = ("roles/cloudkms.viewer", "roles/iam.securityReviewer", "roles/logging.privateLogViewer")
+
+_FLAWS: Final = {
+    Attested.NOT_CHAINED: Flaw.NOT_CHAINED,
+    Attested.ANOTHER_KEY: Flaw.ANOTHER_VERSION,
+    Attested.EXPIRED_ROOT: Flaw.EXPIRED_ROOT,
+}
+
+
+class GcpEstate:
+    """The customer's Google Cloud. Raises LabError when a port cannot be had."""
+
+    def __init__(self, home: Path, sites: Sequence[GcpSite], clock: LabClock) -> None:
+        self._home = home
+        self._clock = clock
+        self.cloud = GcpCloud(clock=clock)
+        self.cloud.start()
+        try:
+            self._build(sites)
+        except BaseException:
+            self.cloud.close()
+            raise
+
+    @property
+    def identity(self) -> Mapping[str, object]:
+        """The identity that inspects, as a deployment declares it."""
+        email = G_INSPECTOR.partition(":")[2]
+        credentials = self.cloud.service_account(email, self._home)
+        return {
+            "id": "inspector-g",
+            "provider": "gcp",
+            "credentials": f"file:{credentials.name}",
+            "api_endpoint": self.cloud.address,
+            "logging_endpoint": self.cloud.address,
+            "resource_manager_endpoint": self.cloud.address,
+            "unsafe_plaintext_to_loopback": True,
+        }
+
+    def roots(self, *, expired: bool) -> tuple[str, ...]:
+        """Names of the PEM files of the roots that attestations chain to; `expired`: as if the maker's were past its end."""
+        return tuple(path.name for path in self.cloud.hsm.roots(self._home, expired=expired))
+
+    def close(self) -> None:
+        """End the cloud."""
+        self.cloud.close()
+
+    def _build(self, sites: Sequence[GcpSite]) -> None:
+        organization = self.cloud.directory.organization("acme.example")
+        folder = self.cloud.directory.folder(organization, "keys")
+        for role in INSPECTOR_ROLES:
+            self.cloud.iam.bind(organization, role, G_INSPECTOR)
+        for project in dict.fromkeys(site.project for site in sites):
+            self.cloud.directory.project(project, folder)
+        for site in sites:
+            self._key(site)
+        for site in sites:
+            for use in site.uses:
+                self._use(site, use)
+
+    def _key(self, site: GcpSite) -> None:
+        kms, iam, project = self.cloud.kms, self.cloud.iam, f"projects/{site.project}"
+        name = resource_of(site)
+        kms.seed_key(
+            name,
+            purpose=site.purpose,
+            algorithm=site.algorithm,
+            protection=site.protection,
+            created=self._clock() - timedelta(days=max(site.ages_days)),
+            destroy_scheduled=timedelta(days=site.destroy_days),
+            allowed_reasons=site.justified or None,
+            versions=0,
+        )
+        for number, age in enumerate(site.ages_days, 1):
+            version = kms.seed_version(
+                name,
+                created=self._clock() - timedelta(days=age),
+                import_job=f"{name.partition('/cryptoKeys/')[0]}/importJobs/escrow-{number}" if site.imported else "",
+            )
+            flaw = _FLAWS.get(site.attested)
+            if flaw is not None:
+                kms.attach(version, self.cloud.hsm.attest(kms.version(version), flaw))
+        for bound, where in [*((b, name) for b in site.on_key), *((b, project) for b in site.on_project)]:
+            iam.bind(where, bound.role, *bound.members, condition=bound.condition)
+        if site.data_read:
+            iam.audit(project, "DATA_READ", "DATA_WRITE", exempted=site.exempted)
+
+    def _use(self, site: GcpSite, use: Use) -> None:
+        client = gcp_client(endpoint=self.cloud.address, token=self.cloud.token(use.principal))
+        if site.purpose == "RAW_ENCRYPT_DECRYPT":
+            version = f"{resource_of(site)}/cryptoKeyVersions/{len(site.ages_days)}"
+            for number in range(use.records):
+                sealed = client.raw_encrypt(request={"name": version, "plaintext": b"practice %d" % number})
+                client.raw_decrypt(
+                    request={
+                        "name": version,
+                        "ciphertext": sealed.ciphertext,
+                        "initialization_vector": sealed.initialization_vector,
+                    }
+                )
+            return
+        work(Crm(GcpEnvelope(client, resource_of(site)), Store(self._home / f"contacts-{site.id}.sqlite")), use.records)
+
+
+def resource_of(site: GcpSite) -> str:
+    """The key's resource name."""
+    return f"projects/{site.project}/locations/{site.location}/keyRings/{RING}/cryptoKeys/{site.id}"

@@ -1,0 +1,89 @@
+"""Answers that keep to the service's own description. The SDK reads `{}` where a list belongs as an empty list, and text
+that is no JSON as an answer with nothing in it; so the body is looked at before the SDK reads it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from probes.keys.aws.reading import MalformedError
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+    from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
+
+_DEPTH: Final = 24
+_PROTOCOL: Final = "json"
+
+
+class _Answer(Protocol):
+    def __getitem__(self, name: str) -> object: ...
+
+
+def checked(client: BaseClient) -> None:
+    """Make `client` refuse (MalformedError) good answers whose JSON has not the types that their description says."""
+
+    def look(operation_model: OperationModel, response_dict: _Answer, **_: object) -> None:
+        status, body = response_dict["status_code"], response_dict["body"]
+        service = operation_model.service_model
+        if isinstance(status, int) and status < 300 and service.resolved_protocol == _PROTOCOL:
+            shape = operation_model.output_shape
+            if shape is not None:
+                check(_loaded(cast(bytes, body)), shape, _DEPTH)
+
+    client.meta.events.register("before-parse", look)
+
+
+def _loaded(body: bytes) -> object:
+    def members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        made = dict(pairs)
+        if len(made) != len(pairs):
+            raise MalformedError("the same key twice")
+        return made
+
+    try:
+        value: object = json.loads(body.decode("utf-8"), object_pairs_hook=members)
+    except UnicodeDecodeError as error:
+        raise MalformedError("not UTF-8") from error
+    except RecursionError as error:
+        raise MalformedError("nested too deeply") from error
+    except json.JSONDecodeError as error:
+        raise MalformedError("not JSON") from error
+    return value
+
+
+def check(value: object, shape: Shape, room: int) -> None:
+    """Raises MalformedError where `value` and its members are of other types than `shape` says. What the description
+    does not know is left alone: services add members."""
+    if room == 0:
+        raise MalformedError("nested too deeply")
+    fits: bool
+    match shape.type_name:
+        case "structure":
+            fits = isinstance(value, dict)
+            if isinstance(value, dict):
+                for name, member in cast("StructureShape", shape).members.items():
+                    if (inner := value.get(member.serialization.get("name", name))) is not None:
+                        check(inner, member, room - 1)
+        case "list":
+            fits = isinstance(value, list)
+            if isinstance(value, list):
+                for inner in value:
+                    check(inner, cast("ListShape", shape).member, room - 1)
+        case "map":
+            fits = isinstance(value, dict)
+            if isinstance(value, dict):
+                for inner in value.values():
+                    check(inner, cast("MapShape", shape).value, room - 1)
+        case "string" | "blob":
+            fits = isinstance(value, str)
+        case "boolean":
+            fits = isinstance(value, bool)
+        case "integer" | "long":
+            fits = isinstance(value, int) and not isinstance(value, bool)
+        case "timestamp":
+            fits = isinstance(value, int | float | str) and not isinstance(value, bool)
+        case _:
+            fits = True
+    if not fits:
+        raise MalformedError(f"{shape.name} is no {shape.type_name}")

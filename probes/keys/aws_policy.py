@@ -1,0 +1,267 @@
+"""Who may do what by an AWS key policy: Allow minus Deny, as an upper bound of what is really allowed. Pure.
+
+An Allow counts whatever its conditions on how, where and when: they narrow requests, not principals. A Deny takes away
+only what it denies to a principal in every request; one whose conditions may or may not be about the principal leaves
+what it denies `contested`, which is neither a breach nor a pass. What the IAM policies of an account allow, service
+control policies, VPC endpoint policies and permissions boundaries is not read: they only matter where the key policy
+delegates to an account, or take more away. Sources: KMS Developer Guide "Key policies in AWS KMS" and "Default key
+policy"; IAM User Guide "Policy evaluation logic", "AWS JSON policy elements: Principal, NotPrincipal".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from probes.keys import aws_actions, aws_conditions
+from probes.keys.aws_facts import AwsGrant, AwsPolicy, Condition, PrincipalPattern, Statement
+from probes.keys.principals import account_of, identity
+
+
+class Sort(Enum):
+    """What kind of somebody may act."""
+
+    EVERYBODY = "everybody"
+    UNCLEAR = "unclear"
+    """Everybody, under a condition that keycheck cannot resolve to principals."""
+    ORGANIZATION = "organization"
+    ACCOUNT = "account"
+    """An account's root as principal: whoever the account's own IAM allows."""
+    WHOLE_ACCOUNT = "whole-account"
+    """Everybody in an account, with no need for a word of its IAM."""
+    MATCHING = "matching"
+    """Principals whose ARN matches a pattern."""
+    NAMED = "named"
+    """A role, a user, a session, a service, a federated identity."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Who:
+    """Somebody that a policy or a grant speaks of."""
+
+    value: str
+    sort: Sort
+
+    @property
+    def account(self) -> str | None:
+        """The account that it belongs to, where it names one."""
+        return account_of(self.value)
+
+    def __str__(self) -> str:
+        match self.sort:
+            case Sort.EVERYBODY:
+                return "everybody"
+            case Sort.UNCLEAR:
+                return f"whoever meets {self.value}"
+            case Sort.ORGANIZATION:
+                return f"everybody in organization {self.value}"
+            case Sort.WHOLE_ACCOUNT:
+                return f"everybody in account {self.account}"
+            case Sort.ACCOUNT:
+                return f"account {self.account}"
+            case Sort.MATCHING:
+                return f"every principal that matches {self.value}"
+            case Sort.NAMED:
+                return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What somebody may do by one statement or grant."""
+
+    who: Who
+    actions: frozenset[str]
+    contested: frozenset[str]
+    """Of the actions: those that a Deny may take away from this principal."""
+    where: str
+    """Policy and statement, or grant."""
+
+    @property
+    def sure(self) -> frozenset[str]:
+        """The actions that no Deny touches."""
+        return self.actions - self.contested
+
+
+def accesses(policies: Sequence[AwsPolicy], key_arn: str, grants: Sequence[AwsGrant] = ()) -> tuple[Access, ...]:
+    """All that is allowed, over the policies together and, where given, grants. A Deny of either policy counts against
+    both, and against grants. Policies that could not be read give nothing: the caller must look for them. While the
+    default policy is one of those, everything is contested (the other, of Resource Access Manager, only allows)."""
+    statements = [(p.name, s) for p in policies if isinstance(p.statements, tuple) for s in p.statements]
+    denials = [s for _, s in statements if s.effect == "Deny" and _about(s, key_arn)]
+    allowed = [a for name, s in statements if s.effect == "Allow" and _about(s, key_arn) for a in _allowed(name, s)]
+    allowed += [_granted(grant) for grant in grants]
+    left = [_minus(access, denials) for access in allowed]
+    if any(p.name == "default" and not isinstance(p.statements, tuple) for p in policies):
+        left = [replace(access, contested=access.actions) for access in left]
+    return tuple(access for access in left if access.actions)
+
+
+def unheard(policies: Iterable[AwsPolicy], key_arn: str) -> frozenset[str]:
+    """Actions that the policies allow and keycheck does not know."""
+    return frozenset(
+        action
+        for policy in policies
+        if isinstance(policy.statements, tuple)
+        for statement in policy.statements
+        if statement.effect == "Allow" and _about(statement, key_arn)
+        for action in aws_actions.unheard(statement)
+    )
+
+
+def everybody_denied(statement: Statement, action: str, key_arn: str) -> bool:
+    """Whether a Deny is about everybody, this key and this action; its conditions are the caller's."""
+    return (
+        statement.effect == "Deny"
+        and _about(statement, key_arn)
+        and action in aws_actions.of(statement)
+        and not statement.not_principals
+        and any(_is_everybody(principal) for principal in statement.principals)
+    )
+
+
+def _about(statement: Statement, key_arn: str) -> bool:
+    """Whether a statement speaks of this key. In a key policy `*` is the key that it is attached to."""
+    patterns = statement.not_resources or statement.resources
+    if not patterns:
+        return statement.effect == "Allow"  # not understood: an Allow may count, a Deny may not
+    found = any(aws_actions.matches(text, key_arn) for text in patterns)
+    return not found if statement.not_resources else found
+
+
+def _allowed(policy: str, statement: Statement) -> list[Access]:
+    actions = aws_actions.of(statement)
+    match aws_conditions.only_for_aws_resources(statement.conditions):
+        case "all":
+            actions &= aws_actions.FOR_AWS_RESOURCES - aws_actions.GRANT_ACTIONS
+        case "grants":
+            actions -= aws_actions.GRANT_ACTIONS
+        case "no":
+            pass
+    where = f"policy {policy}, statement {statement.sid}" if statement.sid else f"policy {policy}"
+    # An Allow with NotPrincipal is for everybody but those.
+    everybody = PrincipalPattern(type="*", value="*")
+    principals = (everybody,) if statement.not_principals else statement.principals
+    found = {who for principal in principals for who in _narrowed(_who(principal), statement.conditions)}
+    if not principals:
+        found = {Who("a principal that could not be read", Sort.UNCLEAR)}
+    return [Access(who, actions, frozenset(), where) for who in sorted(found, key=lambda w: (w.value, w.sort.value))]
+
+
+def _is_everybody(principal: PrincipalPattern) -> bool:
+    return principal.value == "*" and principal.type in ("*", "AWS")
+
+
+def _who(principal: PrincipalPattern) -> Who:
+    if _is_everybody(principal):
+        return Who("*", Sort.EVERYBODY)
+    if principal.type == "AWS" and identity(principal.value).endswith(":root"):
+        return Who(_root(principal.value), Sort.ACCOUNT)
+    return Who(principal.value, Sort.NAMED)
+
+
+def _root(principal: str) -> str:
+    """An account's root as an ARN. The partition says nothing more: it is the key's."""
+    return principal if principal.startswith("arn:") else f"arn:aws:iam::{principal}:root"
+
+
+def _narrowed(who: Who, conditions: Sequence[Condition]) -> list[Who]:
+    """Whom a statement for everybody, or for an account, is really for."""
+    if who.sort not in (Sort.EVERYBODY, Sort.ACCOUNT):
+        return [who]
+    arns = aws_conditions.arns(conditions)
+    if arns is not None:
+        named = [_of_arn(arn) for arn in arns]
+        return [n for n in named if who.sort is Sort.EVERYBODY or n.account in (who.account, None)]
+    if who.sort is Sort.ACCOUNT:
+        return [who]
+    accounts = aws_conditions.accounts(conditions)
+    if accounts is not None:
+        return [
+            Who(_root(account), Sort.WHOLE_ACCOUNT) if account_of(account) else Who("*", Sort.EVERYBODY)
+            for account in accounts
+        ]
+    organizations = aws_conditions.organizations(conditions)
+    if organizations is not None:
+        return [
+            Who("*", Sort.EVERYBODY) if value.startswith(("*", "o-*", "?")) else Who(value, Sort.ORGANIZATION)
+            for value in organizations
+        ]
+    if unresolved := aws_conditions.unresolved(conditions):
+        return [Who(" and ".join(sorted(set(unresolved))), Sort.UNCLEAR)]
+    return [who]
+
+
+def _of_arn(arn: str) -> Who:
+    if not {"*", "?", "$"} & set(arn):
+        return Who(arn, Sort.ACCOUNT if identity(arn).endswith(":root") else Sort.NAMED)
+    parts = arn.split(":", 5)
+    if len(parts) == 6 and account_of(f"arn:aws:iam::{parts[4]}:root"):
+        return Who(arn, Sort.MATCHING)
+    return Who("*", Sort.EVERYBODY)  # any account's
+
+
+def _granted(grant: AwsGrant) -> Access:
+    who = _who(PrincipalPattern(type="AWS", value=grant.grantee))
+    # A grant to an account's root is one to the account.
+    return Access(who, aws_actions.matched(f"kms:{op}" for op in grant.operations), frozenset(), f"grant {grant.id}")
+
+
+def _minus(access: Access, denials: Sequence[Statement]) -> Access:
+    gone: set[str] = set()
+    doubtful: set[str] = set()
+    for statement in denials:
+        match _denies(statement, access.who):
+            case "yes":
+                gone |= aws_actions.of(statement)
+            case "unclear":
+                doubtful |= aws_actions.of(statement)
+            case _:
+                pass
+    left = access.actions - gone
+    return replace(access, actions=left, contested=left & doubtful)
+
+
+def _denies(statement: Statement, who: Who) -> str:
+    """Whether a Deny hits every request of somebody: `yes`, `no` (there are requests that it lets by), `unclear`."""
+    about = _denies_whom(statement, who)
+    if about == "no":
+        return "no"
+    truths = [about]
+    for condition in statement.conditions:
+        if who.sort is Sort.NAMED and account_of(who.value):
+            # A session's own principal ARN is its role's, whose path the session does not show.
+            arn = None if ":assumed-role/" in who.value else who.value
+            truths.append(aws_conditions.holds_for(condition, arn, who.account))
+        elif who.sort in (Sort.ACCOUNT, Sort.WHOLE_ACCOUNT, Sort.MATCHING):
+            truths.append(aws_conditions.holds_for(condition, None, who.account))
+        elif aws_conditions.names_some(condition):
+            truths.append("no" if who.sort is Sort.EVERYBODY else "unclear")  # of everybody, the others stay
+        else:
+            truths.append(aws_conditions.holds_for(condition, None, None))
+    return "no" if "no" in truths else "unclear" if "unclear" in truths else "yes"
+
+
+def _denies_whom(statement: Statement, who: Who) -> str:
+    if statement.not_principals:
+        # Denies everybody but these. Whoever is one of them, or may be, is not surely denied.
+        named = [_who(principal) for principal in statement.not_principals]
+        if who.sort is not Sort.NAMED or any(n.account is not None and n.account == who.account for n in named):
+            return "unclear"
+        return "no" if any(n.sort is Sort.EVERYBODY or n == who for n in named) else "yes"
+    for principal in statement.principals:
+        denied = _who(principal)
+        if denied.sort is Sort.EVERYBODY:
+            return "yes"
+        if denied.sort is Sort.ACCOUNT and denied.account == who.account:
+            return "yes"
+        if denied.sort is Sort.NAMED and who.sort is Sort.NAMED and _same(denied.value, who.value):
+            return "yes"
+    return "no"
+
+
+def _same(denied: str, who: str) -> bool:
+    """A Deny for a role hits its sessions; one for a session hits no other session, so not surely the role."""
+    if ":assumed-role/" in denied:
+        return denied == who
+    return identity(denied) == identity(who)

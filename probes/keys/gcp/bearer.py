@@ -1,0 +1,67 @@
+"""Bearer tokens on a channel without TLS, where gRPC itself sends none. Imported only where one is opened."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, cast
+
+import grpc
+from google.auth.transport.requests import Request
+
+if TYPE_CHECKING:
+    from google.auth.credentials import Credentials
+
+_TOKEN_S: Final = 10.0
+"""Seconds that the token service may take."""
+
+
+class _Details(NamedTuple):
+    """`grpc.ClientCallDetails`, with the token among its metadata."""
+
+    method: str
+    timeout: float | None
+    metadata: Sequence[tuple[str, str | bytes]] | None
+    credentials: grpc.CallCredentials | None
+    wait_for_ready: bool | None
+    compression: grpc.Compression | None
+
+
+class _Tokens(Protocol):
+    """What google-auth's credentials do for a call."""
+
+    def before_request(self, request: object, method: str, url: str, headers: dict[str, str], /) -> None:
+        """Refresh the token when it is past its end, and put it among the headers."""
+
+
+class _Bearer(grpc.UnaryUnaryClientInterceptor):
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = cast(_Tokens, credentials)
+        self._session = Request()
+        self._lock = threading.Lock()  # google-auth refreshes without one
+
+    def intercept_unary_unary(  # type: ignore[override]  # the stubs' type of a call is private
+        self, continuation: Callable[..., object], client_call_details: grpc.ClientCallDetails, request: object
+    ) -> object:
+        headers: dict[str, str] = {}
+        with self._lock:
+            self._credentials.before_request(self._timely, "POST", client_call_details.method, headers)
+        metadata = (*(client_call_details.metadata or ()), *((key.lower(), value) for key, value in headers.items()))
+        details = _Details(
+            client_call_details.method,
+            client_call_details.timeout,
+            metadata,
+            client_call_details.credentials,
+            getattr(client_call_details, "wait_for_ready", None),
+            getattr(client_call_details, "compression", None),
+        )
+        return continuation(details, request)
+
+    def _timely(self, *args: object, **given: object) -> object:
+        send = cast(Callable[..., object], self._session)
+        return send(*args, **{**given, "timeout": _TOKEN_S})
+
+
+def with_bearer(channel: grpc.Channel, credentials: object) -> grpc.Channel:
+    """The channel, adding the credential's token to each call. The channel must lead to this machine."""
+    return grpc.intercept_channel(channel, _Bearer(cast("Credentials", credentials)))

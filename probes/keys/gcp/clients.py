@@ -1,0 +1,295 @@
+"""Credentials and clients of an identity, made once in a run.
+
+Which cloud is asked follows the identity: its universe's own endpoints over TLS, in the SDK's ordinary way, or the
+endpoints that it names. Without TLS only addresses of this machine are spoken to, and only by an identity that says
+so: a bearer token must never cross a network in the clear.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from keycheck.errors import ProbeError
+from keycheck.model.deployment import GcpIdentity
+from keycheck.model.facts import Unseen
+from keycheck.model.probe import Io
+from keycheck.model.verdict import Reason
+from probes.keys.gcp.errors import login_failed, translated
+from probes.keys.gcp.pace import Api
+
+if TYPE_CHECKING:
+    import grpc
+    from google.auth.credentials import Credentials
+    from google.cloud.kms_v1 import KeyManagementServiceClient
+    from google.cloud.logging_v2.services.logging_service_v2 import LoggingServiceV2Client
+    from google.cloud.resourcemanager_v3 import FoldersClient, OrganizationsClient, ProjectsClient
+
+SCOPES: Final = ("https://www.googleapis.com/auth/cloud-platform",)
+"""Cloud KMS accepts no read-only scope; what may be done is bounded by the identity's roles."""
+MAX_CREDENTIAL: Final = 65_536
+MAX_MESSAGE: Final = 16 * 1024 * 1024
+"""Bytes of one answer."""
+_LOOKUP_S: Final = 5.0
+
+C = TypeVar("C")
+
+
+def identity_of(name: str | None, io: Io) -> GcpIdentity:
+    """The identity that a subject names for a role; without one, application default credentials.
+
+    Raises ProbeError(permission-denied) when the name is of another cloud's identity or of none.
+    """
+    if name is None:
+        return GcpIdentity(id="default", provider="gcp")
+    for identity in io.identities:
+        if identity.id == name:
+            if isinstance(identity, GcpIdentity):
+                return identity
+            raise ProbeError(Reason.PERMISSION_DENIED, f"identity {name} is of another cloud: name one of Google Cloud")
+    raise ProbeError(Reason.PERMISSION_DENIED, f"no identity {name} is declared: add it under `identities`")
+
+
+def credentials(identity: GcpIdentity, io: Io) -> Credentials:
+    """The identity's credential, read once in a run. Raises ProbeError."""
+
+    def make() -> Credentials | Unseen:
+        # a credential that is no good is so for every key: remembered, not tried again for each
+        try:
+            return _load(identity, io.base)
+        except ProbeError as error:
+            return Unseen(reason=error.reason, detail=str(error))
+
+    made = io.once.get(("gcp", "credentials", identity), make)
+    if isinstance(made, Unseen):
+        raise ProbeError(made.reason, made.detail)
+    return made
+
+
+def account(identity: GcpIdentity, io: Io) -> str | None:
+    """The account that the credential names, where it names one."""
+    held = credentials(identity, io)
+    for name in ("service_account_email", "signer_email", "account"):
+        email = getattr(held, name, None)
+        if isinstance(email, str) and "@" in email:
+            return email
+    return None
+
+
+def kms(identity: GcpIdentity, io: Io) -> KeyManagementServiceClient:
+    """Client of Cloud KMS. Raises ProbeError."""
+
+    def make() -> KeyManagementServiceClient:
+        from google.cloud.kms_v1 import KeyManagementServiceClient as Client
+        from google.cloud.kms_v1.services.key_management_service.transports import (
+            KeyManagementServiceGrpcTransport as Transport,
+        )
+
+        return _client(Client, Transport, Api.KMS, identity, io)
+
+    return io.once.get(("gcp", "kms", identity), make)
+
+
+def logs(identity: GcpIdentity, io: Io) -> LoggingServiceV2Client:
+    """Client of Cloud Logging. Raises ProbeError."""
+
+    def make() -> LoggingServiceV2Client:
+        from google.cloud.logging_v2.services.logging_service_v2 import LoggingServiceV2Client as Client
+        from google.cloud.logging_v2.services.logging_service_v2.transports import (
+            LoggingServiceV2GrpcTransport as Transport,
+        )
+
+        return _client(Client, Transport, Api.LOGGING, identity, io)
+
+    return io.once.get(("gcp", "logging", identity), make)
+
+
+def projects(identity: GcpIdentity, io: Io) -> ProjectsClient:
+    """Client of Resource Manager's projects. Raises ProbeError."""
+
+    def make() -> ProjectsClient:
+        from google.cloud.resourcemanager_v3.services.projects import ProjectsClient as Client
+        from google.cloud.resourcemanager_v3.services.projects.transports import ProjectsGrpcTransport as Transport
+
+        return _client(Client, Transport, Api.RESOURCES, identity, io)
+
+    return io.once.get(("gcp", "projects", identity), make)
+
+
+def folders(identity: GcpIdentity, io: Io) -> FoldersClient:
+    """Client of Resource Manager's folders. Raises ProbeError."""
+
+    def make() -> FoldersClient:
+        from google.cloud.resourcemanager_v3.services.folders import FoldersClient as Client
+        from google.cloud.resourcemanager_v3.services.folders.transports import FoldersGrpcTransport as Transport
+
+        return _client(Client, Transport, Api.RESOURCES, identity, io)
+
+    return io.once.get(("gcp", "folders", identity), make)
+
+
+def organizations(identity: GcpIdentity, io: Io) -> OrganizationsClient:
+    """Client of Resource Manager's organizations. Raises ProbeError."""
+
+    def make() -> OrganizationsClient:
+        from google.cloud.resourcemanager_v3.services.organizations import OrganizationsClient as Client
+        from google.cloud.resourcemanager_v3.services.organizations.transports import (
+            OrganizationsGrpcTransport as Transport,
+        )
+
+        return _client(Client, Transport, Api.RESOURCES, identity, io)
+
+    return io.once.get(("gcp", "organizations", identity), make)
+
+
+def endpoint(identity: GcpIdentity, api: Api) -> str | None:
+    """Host, with an optional port, that the identity names for the API."""
+    match api:
+        case Api.KMS:
+            return identity.api_endpoint
+        case Api.LOGGING:
+            return identity.logging_endpoint
+        case Api.RESOURCES:
+            return identity.resource_manager_endpoint
+
+
+def plaintext_target(identity: GcpIdentity, api: Api, io: Io) -> str:
+    """The loopback address to speak to without TLS. Raises ProbeError(unsupported) for every other one.
+
+    A name is looked up once, here, and the address is what is dialled: a second answer cannot lead elsewhere.
+    """
+    named = endpoint(identity, api)
+    if named is None:
+        raise ProbeError(
+            Reason.UNSUPPORTED,
+            f"identity {identity.id}: unsafe_plaintext_to_loopback needs an endpoint of this machine for {api}",
+        )
+    host, _, port = named.partition(":")
+    for address in _addresses(host, io):
+        if address.is_loopback:
+            shown = f"[{address}]" if address.version == 6 else str(address)
+            return f"{shown}:{port or 443}"
+    raise ProbeError(
+        Reason.UNSUPPORTED,
+        f"identity {identity.id}: {named} is no loopback address, and tokens are not sent to it in the clear: take "
+        "unsafe_plaintext_to_loopback away",
+    )
+
+
+def _addresses(host: str, io: Io) -> Sequence[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    if host.lower().rstrip(".") == "localhost":
+        return (ipaddress.IPv4Address("127.0.0.1"),)  # by RFC 6761 never anything else
+    try:
+        return (ipaddress.ip_address(host),)
+    except ValueError:
+        found = [ipaddress.ip_address(each) for each in io.resolver(host, _LOOKUP_S)]
+    # a name that has any other address is not this machine's own
+    return found if all(each.is_loopback for each in found) else ()
+
+
+def _client(client: Callable[..., C], transport: Callable[..., object], api: Api, identity: GcpIdentity, io: Io) -> C:
+    """The SDK resolves endpoint, universe and client certificates; only the channel's options are ours."""
+    import grpc
+    from google.api_core.client_options import ClientOptions
+    from google.api_core.exceptions import GoogleAPICallError
+    from google.auth.exceptions import GoogleAuthError
+
+    from probes.keys.gcp.bearer import with_bearer
+
+    held = credentials(identity, io)
+    target = plaintext_target(identity, api, io) if identity.unsafe_plaintext_to_loopback else endpoint(identity, api)
+    limits = (("grpc.max_receive_message_length", MAX_MESSAGE), ("grpc.max_send_message_length", MAX_MESSAGE))
+
+    def plain(_host: str, **given: object) -> grpc.Channel:
+        return with_bearer(grpc.insecure_channel(str(target), options=limits), given["credentials"])
+
+    def secure(host: str, **given: object) -> grpc.Channel:
+        create: Callable[..., grpc.Channel] = transport.create_channel  # type: ignore[attr-defined]
+        return create(host, **{**given, "options": limits})
+
+    def build(**given: object) -> object:
+        return transport(channel=plain if identity.unsafe_plaintext_to_loopback else secure, **given)
+
+    options = ClientOptions(api_endpoint=target, universe_domain=identity.universe_domain)
+    try:
+        return client(credentials=held, transport=build, client_options=options)
+    except (GoogleAuthError, GoogleAPICallError) as error:
+        raise translated(error, f"{api}: connect", identity.id) or error from None
+
+
+def _load(identity: GcpIdentity, base: Path) -> Credentials:
+    import google.auth
+    from google.auth import exceptions, impersonated_credentials
+
+    try:
+        if identity.credentials is None:
+            held, _ = google.auth.default(scopes=SCOPES)
+        else:
+            held = _of_document(_document(identity.id, identity.credentials, base), identity.id)
+        if identity.impersonate is not None:
+            held = impersonated_credentials.Credentials(  # type: ignore[no-untyped-call]
+                source_credentials=held, target_principal=identity.impersonate, target_scopes=list(SCOPES)
+            )
+        if identity.quota_project is not None and hasattr(held, "with_quota_project"):
+            held = held.with_quota_project(identity.quota_project)
+        universe = held.universe_domain
+    except exceptions.GoogleAuthError as error:
+        raise translated(error, "credentials", identity.id) or error from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        # google-auth's readers raise these for documents of the wrong shape; their texts may quote the document
+        raise login_failed(identity.id, "the document is of no known kind") from None
+    if universe != identity.universe_domain:
+        raise ProbeError(
+            Reason.PERMISSION_DENIED,
+            f"identity {identity.id}: its credential is of another universe than {identity.universe_domain}",
+        )
+    return held
+
+
+def _of_document(info: dict[str, object], identity: str) -> Credentials:
+    """A credential of a document's kind. One that would run a program of its own is refused."""
+    from google.auth import aws, identity_pool, impersonated_credentials
+    from google.oauth2 import credentials as user
+    from google.oauth2 import service_account
+
+    source = info.get("credential_source")
+    make: Callable[..., Credentials]
+    match info.get("type"):
+        case "service_account":
+            make = service_account.Credentials.from_service_account_info
+        case "authorized_user":
+            # its scopes were fixed when the user consented
+            held: Credentials = user.Credentials.from_authorized_user_info(info)  # type: ignore[no-untyped-call]
+            return held
+        case "impersonated_service_account":
+            make = impersonated_credentials.Credentials.from_impersonated_service_account_info
+        case "external_account" if isinstance(source, dict) and "executable" not in source:
+            make = (aws if "environment_id" in source else identity_pool).Credentials.from_info
+        case _:
+            raise login_failed(identity, "its document is of no kind that is read")
+    return make(info, scopes=SCOPES)
+
+
+def _document(identity: str, reference: str, base: Path) -> dict[str, object]:
+    """The credential document of a `file:` or `env:` reference; never shown, neither as such nor in an error."""
+    kind, _, name = reference.partition(":")
+    try:
+        if kind == "env":
+            text = os.environ[name].encode()
+        else:
+            with (base / name).open("rb") as file:
+                text = file.read(MAX_CREDENTIAL + 1)
+        info = json.loads(text) if len(text) <= MAX_CREDENTIAL else None
+    except KeyError:
+        raise login_failed(identity, f"environment variable {name} is not set") from None
+    except OSError as error:
+        raise login_failed(identity, f"its file cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise login_failed(identity, "its document is not JSON") from None
+    if not isinstance(info, dict):
+        raise login_failed(identity, "its document is no JSON object, or too long")
+    return info

@@ -1,0 +1,41 @@
+"""The log of one key: what is logged, and what was."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from keycheck.model.facts import Unseen
+from keycheck.model.observation import Blob
+from keycheck.model.probe import Io
+from probes.keys.aspects import Aspect
+from probes.keys.facts import EventFacts, LoggingFacts
+from probes.keys.gcp import clients
+from probes.keys.gcp.audit import logging_facts
+from probes.keys.gcp.entries import event_facts
+from probes.keys.gcp.errors import NOT_ASKED
+from probes.keys.gcp.hierarchy import ancestry
+from probes.keys.gcp.names import key_name
+from probes.keys.gcp.session import Session
+from probes.keys.subjects import Key
+
+
+def read_log(
+    subject: Key, asked: frozenset[Aspect], window: tuple[datetime, datetime], io: Io
+) -> tuple[LoggingFacts | Unseen, EventFacts | Unseen, tuple[Blob, ...]]:
+    """The audit configuration and the entries of the key's own project; a denial of one is not one of the other.
+
+    Calls by principals of other projects are logged here when they succeed; some that were denied are logged only in
+    the caller's own project. Raises ProbeError when there is no credential to ask with.
+    """
+    name = key_name(subject.resource)
+    identity = clients.identity_of(subject.identities.log, io)
+    clients.credentials(identity, io)
+    session = Session(identity, io)
+    configured: LoggingFacts | Unseen = NOT_ASKED
+    events: EventFacts | Unseen = NOT_ASKED
+    blobs: tuple[Blob, ...] = ()
+    if Aspect.LOGGING in asked:
+        configured = logging_facts(ancestry(name.project, session), identity.universe_domain)
+    if Aspect.EVENTS in asked:
+        events, blobs = event_facts(name, window, session)
+    return configured, events, blobs

@@ -1,0 +1,265 @@
+"""Credentials, endpoints and a cloud that misbehaves: a reason each time, bounded work, and no secret told."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import grpc
+import pytest
+from gcp_company import KEY_ASPECTS, LOG_ASPECTS, NOW, Company, founded
+
+from keycheck.errors import ProbeError
+from keycheck.model.deployment import AwsIdentity, GcpIdentity
+from keycheck.model.facts import Unseen
+from keycheck.model.probe import Io
+from keycheck.model.verdict import Reason
+from probes.keys import gcp
+from probes.keys.aspects import ALWAYS
+from probes.keys.gcp import clients
+from probes.keys.gcp.pace import Api
+from probes.keys.gcp_facts import GcpKey
+
+PLANTED = "planted-secret-93c1"
+
+
+def look(company: Company, io: Io, resource: str) -> GcpKey:
+    return gcp.key(company.subject(resource), "europe-west3", KEY_ASPECTS, io)[0]
+
+
+def refused(company: Company, identity: GcpIdentity, resolver: object = None) -> ProbeError:
+    io = company.io(identity)
+    if resolver is not None:
+        io = replace(io, resolver=resolver)  # type: ignore[arg-type]
+    with pytest.raises(ProbeError) as caught:
+        look(company, io, company.seed())
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        f'["{PLANTED}"]',
+        f'{{"type": "{PLANTED}"}}',
+        f'{{"type": "service_account", "private_key": "{PLANTED}", "client_email": "a@b", "token_uri": "x"}}',
+        f'{{"type": "authorized_user", "refresh_token": "{PLANTED}"}}',
+        f'{{"type": "external_account", "audience": "{PLANTED}"}}',
+        f'{{"type": "external_account", "credential_source": {{"file": "{PLANTED}"}}}}',
+        f'{{"type": "external_account", "credential_source": {{"executable": {{"command": "{PLANTED}"}}}}}}',
+        f'{{"type": "impersonated_service_account", "source_credentials": "{PLANTED}"}}',
+        "[" * 30_000,
+        f'{{"a": "{PLANTED * 5_000}"}}',
+    ],
+    ids=["empty", "cut", "list", "kind", "key", "user", "external", "pool", "program", "impersonated", "deep", "long"],
+)
+def test_a_credential_that_is_none_is_denied_without_showing_it(
+    company: Company, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    (company.home / "bad.json").write_text(text)
+    monkeypatch.setenv("KEYCHECK_TEST_CREDENTIAL", text)
+    for reference in ("file:bad.json", "env:KEYCHECK_TEST_CREDENTIAL"):
+        error = refused(company, company.named(credentials=reference))
+        assert error.reason is Reason.PERMISSION_DENIED
+        assert "inspector" in str(error)
+        assert PLANTED not in str(error)
+        assert "a@b" not in str(error)
+
+
+@pytest.mark.parametrize("reference", ["file:gone.json", "file:.", "env:KEYCHECK_NOT_SET"])
+def test_a_credential_that_is_not_there_is_denied(company: Company, reference: str) -> None:
+    assert refused(company, company.named(credentials=reference)).reason is Reason.PERMISSION_DENIED
+
+
+def test_without_any_credential_the_advice_says_what_to_do(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(company.home / "nothing"))
+    error = refused(company, company.named(credentials=None))
+    assert error.reason is Reason.PERMISSION_DENIED
+    assert "gcloud auth application-default login" in str(error)
+
+
+def test_application_default_credentials_are_used(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = company.home / str(company.identity.credentials).removeprefix("file:")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+    assert look(company, company.io(company.named(credentials=None)), company.seed()).purpose == "ENCRYPT_DECRYPT"
+
+
+def test_a_credential_in_the_environment_is_used(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = company.home / str(company.identity.credentials).removeprefix("file:")
+    monkeypatch.setenv("KEYCHECK_TEST_CREDENTIAL", file.read_text())
+    identity = company.named(credentials="env:KEYCHECK_TEST_CREDENTIAL")
+    assert look(company, company.io(identity), company.seed()).purpose == "ENCRYPT_DECRYPT"
+
+
+def test_expired_tokens_are_denied_with_the_identity(tmp_path: Path) -> None:
+    with founded(tmp_path, wall=lambda: datetime.now(UTC) + timedelta(days=1)) as company:
+        error = refused(company, company.identity)
+        assert error.reason is Reason.PERMISSION_DENIED
+        assert "inspector" in str(error)
+
+
+def test_a_credential_of_another_universe_is_not_sent_there(company: Company) -> None:
+    error = refused(company, company.named(universe_domain="s3nsapis.fr"))
+    assert error.reason is Reason.PERMISSION_DENIED
+    assert "universe" in str(error)
+
+
+def test_identities_of_other_clouds_and_of_none_are_denied(company: Company) -> None:
+    name = company.seed()
+    for identities in ((AwsIdentity(id="inspector", provider="aws"),), (company.named(id="somebody"),)):
+        with pytest.raises(ProbeError) as caught:
+            look(company, replace(company.io(), identities=identities), name)
+        assert caught.value.reason is Reason.PERMISSION_DENIED
+
+
+@pytest.mark.parametrize("endpoint", ["192.0.2.7:443", "cloudkms.googleapis.com", "128.0.0.1:8080", "0.0.0.0:80", None])
+def test_plaintext_to_anywhere_else_is_refused_before_a_token_is_sent(company: Company, endpoint: str | None) -> None:
+    def resolver(host: str, seconds: float) -> Sequence[str]:
+        return ("142.250.1.1",)
+
+    error = refused(company, company.named(api_endpoint=endpoint), resolver)
+    assert error.reason is Reason.UNSUPPORTED
+    assert "unsafe_plaintext_to_loopback" in str(error)
+
+
+@pytest.mark.parametrize("answers", [(), ("127.0.0.1", "192.0.2.1"), ("10.0.0.1",), ("::ffff:192.0.2.1",)])
+def test_a_name_is_this_machine_only_when_all_its_addresses_are(company: Company, answers: tuple[str, ...]) -> None:
+    error = refused(company, company.named(api_endpoint="emulator.test:80"), lambda host, seconds: answers)
+    assert error.reason is Reason.UNSUPPORTED
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "emulator.test"])
+def test_names_of_this_machine_are_dialled_by_address(company: Company, host: str) -> None:
+    port = company.cloud.address.rpartition(":")[2]
+    io = replace(company.io(), resolver=lambda host, seconds: ("127.0.0.1",))
+    identity = company.named(api_endpoint=f"{host}:{port}")
+    assert clients.plaintext_target(identity, Api.KMS, io) == f"127.0.0.1:{port}"
+
+
+def test_an_ordinary_endpoint_is_spoken_to_with_tls_only(company: Company) -> None:
+    # the lab speaks no TLS: an identity without the unsafe setting gets nowhere, and its token with it
+    company.seed()
+    io = company.io(company.named(unsafe_plaintext_to_loopback=False), budget=4.0)
+    with pytest.raises(ProbeError) as caught:
+        look(company, io, f"{company.ring}/cryptoKeys/byok")
+    assert caught.value.reason in (Reason.UNREACHABLE, Reason.TIMEOUT)
+    assert company.cloud.iam.asked() == frozenset()
+
+
+def test_nobody_at_the_port_is_unreachable(company: Company) -> None:
+    error = refused(company, company.named(api_endpoint="127.0.0.1:1"))
+    assert error.reason is Reason.UNREACHABLE
+
+
+def test_throttling_is_tried_again_and_then_told(company: Company) -> None:
+    name = company.seed()
+    company.cloud.faults.throttle("GetCryptoKey", times=1)
+    assert look(company, company.io(), name).name == name
+    company.cloud.faults.throttle("ListCryptoKeyVersions")
+    key = look(company, company.io(), name)
+    assert isinstance(key.versions, Unseen)
+    assert key.versions.reason is Reason.THROTTLED
+
+
+def test_a_slow_cloud_is_a_timeout_within_the_budget(company: Company) -> None:
+    name = company.seed()
+    company.cloud.faults.latency_s = 5.0
+    began = time.monotonic()
+    with pytest.raises(ProbeError) as caught:
+        look(company, company.io(budget=2.0), name)
+    assert caught.value.reason is Reason.TIMEOUT
+    assert time.monotonic() - began < 4
+    company.cloud.faults.clear()
+
+
+@pytest.mark.parametrize("method", ["ListCryptoKeyVersions", "GetIamPolicy"])
+def test_garbage_is_malformed(company: Company, method: str) -> None:
+    name = company.seed()
+    company.cloud.faults.garbage.add(method)
+    key = look(company, company.io(), name)
+    if method == "GetIamPolicy":
+        assert not isinstance(key.hierarchy, Unseen)
+        reasons = {level.bindings.reason for level in key.hierarchy.levels if isinstance(level.bindings, Unseen)}
+        assert reasons == {Reason.MALFORMED}
+        assert not key.hierarchy.complete
+    else:
+        assert isinstance(key.versions, Unseen)
+        assert key.versions.reason is Reason.MALFORMED
+
+
+def test_versions_that_never_end_are_no_versions(company: Company) -> None:
+    name = company.seed()
+    company.cloud.faults.endless.add("ListCryptoKeyVersions")
+    key = look(company, company.io(), name)
+    assert isinstance(key.versions, Unseen)
+    assert key.versions.reason in (Reason.NOT_COVERED, Reason.MALFORMED)
+
+
+@pytest.mark.parametrize(
+    "method", ["GetCryptoKey", "ListCryptoKeyVersions", "GetIamPolicy", "GetProject", "GetFolder", "ListLogEntries"]
+)
+@pytest.mark.parametrize("code", [grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN])
+def test_no_failing_call_leaves_an_empty_fact(company: Company, method: str, code: grpc.StatusCode) -> None:
+    name = company.seed()
+    company.cloud.faults.fail(method, code, f"because {PLANTED[:4]}")
+    io = company.io()
+    window = (NOW - timedelta(days=1), NOW)
+    try:
+        key = look(company, io, name)
+    except ProbeError:
+        assert method == "GetCryptoKey"
+        return
+    logging, events, _ = gcp.log(company.subject(name), "europe-west3", LOG_ASPECTS, window, io)
+    hierarchy = key.hierarchy
+    assert not isinstance(hierarchy, Unseen)
+    match method:
+        case "ListCryptoKeyVersions":
+            assert isinstance(key.versions, Unseen)
+        case "ListLogEntries":
+            assert isinstance(events, Unseen)
+        case "GetIamPolicy":
+            assert not hierarchy.complete
+            assert isinstance(logging, Unseen)
+        case _:
+            assert not hierarchy.complete
+            assert not isinstance(logging, Unseen)
+            assert not logging.complete
+
+
+def test_a_passing_failure_is_not_remembered_and_a_denial_is(company: Company) -> None:
+    name = company.seed()
+    io = company.io()
+    company.cloud.faults.fail("GetProject", grpc.StatusCode.INTERNAL)
+    first = look(company, io, name)
+    assert not isinstance(first.hierarchy, Unseen)
+    assert not first.hierarchy.complete
+    company.cloud.faults.clear()
+    second = look(company, io, name)
+    assert not isinstance(second.hierarchy, Unseen)
+    assert second.hierarchy.complete
+
+
+def test_a_cloud_that_echoes_the_token_does_not_put_it_into_a_message(company: Company) -> None:
+    company.seed()
+    file = company.home / str(company.identity.credentials).removeprefix("file:")
+    secret = json.loads(file.read_text())["private_key"]
+    company.cloud.faults.fail("GetCryptoKey", grpc.StatusCode.PERMISSION_DENIED, f"you sent Bearer {PLANTED} {secret}")
+    with pytest.raises(ProbeError) as caught:
+        look(company, company.io(), f"{company.ring}/cryptoKeys/byok")
+    assert PLANTED not in str(caught.value)
+    assert "MII" not in str(caught.value)
+
+
+def test_importing_the_package_imports_nothing_of_google() -> None:
+    import subprocess
+    import sys
+
+    check = "import sys, probes.keys.gcp; sys.exit(any(m.split('.')[0] in ('google', 'grpc') for m in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+    assert ALWAYS
