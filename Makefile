@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Programs that tests compare with and that pin what we do not: an environment of their own, never imported.
+CROSS := .crosscheck
 
 .PHONY: demo test check matrix bench-tls bench-keys live-aws live-gcp lock clean help
 .DEFAULT_GOAL := help
@@ -18,10 +20,15 @@ $(STAMP): pyproject.toml requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
 
+$(CROSS)/.installed: requirements/crosscheck.txt
+	$(PYTHON) -m venv $(CROSS)
+	$(CROSS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/crosscheck.txt
+	@touch $@
+
 demo: $(STAMP)  ## install into .venv and run keycheck against the practice vendor
 	@$(BIN)/keycheck demo
 
-test: $(STAMP)  ## install into .venv and run the whole test suite
+test: $(STAMP) $(CROSS)/.installed  ## install into .venv and run the whole test suite
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term
 
 check: $(STAMP)  ## lint, format, types, and the quick part of the tests
@@ -47,6 +54,7 @@ live-gcp: $(STAMP)  ## opt-in, costs money: exercise a scratch Google Cloud proj
 
 lock: $(STAMP)  ## renew the hashed pins (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra dev pyproject.toml -o requirements/dev.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header requirements/crosscheck.in -o requirements/crosscheck.txt
 
 clean:  ## remove what make made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf $(VENV) $(CROSS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -16,7 +16,7 @@ from probes.keys.aws_actions import ELSEWHERE, POWER_OF
 from probes.keys.facts import AwsTrail, EventFacts, KeyLogFacts, KeyUse, LoggingFacts
 from probes.keys.key_control import day, days, settle, shown, undeclared, unread
 from probes.keys.powers import Power
-from probes.keys.principals import aws_named, gcp_named, names_many
+from probes.keys.principals import account_of, aws_named, gcp_named, names_many
 from probes.keys.subjects import Agreed
 
 
@@ -144,6 +144,9 @@ class Use(LogControl, id="keys.use", version=1):
     """How far back from the time of looking; older entries are not judged."""
     tls: Annotated[Literal["always", "where-logged"], Tighter("order", ("where-logged", "always"))] = "always"
     """`always`: a use whose TLS version the log does not state is not proved."""
+    callers: Annotated[Literal["named", "account"], Tighter("order", ("account", "named"))] = "named"
+    """`account`: of callers in another account, whom CloudTrail may show by their account only, it is enough that the
+    account is that of a declared principal. Who in it may use the key is then for keys.policy alone to judge."""
 
     def judge(self, facts: KeyLogFacts) -> Verdict:
         """Each kind of use by itself; what failed is only counted."""
@@ -169,6 +172,8 @@ class Use(LogControl, id="keys.use", version=1):
         if not worked:
             doubts.append(inconclusive(Reason.NO_POSITIVE, f"no use of the key in {days(self.over)} is in the log"))
         failures = _failures(recent)
+        if any(_only_account(use.principal) for use in worked):
+            failures = f"; the log names callers of other accounts by their account only{failures}"
         count = sum(use.count for use in worked)
         words = (
             f"{count} uses until {day(events.until)}, by {shown(use.principal for use in worked)}, from agreed places"
@@ -192,9 +197,32 @@ class Use(LogControl, id="keys.use", version=1):
             )
         return doubts
 
+    def _whose(self, use: KeyUse, facts: KeyLogFacts) -> str | Verdict | None:
+        """Why the principal is none of the agreed: words for a breach, a doubt, or None where it is one."""
+        allowed = (*facts.agreed.vendor, *facts.agreed.users)
+        if not allowed:
+            return undeclared(f"{use.principal} did {use.operation}, and who may was not declared", "vendor")
+        if facts.provider == "gcp":
+            if gcp_named(use.principal, allowed):
+                return None
+            if many := names_many(allowed):
+                return inconclusive(Reason.NOT_COVERED, f"whether {use.principal} is in {shown(many)} is not known")
+            return "not a declared principal"
+        if aws_named(use.principal, allowed):
+            return None
+        if _only_account(use.principal) and use.principal in {account_of(name) for name in allowed}:
+            if self.callers == "account":
+                return None
+            return inconclusive(
+                Reason.NOT_COVERED,
+                f"the log names the caller of {use.operation} by its account {use.principal} only, which is that of a "
+                "declared principal: ask for the caller's own log, or accept it with callers: account",
+            )
+        return "not a declared principal"
+
     def _one(self, use: KeyUse, facts: KeyLogFacts, breaches: list[str], doubts: list[Verdict]) -> None:
         what = f"{use.principal} did {use.operation} {use.count} times, last {use.last:%Y-%m-%d %H:%M} UTC"
-        who = _whose(use, facts)
+        who = self._whose(use, facts)
         if isinstance(who, Verdict):
             doubts.append(who)
         elif who is not None:
@@ -211,6 +239,11 @@ class Use(LogControl, id="keys.use", version=1):
             breaches.append(f"{what}: over {use.tls_version}")
 
 
+def _only_account(principal: str) -> bool:
+    """How a caller of another account stands in the log when it is not named."""
+    return principal.isascii() and principal.isdigit()
+
+
 def _kind(provider: Literal["aws", "gcp"], operation: str) -> Literal["use", "other", "unknown"]:
     name = operation.rpartition(".")[2]
     if provider == "gcp":
@@ -220,20 +253,6 @@ def _kind(provider: Literal["aws", "gcp"], operation: str) -> Literal["use", "ot
     if name == "ReEncrypt" or POWER_OF.get(name) is Power.USE:
         return "use"
     return "other" if name in POWER_OF or name in ELSEWHERE or name in _AWS_EVENTS else "unknown"
-
-
-def _whose(use: KeyUse, facts: KeyLogFacts) -> str | Verdict | None:
-    """Why the principal is none of the agreed: words for a breach, a doubt, or None where it is one."""
-    allowed = (*facts.agreed.vendor, *facts.agreed.users)
-    if not allowed:
-        return undeclared(f"{use.principal} did {use.operation}, and who may was not declared", "vendor")
-    if facts.provider == "aws":
-        return None if aws_named(use.principal, allowed) else "not a declared principal"
-    if gcp_named(use.principal, allowed):
-        return None
-    if many := names_many(allowed):
-        return inconclusive(Reason.NOT_COVERED, f"whether {use.principal} is in {shown(many)} is not known")
-    return "not a declared principal"
 
 
 def _whence(use: KeyUse, agreed: Agreed) -> str | Verdict | None:

@@ -46,16 +46,17 @@ class CustomerManaged(KeyControl, id="keys.customer-managed", version=1):
         match facts.key:
             case AwsKey() as key:
                 breaches, doubts = _aws_manager(key)
-                place, noun = key.account, "account"
+                place, noun, also = key.account, "account", None
             case GcpKey() as key:
                 breaches, doubts = _gcp_state(key)
-                place, noun = key.project, "project"
+                place, noun, also = key.project, "project", key.project_number
             case _:
                 assert_never(facts.key)
         if owner is None:
             doubts.append(undeclared(f"is in {noun} {place}, and whose that is was not declared", "owner"))
-        elif place != owner:
-            if noun == "project" and place.isdigit() != owner.isdigit():
+        elif owner not in (place, also):
+            if noun == "project" and also is None and place.isdigit() != owner.isdigit():
+                # One is the project's number and the other its id: which belong together was not said.
                 doubts.append(
                     inconclusive(
                         Reason.NOT_COVERED, f"is in project {place}, declared as {owner}: declare what Google answers"

@@ -72,7 +72,8 @@ class AwsSession(Session):
         self._clients: dict[tuple[str, str], object] = {}
         self._ours: dict[str, set[str]] = {}
         """Key id -> regions in which this run made it."""
-        self._lost = 0
+        self._unsure = False
+        """Whether something may have been created whose name never arrived."""
         symbols.public(region, "<region>")
         symbols.public(replica_region, "<region-2>")
         symbols.fixed(run, "<run>")
@@ -135,22 +136,22 @@ class AwsSession(Session):
         sent["Tags"] = [{"TagKey": TAG, "TagValue": self.run}]
         with self.stop.held():
             self._journal.write("create", run=self.run, operation=operation, region=where)
-            self._lost += 1
             seen = self._sent("kms", operation, sent, region)
+            self._unsure |= seen.retried or seen.status == "client"
             if seen.ok:
                 self._born(seen.answer, where)
-            elif seen.status != "client":
+            else:
                 self._journal.write("refused", run=self.run, code=seen.code)
-                self._lost -= 1
         return seen
 
     def _born(self, answer: Mapping[str, object], region: str) -> None:
         about = answer.get("KeyMetadata", answer.get("ReplicaKeyMetadata"))
         key = about.get("KeyId") if isinstance(about, Mapping) else None
-        if isinstance(key, str):
-            self._ours.setdefault(key, set()).add(region)
-            self._journal.write("created", run=self.run, key=key, region=region)
-            self._lost -= 1
+        if not isinstance(key, str):
+            self._unsure = True
+            return
+        self._ours.setdefault(key, set()).add(region)
+        self._journal.write("created", run=self.run, key=key, region=region)
 
     def _sent(self, service: str, operation: str, request: Mapping[str, object], region: str) -> Seen:
         method = xform_name(operation)
@@ -158,17 +159,19 @@ class AwsSession(Session):
             answer = getattr(self.client(service, region), method)(**request)
         except ClientError as error:
             told = error.response["Error"]
-            status = str(error.response["ResponseMetadata"].get("HTTPStatusCode", ""))
-            return Seen(code=told.get("Code", ""), message=told.get("Message", ""), status=status)
+            about = error.response["ResponseMetadata"]
+            status = str(about.get("HTTPStatusCode", ""))
+            again = bool(about.get("RetryAttempts"))
+            return Seen(code=told.get("Code", ""), message=told.get("Message", ""), status=status, retried=again)
         except BotoCoreError as error:
             return Seen(code=type(error).__name__, message="", status="client")
-        answer.pop("ResponseMetadata", None)
+        again = bool(answer.pop("ResponseMetadata", {}).get("RetryAttempts"))
         metadata = answer.get("KeyMetadata", answer.get("ReplicaKeyMetadata", {}))
         if "KeyId" in metadata:
             self.symbols.numbered("key", metadata["KeyId"])
         if operation == "LookupEvents":
             return Seen(answer, {"Events": "<list>"})
-        return Seen(answer, answered(answer, self.symbols, self._rule))
+        return Seen(answer, answered(answer, self.symbols, self._rule), retried=again)
 
     def _rule(self, name: str, text: str) -> str:
         if name in _WORDS or name in _NAMES:
@@ -202,7 +205,7 @@ class AwsSession(Session):
         for key, regions in self._ours.items():
             for region in sorted(regions, key=lambda name: name == self.region):  # replicas before their primary
                 left.extend(self._remove(key, region))
-        if self._lost > 0:
+        if self._unsure:
             left.extend(self.clean_tagged(self.run)[1])
         return left
 
@@ -211,10 +214,14 @@ class AwsSession(Session):
         done, left = 0, []
         for region in dict.fromkeys((self.replica_region, self.region)):
             try:
-                keys = [key for key in self._all_keys(region) if self._tagged(key, region, run)]
+                looked = [(key, self._tagged(key, region, run)) for key in self._all_keys(region)]
             except CaseError as error:
                 left.append(str(error))
                 continue
+            keys = [key for key, tagged in looked if tagged]
+            unread = sum(tagged is None for _, tagged in looked)
+            if unread:
+                left.append(f"perhaps: the tags of {unread} keys in {region} could not be read")
             for key in keys:
                 problems = self._remove(key, region)
                 left.extend(problems)
@@ -246,8 +253,11 @@ class AwsSession(Session):
             request["Marker"] = seen.answer["NextMarker"]
         raise CaseError(f"more than {_MOST_KEYS} keys in {region}: this is no scratch account; remove them by hand")
 
-    def _tagged(self, key: str, region: str, run: str | None) -> bool:
+    def _tagged(self, key: str, region: str, run: str | None) -> bool | None:
+        """None where that could not be read."""
         seen = self._sent("kms", "ListResourceTags", {"KeyId": key}, region)
+        if not seen.ok:
+            return None
         return any(
             tag.get("TagKey") == TAG and run in (None, tag.get("TagValue")) for tag in mappings(seen.answer.get("Tags"))
         )

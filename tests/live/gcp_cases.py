@@ -290,14 +290,24 @@ def logs(s: GcpSession) -> None:
     s.call("decrypt", "Decrypt", **opening(key, blob))
     s.call("decrypt wrongly", "Decrypt", name=key, ciphertext=blob)
     about = f'protoPayload.serviceName="cloudkms.googleapis.com" AND protoPayload.resourceName:"{key}"'
-    for step, wanted in (
-        ("a creation", 'protoPayload.methodName="CreateCryptoKey"'),
-        ("a decryption", 'protoPayload.methodName="Decrypt"'),
+    for step, method, failed in (
+        ("a creation", "CreateCryptoKey", False),
+        ("a decryption", "Decrypt", False),
+        ("a failed decryption", "Decrypt", True),
     ):
-        there = Within(lambda seen: bool(mappings(seen.answer, "entries")), s.limits.logs)
-        seen = s.log_entries(f"look for {step}", f"{about} AND {wanted}", there)
-        found = mappings(seen.answer, "entries")
-        s.note(f"entry of {step}", entry=s.shape(found[-1]) if found else "absent")
+
+        def right(seen: Seen, failed: bool = failed) -> Sequence[Mapping[str, object]]:
+            return [entry for entry in mappings(seen.answer, "entries") if _failed(entry) == failed]
+
+        there = Within(lambda seen, right=right: bool(right(seen)), s.limits.logs)  # type: ignore[misc]
+        seen = s.log_entries(f"look for {step}", f'{about} AND protoPayload.methodName="{method}"', there)
+        s.note(f"entry of {step}", entry=next((s.shape(entry) for entry in right(seen)), "absent"))
+
+
+def _failed(entry: Mapping[str, object]) -> bool:
+    payload = entry.get("proto_payload")
+    status = payload.get("status") if isinstance(payload, Mapping) else None
+    return isinstance(status, Mapping) and bool(status.get("code"))
 
 
 CASES: Final[Sequence[Case[GcpSession]]] = (

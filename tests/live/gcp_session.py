@@ -44,6 +44,7 @@ _USES: Final = words(
 _CREATES: Final = words("CreateCryptoKey CreateImportJob")
 _NAMES: Final = words("name import_job parent resource members expression title role import_failure_reason permissions")
 _PAGES: Final = 100
+_UNCERTAIN: Final = words("UNAVAILABLE DEADLINE_EXCEEDED INTERNAL UNKNOWN CANCELLED ABORTED")
 
 
 class Actor(NamedTuple):
@@ -82,7 +83,7 @@ class GcpSession(Session):
         self._logging = self._logging_client(main)
         self._ours: list[str] = []
         self._made = 0
-        self._lost = 0
+        self._unsure = False
         symbols.fixed(project, "<project>")
         symbols.fixed(run, "<run>")
         symbols.public(self.location, "<location>")
@@ -142,15 +143,16 @@ class GcpSession(Session):
             }
         with self.stop.held():
             self._journal.write("create", run=self.run, operation=operation, parent=str(parent))
-            self._lost += operation == "CreateCryptoKey"
             seen = self._sent("main", operation, request)
             if seen.ok:
                 name = str(seen.answer["name"])
                 self._journal.write("created", run=self.run, name=name)
                 if operation == "CreateCryptoKey":
                     self._ours.append(name)
-            if operation == "CreateCryptoKey" and seen.status != "client":
-                self._lost -= 1
+            elif operation == "CreateCryptoKey":
+                # a refusal is certain only where Google itself gave it
+                self._unsure |= seen.code in _UNCERTAIN or seen.status == "client"
+                self._journal.write("refused", run=self.run, code=seen.code)
         return seen
 
     def create_key(
@@ -225,7 +227,7 @@ class GcpSession(Session):
 
     def clean(self) -> Sequence[str]:
         left = [each for key in self._ours for each in self._remove(key)]
-        if self._lost > 0:
+        if self._unsure:
             left.extend(self.clean_labelled(self.run)[1])
         return left
 

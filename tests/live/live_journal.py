@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Final, Self
@@ -32,16 +32,6 @@ class Journal:
 
     def close(self) -> None:
         os.close(self._file)
-
-
-def open_intents(lines: Iterator[Mapping[str, str]]) -> int:
-    """How many creations were begun of which no name was written down."""
-    counts = {"create": 0, "created": 0, "refused": 0}
-    for line in lines:
-        about = line.get("about", "")
-        if about in counts:
-            counts[about] += 1
-    return counts["create"] - counts["created"] - counts["refused"]
 
 
 class Stopped(BaseException):  # an order like KeyboardInterrupt, which nothing may take for an error

@@ -21,6 +21,7 @@ _SHORTEST_SECRET: Final = 6
 _ANY_LENGTH: Final = frozenset({"ImportToken", "content", "etag"})
 """Octets whose length nobody promises."""
 _SCRUBS: Final = (
+    (re.compile(r"_withcond_[0-9a-f]+"), "_withcond_<id>"),
     (re.compile(r"\bprojects/\d{6,}"), "projects/<project>"),
     (re.compile(r"arn:[a-z-]+:(?:iam|sts)::(?:\d{12}|<account>):(?!root\b)[A-Za-z0-9_+=,.@/<>:-]+"), "<principal>"),
     (re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"), "<principal>"),

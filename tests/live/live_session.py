@@ -37,6 +37,9 @@ class Seen:
     code: str = ""
     message: str = ""
     status: str = ""
+    """HTTP status of an error of AWS, reason of one of Google; `client` where no answer came."""
+    retried: bool = False
+    """Whether the SDK sent the call more than once."""
 
     @property
     def ok(self) -> bool:
@@ -196,12 +199,14 @@ def run_cases(session: S, cases: Sequence[Case[S]], options: frozenset[str], say
             say(f"{case.name}: skipped, needs {case.needs}")
             continue
         say(f"{case.name} …")
-        record.outcome = "interrupted"
         try:
             case.run(session)
         except CaseError as error:
             record.outcome, record.why = "failed", str(error)
             say(f"{case.name}: {error}")
+        except KeyError as error:
+            record.outcome, record.why = "failed", "an answer lacks a field that the next steps need"
+            say(f"{case.name}: an answer lacks {error}")
         else:
             record.outcome = "done"
     session.recording.complete = True

@@ -61,7 +61,7 @@ class CaseRecord:
 
     name: str
     version: int
-    outcome: Outcome = "done"
+    outcome: Outcome = "interrupted"
     why: str = ""
     steps: list[Step] = field(default_factory=list)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import parse_qsl
@@ -89,7 +91,9 @@ class AwsCloud:
             self.faults.sleep(trouble.delay)
         if trouble.damage is Damage.RESET:
             return Reset()
-        return _spoilt(self._served(request, scope, operation, trouble, request_id), trouble.damage)
+        answer = self._served(request, scope, operation, trouble, request_id)
+        date = format_datetime((self._clock() + self.faults.skew).astimezone(UTC), usegmt=True)
+        return _spoilt(replace(answer, headers={**answer.headers, "Date": date}), trouble.damage)
 
     def _served(
         self, request: Request, scope: Scope | None, operation: str, trouble: Trouble, request_id: str
@@ -182,6 +186,8 @@ def _spoilt(answer: Answer, damage: Damage | None) -> Answer:
             body = answer.body + b" " * (OVERSIZE - len(answer.body))
             return Answer(answer.status, body, answer.content_type, answer.headers)
         case Damage.GARBAGE:
-            return Answer(200, b"\x00\xff<html>", answer.content_type, answer.headers)
+            return Answer(200, b"\x00\xff\xfe", answer.content_type, answer.headers)
+        case Damage.PAGE:
+            return Answer(200, b"<html><title>Welcome</title></html>", "text/html", answer.headers)
         case Damage.RESET | None:
             return answer

@@ -15,11 +15,13 @@ class Damage(Enum):
     """How an answer is spoilt on the wire."""
 
     TRUNCATED = auto()
-    """Half of the announced body, then the connection closes."""
+    """Half of the announced body, then the connection closes; botocore reads it as an answer without members."""
     OVERSIZED = auto()
     """The answer, padded to 32 MiB of valid JSON."""
     GARBAGE = auto()
-    """Status 200 and bytes that are no JSON."""
+    """Status 200 and octets that are no text."""
+    PAGE = auto()
+    """Status 200 and an HTML page, as a proxy answers; botocore reads it as an answer without members."""
     RESET = auto()
     """A TCP reset instead of an answer."""
 

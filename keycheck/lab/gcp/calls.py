@@ -54,14 +54,14 @@ class Call:
     def user_agent(self) -> str:
         return self.metadata.get("user-agent", "")
 
-    def require(self, permission: str, resource: str, domain: str = KMS_DOMAIN, kind: str = "") -> None:
+    def require(self, permission: str, resource: str, domain: str = KMS_DOMAIN) -> None:
         """Raises PERMISSION_DENIED without the permission."""
-        if not self.may(permission, resource, kind):
+        if not self.may(permission, resource):
             raise denied(permission, resource, domain)
 
-    def may(self, permission: str, resource: str, kind: str = "") -> bool:
+    def may(self, permission: str, resource: str) -> bool:
         """As `require`, without raising."""
-        granted = self.iam.allows(self.principal, permission, resource, kind)
+        granted = self.iam.allows(self.principal, permission, resource)
         self.checked.append(Checked(permission, resource, granted))
         if granted:
             self.iam.used(self.principal, permission)

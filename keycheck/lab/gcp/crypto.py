@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Final
 
 import grpc
@@ -41,7 +42,7 @@ class Crypto:
         call.require("cloudkms.cryptoKeyVersions.useToEncrypt", key_name)
         key = self._store.key(key_name, call.now)
         of_purpose(key, Purpose.ENCRYPT_DECRYPT, "encryption")
-        version = self._store.version(name, call.now)[1] if whole else _primary(key)
+        version = self._store.version(name, call.now)[1] if whole else _primary(key, call.now)
         call.resource = version.name
         plaintext, aad = request.plaintext, request.additional_authenticated_data
         _sized(plaintext, aad, version)
@@ -117,8 +118,9 @@ def secret(version: Version) -> bytes:
     return version.material
 
 
-def _primary(key: Key) -> Version:
-    version = key.versions.get(key.primary)
+def _primary(key: Key, now: datetime) -> Version:
+    number = key.lagging[0] if key.lagging is not None and now < key.lagging[1] else key.primary
+    version = key.versions.get(number)
     if version is None:
         raise failed(f"{key.name} has no primary version.")
     return version

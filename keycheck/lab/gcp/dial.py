@@ -9,7 +9,7 @@ import grpc
 Metadata = tuple[str, str]
 
 
-class _Bearer(grpc.UnaryUnaryClientInterceptor):  # type: ignore[type-arg]  # the stubs are generic, the class is not
+class _Bearer(grpc.UnaryUnaryClientInterceptor):
     def __init__(self, token: Callable[[], str], more: Sequence[Metadata]) -> None:
         self._token = token
         self._more = tuple(more)

@@ -27,6 +27,8 @@ class Faults:
 
     disable_lag: timedelta = _NONE
     """A version that is disabled or scheduled for destruction goes on working for so long (on the lab's clock)."""
+    primary_lag: timedelta = _NONE
+    """After a change of the primary version by hand, Encrypt uses the old one for so long (on the lab's clock)."""
     iam_lag: timedelta = _NONE
     """A new policy is answered at once, and obeyed after so long (on the lab's clock)."""
     log_lag: timedelta = _NONE
@@ -57,7 +59,7 @@ class Faults:
         """Everything works again."""
         with self._lock:
             self._failures.clear()
-        self.disable_lag = self.iam_lag = self.log_lag = _NONE
+        self.disable_lag = self.primary_lag = self.iam_lag = self.log_lag = _NONE
         self.latency_s = 0.0
         self.endless.clear()
         self.garbage.clear()

@@ -67,10 +67,11 @@ class Iam:
         """As a caller's setIamPolicy does: obeyed after the lag."""
         return self._policies.put(self._own(resource), policy, self._clock(), self._faults.iam_lag)
 
-    def allows(self, principal: str, permission: str, resource: str, kind: str = "") -> bool:
+    def allows(self, principal: str, permission: str, resource: str) -> bool:
         """Whether any policy from the resource upwards grants it. Does not count as asked."""
         now = self._clock()
-        context = Context(now, resource, kind, KMS_SERVICE if permission.startswith("cloudkms.") else "")
+        kind = _type(resource)
+        context = Context(now, resource, kind, kind.partition("/")[0])
         for level in self._directory.lineage(resource):
             policy = self._policies.obeyed(level, now)
             if policy is not None and any(
@@ -134,3 +135,17 @@ class Iam:
         if member.startswith("domain:") and principal.startswith("user:"):
             return principal.endswith("@" + member.removeprefix("domain:"))
         return False
+
+
+def _type(resource: str) -> str:
+    """`resource.type` as conditions see it; KMS has it for key rings and below."""
+    parts = resource.split("/")
+    if len(parts) == 2:
+        return f"cloudresourcemanager.googleapis.com/{parts[0].removesuffix('s').capitalize()}"
+    kind = {
+        "keyRings": "KeyRing",
+        "cryptoKeys": "CryptoKey",
+        "cryptoKeyVersions": "CryptoKeyVersion",
+        "importJobs": "ImportJob",
+    }.get(parts[-2], "")
+    return f"{KMS_SERVICE}/{kind}" if kind else ""

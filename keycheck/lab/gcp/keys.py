@@ -171,6 +171,8 @@ class Keys:
         _, version = self._store.version(name, call.now)
         if version.state is not State.ENABLED:
             raise wrong_state(version, "cannot be the primary version")
+        if call.faults.primary_lag:
+            key.lagging = (key.primary, call.now + call.faults.primary_lag)
         key.primary = version.number
         return shown_key(key)
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from keycheck.lab.gcp.errors import ApiError, invalid
 
-_VALUE: Final = r'"(?:[^"\\]|\\.)*"|[^\s()"]+'
+_VALUE: Final = r'"(?:[^"\\]|\\.)*"|[^\s()"=~<>!:][^\s()"]*'
 _TERM: Final = re.compile(
     rf"\s*(?P<field>[A-Za-z][A-Za-z0-9_.]*)\s*(?P<sign><=|>=|!=|=|:|<|>)\s*"
     rf"(?:(?P<one>{_VALUE})|\(\s*(?P<many>(?:{_VALUE})(?:\s+OR\s+(?:{_VALUE}))*)\s*\))\s*"

@@ -16,6 +16,7 @@ from keycheck.lab.gcp.errors import aborted, invalid
 
 NO_CONDITIONS: Final = 1
 WITH_CONDITIONS: Final = 3
+_NEVER_SET: Final = base64.b64decode("ACAB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,9 @@ class Policy:
 
     @property
     def etag(self) -> bytes:
-        return base64.b64encode(hashlib.sha256(f"{self.revision}:{self!r}".encode()).digest()[:8])
+        if not self.revision:
+            return _NEVER_SET
+        return hashlib.sha256(f"{self.revision}:{self!r}".encode()).digest()[:8]
 
     @property
     def conditional(self) -> bool:

@@ -115,7 +115,7 @@ PREDEFINED: Final[Mapping[str, frozenset[str]]] = {
     "roles/logging.admin": _LOGS | _PRIVATE_LOGS | _each("logging", logEntries="create", logs="delete") | _PROJECT,
     "roles/iam.securityReviewer": _GET_POLICIES
     | _TREE_POLICIES
-    | _TREE_LIST
+    | _each("resourcemanager", projects="list", folders="list")
     | frozenset(each for each in _KMS_READ | _LOGS if each.endswith(".list")),
     "roles/iam.securityAdmin": _KMS_POLICIES | _TREE_POLICIES | _TREE_SET | _TREE_LIST,
     "roles/resourcemanager.organizationViewer": _each("resourcemanager", organizations="get"),

@@ -117,6 +117,8 @@ class Key:
     settings: Settings
     versions: dict[int, Version] = field(default_factory=dict)
     primary: int = 0
+    lagging: tuple[int, datetime] | None = None
+    """The primary version before, and until when encryption still uses it."""
 
     def add(self, version: Version) -> int:
         """Give a version the next number; gives it."""

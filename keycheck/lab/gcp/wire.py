@@ -142,7 +142,10 @@ def reasons_of(message: kms_v1.CryptoKey) -> tuple[str, ...] | None:
     if not raw.HasField("key_access_justifications_policy"):
         return None
     policy = message.key_access_justifications_policy
-    return tuple(kms_v1.AccessReason(each).name for each in policy.allowed_access_reasons)
+    try:
+        return tuple(kms_v1.AccessReason(each).name for each in policy.allowed_access_reasons)
+    except ValueError:
+        raise invalid("allowed_access_reasons has no such value.") from None
 
 
 def sent(message: object, field: str) -> int | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from keycheck.canonical import MAX_INTEGER, Jsonable, dumps
+from keycheck.canonical import MAX_INTEGER, Jsonable, dumps, spliced
 from keycheck.model.observation import Blob
 from keycheck.model.types import format_instant, vendor_text
 
@@ -17,38 +17,49 @@ _APART: Final = frozenset({"Policy"})
 """Kept as a blob of its own."""
 _DEPTH: Final = 12
 _TEXT: Final = 20_000
-MAX_CALLS: Final = 2000
+MAX_KEPT: Final = 8 * 2**20
+"""Bytes of all calls together; what exceeds them is counted."""
 
 
 class Answers:
     """The calls of one unit of work, in order. One thread's own."""
 
     def __init__(self) -> None:
-        self._calls: list[Jsonable] = []
+        self._calls: list[bytes] = []
+        self._size = 0
         self._dropped = 0
 
     def add(
         self, operation: str, endpoint: str, asked: Mapping[str, object], answer: Mapping[str, object] | str
     ) -> None:
         """One call; `answer` is the name of the error when there was one."""
-        if len(self._calls) >= MAX_CALLS:
-            self._dropped += 1
-            return
         outcome: dict[str, Jsonable] = (
             {"error": vendor_text(answer)} if isinstance(answer, str) else {"answer": _plain(answer, _DEPTH)}
         )
-        self._calls.append(
-            {"operation": operation, "endpoint": vendor_text(endpoint), "asked": _plain(asked, _DEPTH), **outcome}
+        self._keep(
+            dumps(
+                {"operation": operation, "endpoint": vendor_text(endpoint), "asked": _plain(asked, _DEPTH), **outcome}
+            )
         )
 
     def extend(self, other: Answers) -> None:
         """The calls of another: what was asked once for many keys stands beside each of them."""
-        self._calls.extend(other._calls)
+        for call in other._calls:
+            self._keep(call)
         self._dropped += other._dropped
 
     def blob(self) -> Blob:
         """All of it, as `answers`."""
-        return Blob("answers", dumps({"calls": self._calls, "dropped": self._dropped}), "application/json")
+        outer = dumps({"calls": None, "dropped": self._dropped})
+        members = (b"[", b",".join(self._calls), b"]")
+        return Blob("answers", spliced(outer, "calls", members), "application/json")
+
+    def _keep(self, call: bytes) -> None:
+        if self._size + len(call) > MAX_KEPT:
+            self._dropped += 1
+            return
+        self._size += len(call)
+        self._calls.append(call)
 
 
 def _plain(value: object, room: int) -> Jsonable:

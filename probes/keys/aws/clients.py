@@ -48,6 +48,7 @@ class Access:
     vantage: Vantage
     base: Path
     budget: float
+    monotonic: Callable[[], float]
 
     def client(self, service: Service, region: str) -> BaseClient:
         """The client, made at first use: making one is not thread-safe, using it is."""
@@ -58,7 +59,7 @@ class Access:
         if _is_loopback(client.meta.endpoint_url):
             return None
         rate = OPERATIONS[operation].rate
-        return self.once.get(("aws", "pace", *self.key, operation, region), lambda: Pace(rate))
+        return self.once.get(("aws", "pace", *self.key, operation, region), lambda: Pace(rate, self.monotonic))
 
     def _make(self, service: Service, region: str) -> BaseClient:
         make = cast("Callable[..., BaseClient]", self.session.client)
@@ -130,9 +131,17 @@ def api(io: Io, ref: str | None, partition: str, region: str) -> Api:
 
     def make() -> Access:
         with answering("credentials", who, region):
-            return Access(who, key, session_for(io, identity, region), io.once, io.vantage, io.base, io.budget)
+            session = session_for(io, identity, region)
+        return Access(who, key, session, io.once, io.vantage, io.base, io.budget, io.monotonic)
 
-    return Api(io.once.get(("aws", "access", *key), make), Deadline.of(io.budget, io.monotonic))
+    access = io.once.get(("aws", "access", *key), make)
+    with answering("endpoint", who, region):
+        belongs = access.session.get_partition_for_region(region)
+    if belongs != partition:
+        raise ProbeError(
+            Reason.MALFORMED, f"{region} is a Region of {belongs} and not of {partition}; check the ARN's spelling"
+        )
+    return Api(access, Deadline.of(io.budget, io.monotonic))
 
 
 def _identity(io: Io, ref: str | None) -> AwsIdentity | None:
@@ -151,7 +160,7 @@ def _describe(ref: str | None, identity: AwsIdentity | None) -> str:
         return "the SDK's own credential chain"
     details = [f"profile {identity.profile}"] if identity.profile else []
     details += [f"role {identity.role_arn}"] if identity.role_arn else []
-    return vendor_text(f"identity {ref}" + (f" ({', '.join(details)})" if details else ""), 200)
+    return vendor_text(f"identity {ref}" + (f" ({', '.join(details)})" if details else ""), 140)
 
 
 def _is_loopback(url: str) -> bool:

@@ -248,10 +248,10 @@ def _blob_name(name: str, number: int) -> str:
 
 
 def _principal(item: Answer, *names: str) -> str:
-    found = [value for name in names if (value := text_or_none(item, name))]
+    found = {value for name in names if (value := text_or_none(item, name))}
     if len(found) != 1:
-        raise MalformedError(f"not exactly one of {' and '.join(names)}")
-    return found[0]
+        raise MalformedError(f"{' and '.join(names)} do not name exactly one principal")
+    return found.pop()
 
 
 def _about(answer: Answer, arn: KmsArn) -> None:

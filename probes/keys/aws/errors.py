@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from botocore.exceptions import BotoCoreError, ClientError
 
 REMOVED: Final = "[removed]"
-_MESSAGE: Final = 260
+_MESSAGE: Final = 220
 """Characters of AWS's own words that are kept."""
 
 _SECRETS: Final = (
@@ -54,10 +54,10 @@ _THROTTLED: Final = frozenset(
 _BAD_CREDENTIALS: Final = {
     "ExpiredToken": "its session has expired; sign in again, or renew the temporary credentials",
     "ExpiredTokenException": "its session has expired; sign in again, or renew the temporary credentials",
-    "UnrecognizedClientException": "AWS does not know its access key or token; check that the key exists, is active, "
-    "and belongs to this partition",
-    "InvalidClientTokenId": "AWS does not know its access key or token; check that the key exists, is active, and "
-    "belongs to this partition",
+    "UnrecognizedClientException": "AWS does not know its access key or token here; check that the key exists and is "
+    "active, and that the account has enabled this Region",
+    "InvalidClientTokenId": "AWS does not know its access key or token here; check that the key exists and is active, "
+    "and that the account has enabled this Region",
     "InvalidAccessKeyId": "AWS does not know its access key; check that the key exists and is active",
     "MissingAuthenticationToken": "the request was not signed; give it credentials",
     "MissingAuthenticationTokenException": "the request was not signed; give it credentials",

@@ -58,25 +58,29 @@ def session_for(io: Io, identity: AwsIdentity | None, region: str) -> Session:
     names another. Raises ProbeError and what the SDK raises."""
     from boto3.session import Session
 
-    profile = identity.profile if identity else None
     with making(io.once):
-        source = _core(io.once, profile)
+        source = _core(io, identity)
         role = identity.role_arn if identity else None
         if identity is None or role is None:
             return Session(botocore_session=source)
-        assumed = _core(io.once, profile)
+        assumed = _core(io, identity)
         assumed.register_component("credential_provider", _assuming(io, identity, role, source, region))
         return Session(botocore_session=assumed)
 
 
-def _core(once: Once, profile: str | None) -> CoreSession:
-    """A session that shares what was read of the SDK's large service descriptions with all others."""
+def _core(io: Io, identity: AwsIdentity | None) -> CoreSession:
+    """A session that shares what was read of the SDK's large service descriptions with all others. An identity's own
+    configuration file stands for both of the ambient files, so that nothing of theirs mixes in."""
     from botocore.loaders import create_loader
     from botocore.session import Session
 
-    core = Session(profile=profile)
+    core = Session(profile=identity.profile if identity else None)
+    if identity is not None and identity.config_file is not None:
+        path = str(io.base / identity.config_file)
+        core.set_config_variable("config_file", path)
+        core.set_config_variable("credentials_file", path)
     core.register_component(
-        "data_loader", once.get(("aws", "loader"), lambda: create_loader(core.get_config_variable("data_path")))
+        "data_loader", io.once.get(("aws", "loader"), lambda: create_loader(core.get_config_variable("data_path")))
     )
     return core
 

@@ -1,5 +1,8 @@
-"""Answers that keep to the service's own description. The SDK reads `{}` where a list belongs as an empty list, and text
-that is no JSON as an answer with nothing in it; so the body is looked at before the SDK reads it."""
+"""Answers that keep to the service's own description.
+
+The SDK reads `{}` where a list belongs as an empty list, and text that is no JSON as an answer with nothing in it. So
+the body is looked at before the SDK reads it.
+"""
 
 from __future__ import annotations
 

@@ -30,8 +30,15 @@ class _Details(NamedTuple):
 class _Tokens(Protocol):
     """What google-auth's credentials do for a call."""
 
-    def before_request(self, request: object, method: str, url: str, headers: dict[str, str], /) -> None:
-        """Refresh the token when it is past its end, and put it among the headers."""
+    @property
+    def valid(self) -> bool:
+        """Whether there is a token that is not past its end."""
+
+    def refresh(self, request: object, /) -> None:
+        """Get a new one."""
+
+    def apply(self, headers: dict[str, str], /) -> None:
+        """Put it among the headers."""
 
 
 class _Bearer(grpc.UnaryUnaryClientInterceptor):
@@ -45,7 +52,10 @@ class _Bearer(grpc.UnaryUnaryClientInterceptor):
     ) -> object:
         headers: dict[str, str] = {}
         with self._lock:
-            self._credentials.before_request(self._timely, "POST", client_call_details.method, headers)
+            # not `before_request`: that also asks Google, with this token, where it may be used from
+            if not self._credentials.valid:
+                self._credentials.refresh(self._timely)
+            self._credentials.apply(headers)
         metadata = (*(client_call_details.metadata or ()), *((key.lower(), value) for key, value in headers.items()))
         details = _Details(
             client_call_details.method,

@@ -102,6 +102,19 @@ def test_uses(change: dict[str, object], kind: str, word: str) -> None:
     assert word in seen[2]
 
 
+def test_a_caller_whom_the_log_shows_by_its_account_only() -> None:
+    by_account = Use.model_validate({"over": "P30D", "callers": "account"})
+    seen = log(seen=events(use(principal=VENDOR)))
+    assert verdict(MONTH, seen)[:2] == ("inconclusive", "not-covered")
+    kind, _, message = verdict(by_account, seen)
+    assert kind == "pass"
+    assert "by their account only" in message
+    for rule in (MONTH, by_account):
+        assert verdict(rule, log(seen=events(use(principal="999988887777"))))[0] == "fail"
+    rooted = AGREED.model_copy(update={"vendor": (f"arn:aws:iam::{VENDOR}:root",)})
+    assert verdict(MONTH, log(seen=events(use(principal=VENDOR)), agreed=rooted))[0] == "pass"
+
+
 def test_only_the_window_is_judged() -> None:
     old = use(tls_version="TLSv1.2", first=ago(40), last=ago(31))
     assert verdict(MONTH, log(seen=events(use(), old, since=ago(90))))[0] == "pass"

@@ -95,6 +95,9 @@ def test_customer_managed_needs_the_declared_owner() -> None:
     assert verdict(CustomerManaged(), aws_key(description(state="Disabled")), owner=None)[0] == "fail"
     assert verdict(CustomerManaged(), gcp_key(project="vendor-prod"))[0] == "fail"
     assert verdict(CustomerManaged(), gcp_key(project="123456789012"))[0] == "inconclusive"
+    assert verdict(CustomerManaged(), gcp_key(), owner="123456789012")[0] == "inconclusive"
+    assert verdict(CustomerManaged(), gcp_key(project_number="123456789012"), owner="123456789012")[0] == "pass"
+    assert verdict(CustomerManaged(), gcp_key(project_number="999999999999"), owner="123456789012")[0] == "fail"
 
 
 def test_customer_managed_needs_an_enabled_version() -> None:

@@ -5,120 +5,23 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
 
 from keycheck.lab.aws.faults import Faults
 from keycheck.lab.aws.identity import Directory
-from keycheck.lab.aws.kms import (
-    ops_crypto,
-    ops_grants,
-    ops_import,
-    ops_keys,
-    ops_policies,
-    ops_regions,
-    ops_rotation,
-    ops_stores,
-)
 from keycheck.lab.aws.kms.call import Call, Result
 from keycheck.lab.aws.kms.errors import KmsError
+from keycheck.lab.aws.kms.log import record
 from keycheck.lab.aws.kms.managed import make_managed
 from keycheck.lab.aws.kms.material import imported
-from keycheck.lab.aws.kms.model import Alias, Imported, Key, Material, Origin, Store, Usage
+from keycheck.lab.aws.kms.model import Alias, Imported, Key, Material, Origin, Store
+from keycheck.lab.aws.kms.operations import OPERATIONS
 from keycheck.lab.aws.kms.ops_import import take
 from keycheck.lab.aws.kms.params import Params, Schema
 from keycheck.lab.aws.kms.specs import SPECS
 from keycheck.lab.aws.kms.state import Holdings
 from keycheck.lab.aws.ledger import Ledger
-from keycheck.lab.aws.seams import ApiEvent, Caller, Document, Json
-
-Operation = Callable[[Call], Result]
-
-OPERATIONS: Final[Mapping[str, Operation]] = {
-    "CancelKeyDeletion": ops_keys.cancel_key_deletion,
-    "ConnectCustomKeyStore": ops_stores.connect_custom_key_store,
-    "CreateAlias": ops_keys.create_alias,
-    "CreateCustomKeyStore": ops_stores.create_custom_key_store,
-    "CreateGrant": ops_grants.create_grant,
-    "CreateKey": ops_keys.create_key,
-    "Decapsulate": ops_crypto.decapsulate,
-    "Decrypt": ops_crypto.decrypt,
-    "DeleteAlias": ops_keys.delete_alias,
-    "DeleteCustomKeyStore": ops_stores.delete_custom_key_store,
-    "DeleteImportedKeyMaterial": ops_import.delete_imported_key_material,
-    "DeriveSharedSecret": ops_crypto.derive_shared_secret,
-    "DescribeCustomKeyStores": ops_stores.describe_custom_key_stores,
-    "DescribeKey": ops_keys.describe_key,
-    "DisableKey": ops_keys.disable_key,
-    "DisableKeyRotation": ops_rotation.disable_key_rotation,
-    "DisconnectCustomKeyStore": ops_stores.disconnect_custom_key_store,
-    "EnableKey": ops_keys.enable_key,
-    "EnableKeyRotation": ops_rotation.enable_key_rotation,
-    "Encapsulate": ops_crypto.encapsulate,
-    "Encrypt": ops_crypto.encrypt,
-    "GenerateDataKey": ops_crypto.generate_data_key,
-    "GenerateDataKeyPair": ops_crypto.generate_data_key_pair,
-    "GenerateDataKeyPairWithoutPlaintext": ops_crypto.generate_data_key_pair,
-    "GenerateDataKeyWithoutPlaintext": ops_crypto.generate_data_key,
-    "GenerateMac": ops_crypto.generate_mac,
-    "GenerateRandom": ops_crypto.generate_random,
-    "GetKeyLastUsage": ops_keys.get_key_last_usage,
-    "GetKeyPolicy": ops_policies.get_key_policy,
-    "GetKeyRotationStatus": ops_rotation.get_key_rotation_status,
-    "GetParametersForImport": ops_import.get_parameters_for_import,
-    "GetPublicKey": ops_crypto.get_public_key,
-    "ImportKeyMaterial": ops_import.import_key_material,
-    "ListAliases": ops_keys.list_aliases,
-    "ListGrants": ops_grants.list_grants,
-    "ListKeyPolicies": ops_policies.list_key_policies,
-    "ListKeyRotations": ops_rotation.list_key_rotations,
-    "ListKeys": ops_keys.list_keys,
-    "ListResourceTags": ops_policies.list_resource_tags,
-    "ListRetirableGrants": ops_grants.list_retirable_grants,
-    "PutKeyPolicy": ops_policies.put_key_policy,
-    "ReEncrypt": ops_crypto.re_encrypt,
-    "ReplicateKey": ops_regions.replicate_key,
-    "RetireGrant": ops_grants.retire_grant,
-    "RevokeGrant": ops_grants.revoke_grant,
-    "RotateKeyOnDemand": ops_rotation.rotate_key_on_demand,
-    "ScheduleKeyDeletion": ops_keys.schedule_key_deletion,
-    "Sign": ops_crypto.sign,
-    "TagResource": ops_policies.tag_resource,
-    "UntagResource": ops_policies.untag_resource,
-    "UpdateAlias": ops_keys.update_alias,
-    "UpdateCustomKeyStore": ops_stores.update_custom_key_store,
-    "UpdateKeyDescription": ops_keys.update_key_description,
-    "UpdatePrimaryRegion": ops_regions.update_primary_region,
-    "Verify": ops_crypto.verify,
-    "VerifyMac": ops_crypto.verify_mac,
-}
-_CHANGING: Final = frozenset(
-    name
-    for name in OPERATIONS
-    if name.startswith(
-        (
-            "Cancel",
-            "Connect",
-            "Create",
-            "Delete",
-            "Disable",
-            "Disconnect",
-            "Enable",
-            "Import",
-            "Put",
-            "Replicate",
-            "Retire",
-            "Revoke",
-            "Rotate",
-            "Schedule",
-            "Tag",
-            "Untag",
-            "Update",
-        )
-    )
-)
-SOURCE: Final = "kms.amazonaws.com"
+from keycheck.lab.aws.seams import Caller, Document
 
 
 class KmsState:
@@ -267,49 +170,10 @@ class KmsState:
             call.params = read()
             result = handler(call)
         except KmsError as error:
-            self._record(call, request_id, error)
+            record(self._ledger, self.schema, call, request_id, error)
             raise
-        self._record(call, request_id, None)
+        record(self._ledger, self.schema, call, request_id, None)
         return result
-
-    def _record(self, call: Call, request_id: str, error: KmsError | None) -> None:
-        """Log the call with its caller, and with the keys' owners unless it was denied."""
-        refused = error is not None and error.code == "AccessDeniedException"
-        parameters: Document = {}
-        if not refused:
-            parameters = _json(self.schema.loggable(call.operation, call.params))
-            if call.operation in ("Decrypt", "Encrypt"):
-                parameters = {"encryptionAlgorithm": "SYMMETRIC_DEFAULT", **parameters}
-        keys = [] if refused else call.touched
-        event = ApiEvent(
-            call.now,
-            call.caller,
-            call.region,
-            SOURCE,
-            call.operation,
-            call.operation not in _CHANGING,
-            call.caller.account,
-            resources=tuple(key.arn for key in keys),
-            parameters=parameters,
-            response=None if error or call.logged is None else _json(_lowered(call.logged)),
-            additional=dict(call.additional) if error is None else {},
-            error=_logged_code(error),
-            message=None if error is None else error.message,
-            request_id=request_id,
-        )
-        ids = {call.caller.account: self._ledger.record(event)}
-        for account in {key.account for key in keys} - {call.caller.account}:
-            theirs = tuple(key.arn for key in keys if key.account == account)
-            ids[account] = self._ledger.record(replace(event, account=account, resources=theirs))
-        for key in call.used if error is None else ():
-            key.usage = Usage(call.operation, call.now, ids.get(key.account, ""), request_id)
-
-
-def _logged_code(error: KmsError | None) -> str | None:
-    """CloudTrail's name for the error: a denied call is `AccessDenied`, without parameters and resources."""
-    if error is None:
-        return None
-    return "AccessDenied" if error.code == "AccessDeniedException" else error.code
 
 
 def _plain(value: object) -> object:
@@ -319,20 +183,3 @@ def _plain(value: object) -> object:
     if isinstance(value, datetime):
         return value.timestamp()
     raise TypeError(f"{type(value).__name__} does not belong in an answer")
-
-
-def _lowered(value: object) -> object:
-    """An answer as CloudTrail writes it: names in lower camel case, times as text."""
-    if isinstance(value, Mapping):
-        return {
-            (name[:3].lower() + name[3:] if name.startswith("AWS") else name[:1].lower() + name[1:]): _lowered(item)
-            for name, item in value.items()
-        }
-    if isinstance(value, list):
-        return [_lowered(item) for item in value]
-    return value.strftime("%b %d, %Y, %I:%M:%S %p") if isinstance(value, datetime) else value
-
-
-def _json(value: object) -> dict[str, Json]:
-    parsed: dict[str, Json] = json.loads(json.dumps(value))
-    return parsed

@@ -5,8 +5,8 @@ are stubs, and its KMS lets every call pass; the only evaluator in it (API Gatew
 Resource alone. Used instead:
 
 - `zeuscloud-iamspy` 0.8 (Apache-2.0) for whole statements: effect, principal, action, resource, condition, as formulas
-  for z3. It needs pydantic 1, so it runs in an interpreter of its own: a virtual environment with
-  `zeuscloud-iamspy "pydantic<2"`, whose Python is named by KEYCHECK_IAMSPY_PYTHON.
+  for z3. It needs pydantic 1, so it runs in the environment `.crosscheck` that
+  `make test` makes.
 - `pycfmodel` 2.1 (Apache-2.0) for condition blocks, in this interpreter where it is installed.
 
 How KMS joins key policy and identity policies (delegation by the account, both across accounts) is ours in either case.
@@ -17,13 +17,13 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import os
 import random
 import re
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -233,10 +233,16 @@ IAMSPY_EXCEPTIONS: Mapping[str, Callable[[Sequence[Document], Access], bool]] = 
 
 
 @pytest.mark.slow
+def crosscheck_python() -> str | None:
+    """The interpreter of the environment with programs that are not ours."""
+    python = Path(__file__).parents[4] / ".crosscheck" / "bin" / "python"
+    return str(python) if python.exists() else None
+
+
 def test_whole_policies_against_iamspy(record_property: Callable[[str, object], None]) -> None:
-    interpreter = os.environ.get("KEYCHECK_IAMSPY_PYTHON")
+    interpreter = crosscheck_python()
     if not interpreter:
-        pytest.skip("set KEYCHECK_IAMSPY_PYTHON to a Python that has zeuscloud-iamspy and pydantic<2")
+        pytest.skip("no .crosscheck environment with zeuscloud-iamspy: `make test` makes it")
     chance = random.Random(20261122)
     asked = [(some_policy(chance, 4, True), some_access(chance, some_policy(chance, 2, False))) for _ in range(CASES)]
     cases = [

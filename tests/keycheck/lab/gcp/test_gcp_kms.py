@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import grpc
 import pytest
@@ -11,8 +12,12 @@ from google.protobuf import field_mask_pb2
 
 from keycheck.lab.gcp.calls import REASON_HEADER
 from keycheck.lab.gcp.crc import crc32c
-from gcp_estate_fixture import KEY, RING, Estate
 
+if TYPE_CHECKING:
+    from conftest import Estate
+
+RING = "projects/acme/locations/europe-west3/keyRings/r"
+KEY = f"{RING}/cryptoKeys/k"
 STATES = kms_v1.CryptoKeyVersion.CryptoKeyVersionState
 V1 = f"{KEY}/cryptoKeyVersions/1"
 
@@ -53,7 +58,9 @@ def test_encrypts_and_decrypts_with_checksums_both_ways(estate: Estate) -> None:
         client.decrypt(request={"name": KEY, "ciphertext": answer.ciphertext})
     other = estate.cloud.kms.seed_key(f"{RING}/cryptoKeys/other")
     with pytest.raises(exceptions.InvalidArgument, match="Decryption failed"):
-        client.decrypt(request={"name": other, "ciphertext": answer.ciphertext, "additional_authenticated_data": b"tenant"})
+        client.decrypt(
+            request={"name": other, "ciphertext": answer.ciphertext, "additional_authenticated_data": b"tenant"}
+        )
     with pytest.raises(exceptions.InvalidArgument, match="verify that 'name'"):
         client.decrypt(request={"name": KEY, "ciphertext": b"no ciphertext at all"})
 
@@ -63,7 +70,9 @@ def test_rings_and_keys_are_made_listed_in_pages_and_exist_once(estate: Estate) 
     parent = "projects/acme/locations/global"
     ring = client.create_key_ring(parent=parent, key_ring_id="g", key_ring={})
     made = [
-        client.create_crypto_key(parent=ring.name, crypto_key_id=f"k{n}", crypto_key={"purpose": "ENCRYPT_DECRYPT"}).name
+        client.create_crypto_key(
+            parent=ring.name, crypto_key_id=f"k{n}", crypto_key={"purpose": "ENCRYPT_DECRYPT"}
+        ).name
         for n in range(5)
     ]
     with pytest.raises(exceptions.AlreadyExists):
@@ -71,7 +80,7 @@ def test_rings_and_keys_are_made_listed_in_pages_and_exist_once(estate: Estate) 
     pager = client.list_crypto_keys(request={"parent": ring.name, "page_size": 2})
     assert [len(page.crypto_keys) for page in pager.pages] == [2, 2, 1]
     assert [key.name for key in client.list_crypto_keys(request={"parent": ring.name, "page_size": 2})] == made
-    with pytest.raises(exceptions.NotFound, match="CryptoKey .* not found"):
+    with pytest.raises(exceptions.NotFound, match=r"CryptoKey .* not found"):
         client.get_crypto_key(name=f"{ring.name}/cryptoKeys/none")
     with pytest.raises(exceptions.InvalidArgument):
         client.create_key_ring(parent="projects/acme/locations/atlantis", key_ring_id="g", key_ring={})
@@ -154,6 +163,34 @@ def test_rotation_by_the_clock_and_by_hand(estate: Estate) -> None:
     assert (moved.primary.name, moved.next_rotation_time) == (fresh.name, key.next_rotation_time)
 
 
+def test_encryption_may_use_the_old_primary_for_a_while(estate: Estate) -> None:
+    client = estate.kms()
+    fresh = client.create_crypto_key_version(parent=KEY, crypto_key_version={})
+    estate.cloud.faults.primary_lag = timedelta(minutes=1)
+    assert client.update_crypto_key_primary_version(name=KEY, crypto_key_version_id="2").primary.name == fresh.name
+    assert client.encrypt(name=KEY, plaintext=b"x").name == V1
+    estate.pass_time(minutes=1)
+    assert client.encrypt(name=KEY, plaintext=b"x").name == fresh.name
+
+
+def test_hostile_bytes_are_refused_and_the_server_stays_up(estate: Estate) -> None:
+    channel = estate.channel()
+    service = "/google.cloud.kms.v1.KeyManagementService/"
+    for method in (
+        "Encrypt",
+        "Decrypt",
+        "CreateCryptoKey",
+        "UpdateCryptoKey",
+        "ListCryptoKeys",
+        "ImportCryptoKeyVersion",
+    ):
+        for data in (b"\xff" * 20, b"", b"\x0a\x03abc", b"\x0a\x02\xff\xff"):
+            with pytest.raises(grpc.RpcError) as refused:
+                channel.unary_unary(service + method)(data)
+            assert refused.value.code() in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.PERMISSION_DENIED)
+    assert estate.kms().get_crypto_key(name=KEY).name == KEY
+
+
 def test_justifications_gate_every_use_and_an_empty_policy_refuses_all(estate: Estate) -> None:
     reasons = ["CUSTOMER_INITIATED_ACCESS"]
     name = estate.cloud.kms.seed_key(f"{RING}/cryptoKeys/kaj", allowed_reasons=reasons)
@@ -202,7 +239,9 @@ def test_external_keys_name_where_they_are_and_stop_with_it(estate: Estate) -> N
 def test_raw_keys_macs_and_key_pairs_work(estate: Estate) -> None:
     client = estate.kms()
     seed = estate.cloud.kms.seed_key
-    raw = seed(f"{RING}/cryptoKeys/raw", purpose="RAW_ENCRYPT_DECRYPT", algorithm="AES_128_GCM") + "/cryptoKeyVersions/1"
+    raw = (
+        seed(f"{RING}/cryptoKeys/raw", purpose="RAW_ENCRYPT_DECRYPT", algorithm="AES_128_GCM") + "/cryptoKeyVersions/1"
+    )
     sealed = client.raw_encrypt(request={"name": raw, "plaintext": b"x", "additional_authenticated_data": b"a"})
     opened = {
         "name": raw,
@@ -222,7 +261,10 @@ def test_raw_keys_macs_and_key_pairs_work(estate: Estate) -> None:
     assert "BEGIN PUBLIC KEY" in client.get_public_key(name=pair + "/cryptoKeyVersions/1").pem
     with pytest.raises(exceptions.FailedPrecondition, match="purpose"):
         client.encrypt(name=pair, plaintext=b"x")
-    assert len(client.generate_random_bytes(location=RING.rsplit("/", 2)[0], length_bytes=16, protection_level="HSM").data) == 16
+    assert (
+        len(client.generate_random_bytes(location=RING.rsplit("/", 2)[0], length_bytes=16, protection_level="HSM").data)
+        == 16
+    )
 
 
 def test_locations_tell_what_they_have(estate: Estate) -> None:

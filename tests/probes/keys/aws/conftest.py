@@ -15,6 +15,7 @@ from typing import TypeAlias
 import pytest
 
 from keycheck.model.deployment import HERE, Identity, Vantage
+from keycheck.model.once import Once
 from keycheck.model.probe import Io
 from keycheck.resolve import system_resolver
 
@@ -55,12 +56,23 @@ def configure(tmp_path: Path) -> Configure:
     return write
 
 
+@pytest.fixture(scope="session")
+def loader() -> object:
+    """The SDK's service descriptions, read once for all tests: they take most of the time of a first client."""
+    from botocore.loaders import create_loader
+
+    return create_loader()
+
+
 @pytest.fixture
-def make_io(tmp_path: Path) -> MakeIo:
+def make_io(tmp_path: Path, loader: object) -> MakeIo:
     """What the engine hands a probe."""
 
     def make(*identities: Identity, budget: float = 20.0, vantage: Vantage = HERE) -> Io:
+        once = Once()
+        once.get(("aws", "loader"), lambda: loader)
         return Io(
+            once=once,
             vantage=vantage,
             budget=budget,
             demands=(),
@@ -126,8 +138,13 @@ def script() -> Iterator[Script]:
 
         def log_message(self, *_: object) -> None: ...
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    class Quiet(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, *_: object) -> None:
+            """Clients that go away in the middle are what some tests are about."""
+
+    server = Quiet(("127.0.0.1", 0), Handler)
     told.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

@@ -8,13 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from keycheck.canonical import loads
 from keycheck.errors import ProbeError
 from keycheck.model.deployment import AwsIdentity, Vantage
 from keycheck.model.facts import Unseen
 from keycheck.model.verdict import Reason
 from probes.keys import aws
 from probes.keys.aspects import Aspect
+from probes.keys.aws.answers import Answers
 from probes.keys.aws.errors import safe
 from probes.keys.subjects import Key
 
@@ -73,13 +77,13 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def io(script, configure, make_io):  # type: ignore[no-untyped-def]
+def io(script, configure, make_io):
     configure(script.url, default=KEYS)
     return make_io()
 
 
 @pytest.mark.parametrize(("code", "message", "reason", "advice"), CODES)
-def test_every_error_of_aws_has_its_reason_and_advice(script, io, code, message, reason, advice) -> None:  # type: ignore[no-untyped-def]
+def test_every_error_of_aws_has_its_reason_and_advice(script, io, code, message, reason, advice) -> None:
     script.error("DescribeKey", code, message)
     census = aws.survey(subject(), io)
     (gap,) = census.open
@@ -92,13 +96,13 @@ def test_every_error_of_aws_has_its_reason_and_advice(script, io, code, message,
     assert caught.value.reason is reason
 
 
-def test_throttled_calls_are_repeated_politely_and_not_for_ever(script, io) -> None:  # type: ignore[no-untyped-def]
+def test_throttled_calls_are_repeated_politely_and_not_for_ever(script, io) -> None:
     script.error("DescribeKey", "ThrottlingException")
     aws.survey(subject(), io)
     assert len(script.asked) == 3
 
 
-def test_no_secret_comes_back_in_a_message(script, io) -> None:  # type: ignore[no-untyped-def]
+def test_no_secret_comes_back_in_a_message(script, io) -> None:
     echo = (
         f"The Canonical String should have been 'x-amz-security-token:{TOKEN}' Credential=AKIAIOSFODNN7EXAMPLE/2026 "
         f"Signature={'ab' * 32} secret {SECRET} token={TOKEN}"
@@ -148,7 +152,7 @@ BODIES: list[bytes] = [
 
 
 @pytest.mark.parametrize("body", BODIES, ids=range(len(BODIES)))
-def test_an_answer_that_is_not_surely_about_the_key_is_malformed(script, io, body: bytes) -> None:  # type: ignore[no-untyped-def]
+def test_an_answer_that_is_not_surely_about_the_key_is_malformed(script, io, body: bytes) -> None:
     script.replies["DescribeKey"] = (200, body)
     (gap,) = aws.survey(subject(), io).open
     assert gap.reason is Reason.MALFORMED
@@ -156,7 +160,7 @@ def test_an_answer_that_is_not_surely_about_the_key_is_malformed(script, io, bod
         aws.key(subject(), "eu-central-1", frozenset(), io)
 
 
-def test_an_answer_without_end_is_cut(script, io) -> None:  # type: ignore[no-untyped-def]
+def test_an_answer_without_end_is_cut(script, io) -> None:
     script.replies["DescribeKey"] = (200, b" " * (17 * 2**20))
     (gap,) = aws.survey(subject(), io).open
     assert gap.reason is Reason.MALFORMED
@@ -181,14 +185,14 @@ def multi(
     )
 
 
-def test_every_replica_is_a_part(script, io) -> None:  # type: ignore[no-untyped-def]
+def test_every_replica_is_a_part(script, io) -> None:
     script.replies["DescribeKey"] = multi("us-east-1", "eu-west-1")
     census = aws.survey(subject(ARN.replace(NAME, "mrk-1")), io)
     assert census.parts == ("eu-central-1", "eu-west-1", "us-east-1")
     assert census.open == ()
 
 
-def test_a_replica_knows_its_primary(script, io) -> None:  # type: ignore[no-untyped-def]
+def test_a_replica_knows_its_primary(script, io) -> None:
     script.replies["DescribeKey"] = multi("eu-central-1", kind="REPLICA", primary="us-west-2")
     assert aws.survey(subject(ARN.replace(NAME, "mrk-1")), io).parts == ("eu-central-1", "us-west-2")
 
@@ -205,7 +209,7 @@ def test_a_replica_knows_its_primary(script, io) -> None:  # type: ignore[no-unt
         multi(*(f"eu-west-{n}" for n in range(10)), *(f"us-east-{n}" for n in range(99))),
     ],
 )
-def test_replicas_that_cannot_be_leave_the_census_open(script, io, answer) -> None:  # type: ignore[no-untyped-def]
+def test_replicas_that_cannot_be_leave_the_census_open(script, io, answer) -> None:
     script.replies["DescribeKey"] = answer
     (gap,) = aws.survey(subject(ARN.replace(NAME, "mrk-1")), io).open
     assert gap.reason is Reason.MALFORMED
@@ -236,7 +240,7 @@ FIELDS = {
     "body", [b"{}", b"[]", b'{"x": ', b'{"Grants": 1, "Aliases": {}, "Tags": "", "Rotations": [1]}']
 )
 @pytest.mark.parametrize("operation", sorted(FIELDS))
-def test_garbage_is_never_an_empty_fact(script, io, operation: str, body: bytes) -> None:  # type: ignore[no-untyped-def]
+def test_garbage_is_never_an_empty_fact(script, io, operation: str, body: bytes) -> None:
     script.replies |= {"DescribeKey": metadata(), **ANSWERS, operation: (200, body)}
     facts, _ = aws.key(subject(), "eu-central-1", EVERYTHING, io)
     seen = getattr(facts, FIELDS[operation])
@@ -248,7 +252,7 @@ def test_garbage_is_never_an_empty_fact(script, io, operation: str, body: bytes)
 @pytest.mark.parametrize(
     ("token", "reason"), [(lambda n: "same", Reason.MALFORMED), (lambda n: f"t{n}", Reason.NOT_COVERED)]
 )
-def test_pages_that_never_end_are_never_a_fact(  # type: ignore[no-untyped-def]
+def test_pages_that_never_end_are_never_a_fact(
     script, io, operation: str, token: Callable[[int], str], reason: Reason
 ) -> None:
     member = {"ListKeyRotations": "Rotations", "ListGrants": "Grants", "ListAliases": "Aliases"}.get(operation, "Tags")
@@ -262,9 +266,9 @@ def test_pages_that_never_end_are_never_a_fact(  # type: ignore[no-untyped-def]
     assert next(count) <= 201
 
 
-def test_another_policy_than_the_default_is_read_and_one_that_is_cut_off_is_malformed(script, io) -> None:  # type: ignore[no-untyped-def]
-    def policy(body):  # type: ignore[no-untyped-def]
-        return {"Policy": ANSWERS["GetKeyPolicy"]["Policy"]} if body["PolicyName"] == "AWS_RAM" else {"Policy": "{"}  # type: ignore[index]
+def test_another_policy_than_the_default_is_read_and_one_that_is_cut_off_is_malformed(script, io) -> None:
+    def policy(body):
+        return {"Policy": ANSWERS["GetKeyPolicy"]["Policy"]} if body["PolicyName"] == "AWS_RAM" else {"Policy": "{"}
 
     script.replies |= {"DescribeKey": metadata(), **ANSWERS, "GetKeyPolicy": policy}
     facts, blobs = aws.key(subject(), "eu-central-1", frozenset({Aspect.POLICIES}), io)
@@ -277,7 +281,7 @@ def test_another_policy_than_the_default_is_read_and_one_that_is_cut_off_is_malf
     assert {blob.name for blob in blobs} == {"policy-default", "policy-aws-ram", "answers"}
 
 
-def test_policies_that_are_not_listed_may_exist(script, io) -> None:  # type: ignore[no-untyped-def]
+def test_policies_that_are_not_listed_may_exist(script, io) -> None:
     script.replies |= {"DescribeKey": metadata(), **ANSWERS}
     script.error("ListKeyPolicies", "AccessDeniedException")
     facts, _ = aws.key(subject(), "eu-central-1", frozenset({Aspect.POLICIES}), io)
@@ -288,7 +292,7 @@ def test_policies_that_are_not_listed_may_exist(script, io) -> None:  # type: ig
     assert unlisted.reason is Reason.PERMISSION_DENIED
 
 
-def test_the_answers_are_kept_without_headers_tokens_and_policy_texts(script, io) -> None:  # type: ignore[no-untyped-def]
+def test_the_answers_are_kept_without_headers_tokens_and_policy_texts(script, io) -> None:
     script.replies |= {"DescribeKey": metadata(), **ANSWERS}
     _, blobs = aws.key(subject(), "eu-central-1", EVERYTHING, io)
     (answers,) = (blob for blob in blobs if blob.name == "answers")
@@ -299,7 +303,7 @@ def test_the_answers_are_kept_without_headers_tokens_and_policy_texts(script, io
         assert absent not in answers.content
 
 
-def test_no_credentials_and_no_profile_say_what_to_do(configure, script, make_io) -> None:  # type: ignore[no-untyped-def]
+def test_no_credentials_and_no_profile_say_what_to_do(configure, script, make_io) -> None:
     configure(script.url)
     (gap,) = aws.survey(subject(), make_io()).open
     assert gap.reason is Reason.PERMISSION_DENIED
@@ -311,27 +315,27 @@ def test_no_credentials_and_no_profile_say_what_to_do(configure, script, make_io
     assert script.asked == []
 
 
-def test_a_credential_process_that_fails_keeps_its_words_to_itself(make_io, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_credential_process_that_fails_keeps_its_words_to_itself(make_io, tmp_path: Path) -> None:
     (tmp_path / "config").write_text("[default]\ncredential_process = sh -c 'echo hunter2 >&2; exit 1'\n")
     (gap,) = aws.survey(subject(), make_io()).open
     assert gap.reason is Reason.PERMISSION_DENIED
     assert "hunter2" not in gap.detail
 
 
-def test_a_broken_configuration_file_is_named(make_io, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_broken_configuration_file_is_named(make_io, tmp_path: Path) -> None:
     (tmp_path / "config").write_text("[default\nregion")
     (gap,) = aws.survey(subject(), make_io()).open
     assert gap.reason is Reason.PERMISSION_DENIED
     assert "configuration" in gap.detail
 
 
-def test_nobody_listens(configure, make_io) -> None:  # type: ignore[no-untyped-def]
+def test_nobody_listens(configure, make_io) -> None:
     configure("http://127.0.0.1:1", default=KEYS)
     (gap,) = aws.survey(subject(), make_io()).open
     assert gap.reason is Reason.UNREACHABLE
 
 
-def test_a_server_that_says_nothing_is_a_timeout(script, io, make_io) -> None:  # type: ignore[no-untyped-def]
+def test_a_server_that_says_nothing_is_a_timeout(script, io, make_io) -> None:
     def hang(body: object) -> tuple[int, bytes]:
         time.sleep(1.5)
         return 200, b"{}"
@@ -341,7 +345,7 @@ def test_a_server_that_says_nothing_is_a_timeout(script, io, make_io) -> None:  
     assert gap.reason is Reason.TIMEOUT
 
 
-def test_the_vantages_proxy_is_used(configure, script, make_io) -> None:  # type: ignore[no-untyped-def]
+def test_the_vantages_proxy_is_used(configure, script, make_io) -> None:
     configure("http://kms.example.org", default=KEYS)
     proxied = Vantage(id="office", proxy=script.url)
     script.replies["DescribeKey"] = metadata()
@@ -349,13 +353,13 @@ def test_the_vantages_proxy_is_used(configure, script, make_io) -> None:  # type
     assert "keycheck" in script.headers[0]["User-Agent"]
 
 
-def test_an_identity_of_another_cloud_is_refused(io) -> None:  # type: ignore[no-untyped-def]
+def test_an_identity_of_another_cloud_is_refused(io) -> None:
     (gap,) = aws.survey(subject(identities={"inspect": "elsewhere"}), io).open
     assert gap.reason is Reason.PERMISSION_DENIED
     assert "elsewhere" in gap.detail
 
 
-def test_a_role_is_assumed_with_its_external_id(script, configure, make_io, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_role_is_assumed_with_its_external_id(script, configure, make_io, monkeypatch) -> None:
     configure(script.url, base=KEYS)
     monkeypatch.setenv("EXTERNAL_ID", "between-us-only")
     role = AwsIdentity(
@@ -390,7 +394,7 @@ def test_a_role_is_assumed_with_its_external_id(script, configure, make_io, monk
 
 
 @pytest.mark.parametrize("reference", ["env:NOWHERE_TO_BE_FOUND", "file:absent", "file:."])
-def test_an_external_id_that_is_not_there_is_said(script, configure, make_io, reference: str) -> None:  # type: ignore[no-untyped-def]
+def test_an_external_id_that_is_not_there_is_said(script, configure, make_io, reference: str) -> None:
     configure(script.url, default=KEYS)
     role = AwsIdentity(
         id="r", provider="aws", role_arn="arn:aws:iam::1:role/r".replace(":1:", ":111122223333:"), external_id=reference
@@ -408,7 +412,7 @@ def test_an_external_id_that_is_not_there_is_said(script, configure, make_io, re
         (ARN.replace("arn:aws:kms:eu-central-1", "arn:aws-cn:kms:cn-north-1"), "kms.cn-north-1.amazonaws.com.cn"),
     ],
 )
-def test_region_and_partition_come_from_the_arn(make_io, monkeypatch, arn: str, host: str) -> None:  # type: ignore[no-untyped-def]
+def test_region_and_partition_come_from_the_arn(make_io, monkeypatch, arn: str, host: str) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     from probes.keys.aws.arns import kms_arn
@@ -417,3 +421,39 @@ def test_region_and_partition_come_from_the_arn(make_io, monkeypatch, arn: str, 
     asked = kms_arn(arn)
     client = api(make_io(), None, asked.partition, asked.region).access.client("kms", asked.region)
     assert client.meta.endpoint_url == f"https://{host}"
+
+
+def test_a_region_of_another_partition_is_refused_before_anything_is_sent(script, io) -> None:
+    (gap,) = aws.survey(subject(ARN.replace("eu-central-1", "cn-north-1")), io).open
+    assert gap.reason is Reason.MALFORMED
+    assert script.asked == []
+
+
+def test_the_endpoint_variable_of_the_sdk_is_followed(script, configure, make_io, monkeypatch) -> None:
+    configure("http://127.0.0.1:1", default=KEYS)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_KMS", script.url)
+    script.replies["DescribeKey"] = metadata()
+    assert aws.survey(subject(), make_io()).open == ()
+
+
+def test_answers_beyond_the_bound_are_counted_and_not_kept() -> None:
+    answers = Answers()
+    for _ in range(30):
+        answers.add("kms:ListGrants", "http://127.0.0.1", {}, {"Grants": [{"Name": "x" * 19_000}] * 30})
+    kept = json.loads(answers.blob().content)
+    assert len(kept["calls"]) + kept["dropped"] == 30
+    assert kept["dropped"] > 0
+    assert len(answers.blob().content) < 9 * 2**20
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=10,
+    )
+)
+def test_any_answer_can_be_kept(answer: object) -> None:
+    answers = Answers()
+    answers.add("kms:DescribeKey", "http://127.0.0.1", {"KeyId": "x"}, {"x": answer})
+    assert loads(answers.blob().content, max_bytes=10**7)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -607,3 +608,32 @@ def test_a_shadow_of_time_stops_the_work_by_itself(lab: Lab, imported: LabKey) -
     facts, _ = aws.key(subject(imported.arn), REGION, EVERYTHING, lab.io(budget=1.0))
     late = [value for value in (facts.tags, facts.last_usage) if isinstance(value, Unseen)]
     assert {value.reason for value in late} == {Reason.TIMEOUT}
+
+
+def test_threads_share_clients(lab: Lab) -> None:
+    keys = [lab.cloud.kms.create(CUSTOMER, REGION, policy=DELEGATES) for _ in range(24)]
+    io = lab.io()
+    with ThreadPoolExecutor(12) as pool:
+        found = list(pool.map(lambda key: aws.key(subject(key.arn), REGION, EVERYTHING, io)[0], keys))
+    assert [facts.arn for facts in found] == [key.arn for key in keys]
+    assert not any(isinstance(facts.grants, Unseen) for facts in found)
+    assert lab.cloud.faults.calls["GetCallerIdentity"] == 1
+
+
+def test_no_credential_is_written_anywhere(lab: Lab, imported: LabKey, caplog: pytest.LogCaptureFixture) -> None:
+    store = lab.cloud.kms.store(CUSTOMER, REGION, "own", external=True)
+    key = lab.cloud.kms.create(
+        CUSTOMER, REGION, origin=Origin.EXTERNAL_KEY_STORE, policy=DELEGATES, store=store, xks_key="x-1"
+    )
+    uses(lab, imported)
+    lab.cloud.trails.add(CUSTOMER, REGION, "audit")
+    io, written = lab.io(), ""
+    for one in (imported, key):
+        facts, blobs = aws.key(subject(one.arn), REGION, EVERYTHING, io)
+        logging, events, more = aws.log(subject(one.arn), REGION, EVERYTHING, WINDOW, io)
+        written += facts.model_dump_json() + logging.model_dump_json() + events.model_dump_json()
+        public = [blob for blob in (*blobs, *more) if blob.disposition is Disposition.PUBLIC]
+        written += "".join(blob.content.decode() for blob in public)
+    written += caplog.text + repr(io)
+    for secret in (lab.inspector.secret, lab.inspector.access_key_id, str(store.access_key), "ASIAAPPAPPAPPAPPAPPA"):
+        assert secret not in written
