@@ -19,7 +19,17 @@ if TYPE_CHECKING:
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
-CHEATS: Final = ("one-bad-address", "one-bad-backend", "weak-suite@mail-smtp", "missing-intermediate@db", "no-hsts")
+CHEATS: Final = (
+    "one-bad-address",
+    "one-bad-backend",
+    "weak-suite@mail-smtp",
+    "missing-intermediate@db",
+    "no-hsts",
+    "replica-elsewhere",
+    "administrators-decrypt@hold",
+    "stranger-uses",
+    "exempted-principal",
+)
 """Each sits on its own endpoint or breaks its own control, so that each promise can be told apart."""
 
 

@@ -84,12 +84,13 @@ class _Paint:
 
 def _lines(assessment: Assessment) -> Iterator[str]:
     clause = max((len(clause.id) for clause in assessment.clauses), default=0)
+    control = max((len(finding.control) for finding in assessment.findings), default=0)
     subject = max((len(finding.subject or "-") for finding in assessment.findings), default=0)
     for finding in assessment.findings:
         waived = " waived" if finding.waived else ""
         reasons = f" [{', '.join(finding.reasons)}]" if finding.reasons else ""
         yield (
-            f"{finding.verdict:<14} {finding.clause:<{clause}} {finding.control:<20} "
+            f"{finding.verdict:<14} {finding.clause:<{clause}} {finding.control:<{control}} "
             f"{finding.subject or '-':<{subject}} {finding.id}{waived}{reasons} {finding.message}"
         ).rstrip()
     yield summary(assessment)

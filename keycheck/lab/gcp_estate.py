@@ -19,7 +19,12 @@ from keycheck.lab.key_sites import G_INSPECTOR, Attested, GcpSite, Use
 from keycheck.lab.lab_clock import LabClock
 
 RING: Final = "crm"
-INSPECTOR_ROLES: Final = ("roles/cloudkms.viewer", "roles/iam.securityReviewer", "roles/logging.privateLogViewer")
+INSPECTOR_ROLES: Final = (
+    "roles/cloudkms.viewer",
+    "roles/browser",
+    "roles/iam.securityReviewer",
+    "roles/logging.privateLogViewer",
+)
 
 _FLAWS: Final = {
     Attested.NOT_CHAINED: Flaw.NOT_CHAINED,
@@ -58,7 +63,7 @@ class GcpEstate:
         }
 
     def roots(self, *, expired: bool) -> tuple[str, ...]:
-        """Names of the PEM files of the roots that attestations chain to; `expired`: as if the maker's were past its end."""
+        """Names of the PEM files of the roots that attestations chain to; `expired`: the maker's is past its end."""
         return tuple(path.name for path in self.cloud.hsm.roots(self._home, expired=expired))
 
     def close(self) -> None:

@@ -187,6 +187,41 @@ HONEST: Final = (
 """The policy of an honest key: administrators who cannot decrypt, an application that can do nothing else."""
 
 
+HONEST_BINDINGS: Final = (
+    Bound("roles/cloudkms.cryptoKeyEncrypterDecrypter", (G_APP, G_DRILLER)),
+    Bound("roles/cloudkms.admin", (G_ADMIN,)),
+)
+"""Bindings of an honest Google key."""
+REGIONS: Final = ("eu-central-1", "eu-west-1", "eu-west-3", "eu-north-1", "eu-south-1")
+
+
+def fleet_keys(number: int) -> tuple[KeySite, ...]:
+    """That many plain keys, half of them in each cloud, spread over Regions, each used once; for benchmarks."""
+    aws = (
+        AwsSite(
+            f"fleet-{n:04d}",
+            REGIONS[n % len(REGIONS)],
+            materials=(Material(100),),
+            statements=HONEST,
+            grants=(Grant("crm"),),
+            uses=(Use(records=1),),
+        )
+        for n in range(number - number // 2)
+    )
+    gcp = (
+        GcpSite(
+            f"fleet-g-{n:04d}",
+            "europe-west3",
+            "acme-fleet",
+            on_key=HONEST_BINDINGS,
+            ages_days=(100,),
+            uses=(Use(G_APP, records=1),),
+        )
+        for n in range(number // 2)
+    )
+    return (*aws, *gcp)
+
+
 def clean_keys() -> tuple[KeySite, ...]:
     """Every key of the honest customer and vendor."""
     return (
@@ -197,19 +232,12 @@ def clean_keys() -> tuple[KeySite, ...]:
             "contacts-g",
             "europe-west3",
             "acme-contacts",
-            on_key=(
-                Bound("roles/cloudkms.cryptoKeyEncrypterDecrypter", (G_APP, G_DRILLER)),
-                Bound("roles/cloudkms.admin", (G_ADMIN,)),
-            ),
+            on_key=HONEST_BINDINGS,
         ),
         GcpSite(
             "notes-g",
             "europe-west4",
             "acme-notes",
-            imported=True,
-            on_key=(
-                Bound("roles/cloudkms.cryptoKeyEncrypterDecrypter", (G_APP, G_DRILLER)),
-                Bound("roles/cloudkms.admin", (G_ADMIN,)),
-            ),
+            on_key=HONEST_BINDINGS,
         ),
     )

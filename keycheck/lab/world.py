@@ -29,7 +29,7 @@ from keycheck.lab.config import (
 from keycheck.lab.defect import Promise
 from keycheck.lab.defects import Choice, choose
 from keycheck.lab.errors import LabError
-from keycheck.lab.key_sites import clean_keys
+from keycheck.lab.key_sites import clean_keys, fleet_keys
 from keycheck.lab.pki import Issued, KeyKind, LeafSpec, Pki
 from keycheck.lab.places import Place, Places
 from keycheck.lab.vendor import (
@@ -82,7 +82,7 @@ class Lab:
 
     ``home`` receives keys, certificates and logs. ``defects`` are names of the table, each optionally with
     ``@subject``. ``sections`` are what is served besides what the defects sit in: endpoints, keys in two clouds.
-    ``fleet`` adds that many plain endpoints. ``round_trip_ms`` puts a slow path before
+    ``fleet`` adds that many plain endpoints, ``fleet_of_keys`` keys. ``round_trip_ms`` puts a slow path before
     everything. ``spread`` False keeps to 127.0.0.1, as on macOS. Raise LabError when a name is unknown or
     a server does not start.
     """
@@ -96,10 +96,11 @@ class Lab:
         clock: Callable[[], dt.datetime] = _utc_now,
         spread: bool | None = None,
         fleet: int = 0,
+        fleet_of_keys: int = 0,
         round_trip_ms: float = 0.0,
     ) -> None:
         sites = (*clean_vendor(), *(fleet_site(number) for number in range(1, fleet + 1)))
-        keys = clean_keys()
+        keys = (*clean_keys(), *fleet_keys(fleet_of_keys))
         places = {"endpoints": [site.id for site in sites], "keys": [key.id for key in keys]}
         self.choices: tuple[Choice, ...] = choose(defects, places)
         self.sections = sections | {choice.defect.section for choice in self.choices} or {"endpoints"}

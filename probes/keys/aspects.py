@@ -57,7 +57,7 @@ GCP_PERMISSIONS: Final[Mapping[Aspect, tuple[str, ...]]] = {
         "resourcemanager.folders.getIamPolicy",
         "resourcemanager.organizations.getIamPolicy",
     ),
-    Aspect.ATTESTATION: ("cloudkms.cryptoKeyVersions.get",),
+    Aspect.ATTESTATION: (),  # comes with the listing of versions
     Aspect.JUSTIFICATIONS: (),  # a field of the key itself
     Aspect.LOGGING: (
         "resourcemanager.projects.get",

@@ -56,7 +56,7 @@ def _aws(identity: str, asks: list[tuple[Key, frozenset[Aspect]]]) -> Iterator[P
     aliased: dict[str, set[str]] = {}
     unscoped: set[str] = set()
     for key, asked in asks:
-        for action in (action for aspect in asked for action in AWS_ACTIONS[aspect]):
+        for action in (action for aspect in asked for action in AWS_ACTIONS.get(aspect, ())):
             if action in UNSCOPED:
                 unscoped.add(action)
             elif ":alias/" in key.resource:

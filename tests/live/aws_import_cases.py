@@ -9,14 +9,13 @@ from datetime import UTC, datetime
 from typing import Final
 
 from aws_session import AwsSession, mappings
+from aws_steps import CONTEXT, FINGERPRINT, PLAINTEXT, ok, refused
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap_with_padding
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from live_session import Case, CaseError, Seen
 
-CONTEXT: Final = {"tenant": "acme"}
-PLAINTEXT: Final = b"keycheck-live plaintext of 32 by"
 _HASHES: Final[Mapping[str, Callable[[], hashes.HashAlgorithm]]] = {"1": hashes.SHA1, "256": hashes.SHA256}
 WRAPPINGS: Final = (
     ("RSAES_OAEP_SHA_1", "RSA_2048"),
@@ -83,16 +82,11 @@ class Importer:
         )
 
 
-def _ok(seen: Seen) -> bool:
-    return seen.ok
-
-
-def _invalid_state(seen: Seen) -> bool:
-    return seen.code == "KMSInvalidStateException"
+_invalid_state: Final = refused("KMSInvalidStateException")
 
 
 def _blob(s: AwsSession, step: str, key: str) -> bytes:
-    seen = s.poll(step, "Encrypt", _ok, KeyId=key, Plaintext=PLAINTEXT, EncryptionContext=CONTEXT)
+    seen = s.poll(step, "Encrypt", ok, KeyId=key, Plaintext=PLAINTEXT, EncryptionContext=CONTEXT)
     blob = seen.answer.get("CiphertextBlob")
     if not isinstance(blob, bytes):
         raise CaseError(f"{step} gave no ciphertext")
@@ -127,7 +121,7 @@ def imports(s: AwsSession) -> None:
     s.call("delete again", "DeleteImportedKeyMaterial", KeyId=key)
     importer.put("deleted: different", os.urandom(32))
     importer.put("deleted: same", material)
-    s.poll("restored: decrypt", "Decrypt", _ok, **use)
+    s.poll("restored: decrypt", "Decrypt", ok, **use)
     s.call("automatic rotation", "EnableKeyRotation", KeyId=key)
     s.call("rotation status", "GetKeyRotationStatus", KeyId=key)
     s.call("rotate with nothing pending", "RotateKeyOnDemand", KeyId=key)
@@ -153,7 +147,7 @@ def expiry(s: AwsSession) -> None:
     s.call("expired: describe", "DescribeKey", KeyId=key)
     s.call("expired: materials", "ListKeyRotations", KeyId=key, IncludeKeyMaterial="ALL_KEY_MATERIAL")
     importer.put("same again without a date", material)
-    s.poll("restored: decrypt", "Decrypt", _ok, **use)
+    s.poll("restored: decrypt", "Decrypt", ok, **use)
     s.call("restored: describe", "DescribeKey", KeyId=key)
 
 
@@ -174,7 +168,7 @@ def materials(s: AwsSession) -> None:
     old: dict[str, object] = {"KeyId": key, "CiphertextBlob": before, "EncryptionContext": CONTEXT}
     s.call("old ciphertext", "Decrypt", **old)
     after = _blob(s, "encrypt after", key)
-    s.note("blobs", fingerprint_changed=before[5:37] != after[5:37])
+    s.note("blobs", fingerprint_changed=before[FINGERPRINT] != after[FINGERPRINT])
     previous = _states(seen).get("NON_CURRENT")
     if previous is None:
         raise CaseError("the first material did not become NON_CURRENT")
@@ -185,7 +179,7 @@ def materials(s: AwsSession) -> None:
     s.call("one missing: materials", "ListKeyRotations", **whole)
     importer.put("old with another's id", second, ImportType="EXISTING_KEY_MATERIAL", KeyMaterialId=previous)
     importer.put("old again", first, ImportType="EXISTING_KEY_MATERIAL", KeyMaterialId=previous)
-    s.poll("restored: new ciphertext", "Decrypt", _ok, **new)
+    s.poll("restored: new ciphertext", "Decrypt", ok, **new)
     s.call("restored: old ciphertext", "Decrypt", **old)
     s.call("rotate with nothing pending", "RotateKeyOnDemand", KeyId=key)
 

@@ -133,13 +133,15 @@ def _guarded(command: Command[S], stop: Stop) -> int:
 def _recorded(command: Command[S], session: S, stop: Stop, run: str) -> int:
     code = 4
     try:
-        run_cases(session, command.chosen(), command.given, _say)
-        code = 4 if any(case.outcome == "failed" for case in session.recording.cases) else 0
-    except Stopped:
+        try:
+            run_cases(session, command.chosen(), command.given, _say)
+            code = 4 if any(case.outcome == "failed" for case in session.recording.cases) else 0
+        finally:
+            stop.deaf()
+    except Stopped:  # once at most, so that what follows is never interrupted
         print("interrupted: cleaning up", file=sys.stderr, flush=True)
         code = 130
     finally:
-        stop.deaf()
         left = session.clean()
         written = _written(command, session, run)
         code = _told(left) or (written if code == 0 else code)

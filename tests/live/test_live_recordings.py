@@ -4,28 +4,18 @@ recorded of real clouds."""
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import boto3
-import grpc
 import pytest
-from google.cloud.kms_v1 import KeyManagementServiceClient
-from google.cloud.kms_v1.services.key_management_service.transports import KeyManagementServiceGrpcTransport
 
-from keycheck.lab.aws.cloud import AwsCloud
 from keycheck.lab.aws.faults import Damage
-from keycheck.lab.aws.seams import Document
-from keycheck.lab.gcp.cloud import GcpCloud
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # the scripts import each other by name, as they do when they are run
@@ -33,192 +23,57 @@ sys.path.insert(0, str(HERE))  # the scripts import each other by name, as they 
 import aws_cases  # noqa: E402
 import gcp_cases  # noqa: E402
 from aws_session import AwsSession  # noqa: E402
+from live_fakes import (  # noqa: E402
+    ACCOUNT,
+    ADMIN,
+    PROJECT,
+    SUBJECT,
+    USER,
+    WHOLE_AWS,
+    WHOLE_GCP,
+    Aws,
+    Gcp,
+    Whole,
+    fake_aws,
+    fake_gcp,
+    stopped_at,
+    whole_of,
+)
 from live_journal import Journal, Stop  # noqa: E402
 from live_normal import LeakError, Symbols  # noqa: E402
 from live_session import Limits, NotOursError  # noqa: E402
 from recording import CaseRecord, Recording, Step, differences, finished, read, write  # noqa: E402
 
-ACCOUNT = "111122223333"
-USER = "marker-of-a-person"
-PROJECT = "marker-project-7731"
-ADMIN = f"marker-admin@{PROJECT}.iam.gserviceaccount.com"
-SUBJECT = f"marker-subject@{PROJECT}.iam.gserviceaccount.com"
-QUICK = ("--window", "2", "--pause", "0.05", "--confirm", "1", "--patience", "4", "--log-patience", "4")
-WHOLE_AWS = ("--yes", "--multi-region", "--wait-for-logs")
-WHOLE_GCP = ("--yes", "--hsm", "--global-ring", "--wait-for-logs")
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
-@dataclass
-class Aws:
-    """A fake account, and the script run against it as a user runs it."""
-
-    cloud: AwsCloud
-    home: Path
-    secret: str
-
-    def start(self, *more: str, account: str = ACCOUNT) -> subprocess.Popen[str]:
-        command = [sys.executable, str(HERE / "live_aws.py"), "--account", account, "--profile", "scratch"]
-        env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        env |= {"AWS_CONFIG_FILE": str(self.home / "config"), "AWS_SHARED_CREDENTIALS_FILE": str(self.home / "none")}
-        return _started([*command, "--home", str(self.home / "out"), *QUICK, *more], env)
-
-    def run(self, *more: str, account: str = ACCOUNT) -> tuple[int, str]:
-        return _ended(self.start(*more, account=account))
-
-    def client(self, region: str = "eu-central-1") -> Any:
-        user = self.cloud.directory.add_user(f"arn:aws:iam::{ACCOUNT}:root")
-        return boto3.client(
-            "kms",
-            region_name=region,
-            endpoint_url=self.cloud.url,
-            aws_access_key_id=user.access_key_id,
-            aws_secret_access_key=user.secret,
-        )
-
-    def states(self) -> Mapping[str, str]:
-        found = {}
-        for region in ("eu-central-1", "eu-west-1"):
-            client = self.client(region)
-            for each in client.list_keys()["Keys"]:
-                about = client.describe_key(KeyId=each["KeyId"])["KeyMetadata"]
-                found[about["Arn"]] = about["KeyState"]
-        return found
-
-
-@dataclass
-class Gcp:
-    """A fake project, likewise."""
-
-    cloud: GcpCloud
-    home: Path
-    admin: Path
-    subject: Path
-
-    def start(self, *more: str, project: str = PROJECT) -> subprocess.Popen[str]:
-        command = [sys.executable, str(HERE / "live_gcp.py"), "--project", project, "--credentials", str(self.admin)]
-        command += ["--unsafe-plaintext-endpoint", self.cloud.address, "--home", str(self.home / "out")]
-        return _started([*command, *QUICK, *more], dict(os.environ))
-
-    def run(self, *more: str, project: str = PROJECT) -> tuple[int, str]:
-        return _ended(self.start(*more, project=project))
-
-    def held(self) -> Mapping[str, Sequence[str]]:
-        """Key -> states of its versions, in the locations that the cases use."""
-        token = self.cloud.token(f"serviceAccount:{ADMIN}")
-        told: Any = {"metadata": [("authorization", f"Bearer {token}")], "retry": None}
-        found: dict[str, Sequence[str]] = {}
-        with grpc.insecure_channel(self.cloud.address) as channel:
-            client = KeyManagementServiceClient(transport=KeyManagementServiceGrpcTransport(channel=channel))
-            for location in ("europe-west3", "global"):
-                where = f"projects/{PROJECT}/locations/{location}"
-                for ring in client.list_key_rings(parent=where, **told):
-                    for key in client.list_crypto_keys(parent=ring.name, **told):
-                        versions = client.list_crypto_key_versions(parent=key.name, **told)
-                        found[key.name] = [version.state.name for version in versions]
-                    found.setdefault(ring.name, [])
-        return found
-
-    def states(self) -> Sequence[str]:
-        """Of all versions of all keys."""
-        return [state for states in self.held().values() for state in states]
-
-
-def _started(command: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def _ended(process: subprocess.Popen[str]) -> tuple[int, str]:
-    try:
-        told, _ = process.communicate(timeout=90)
-    finally:
-        process.kill()
-    return process.returncode, told
-
-
-def _stopped_at(process: subprocess.Popen[str], line: str) -> tuple[int, str]:
-    """SIGTERM as soon as a case has begun."""
-    assert process.stdout is not None
-    for each in process.stdout:
-        if each.startswith(line):
-            process.send_signal(signal.SIGTERM)
-            break
-    return _ended(process)
-
-
-def _aws(home: Path) -> Iterator[Aws]:
-    whole: Document = {"Effect": "Allow", "Action": ["kms:*", "cloudtrail:LookupEvents"], "Resource": "*"}
-    policy: Document = {"Version": "2012-10-17", "Statement": [whole]}
-    with AwsCloud(clock=now) as cloud:
-        user = cloud.directory.add_user(f"arn:aws:iam::{ACCOUNT}:user/{USER}", policies=[policy])
-        (home / "config").write_text(
-            f"[profile scratch]\nendpoint_url = {cloud.url}\naws_access_key_id = {user.access_key_id}\n"
-            f"aws_secret_access_key = {user.secret}\n"
-        )
-        yield Aws(cloud, home, user.secret)
-
-
-def _gcp(home: Path) -> Iterator[Gcp]:
-    with GcpCloud(clock=now) as cloud:
-        project = cloud.directory.project(PROJECT)
-        admin, subject = cloud.service_account(ADMIN, home), cloud.service_account(SUBJECT, home)
-        cloud.iam.bind(project, "roles/owner", f"serviceAccount:{ADMIN}")
-        cloud.iam.audit(project, "ADMIN_READ", "DATA_READ", "DATA_WRITE")
-        yield Gcp(cloud, home, admin, subject)
 
 
 @pytest.fixture
 def aws(tmp_path: Path) -> Iterator[Aws]:
-    yield from _aws(tmp_path)
+    yield from fake_aws(tmp_path)
 
 
 @pytest.fixture
 def gcp(tmp_path: Path) -> Iterator[Gcp]:
-    yield from _gcp(tmp_path)
-
-
-@dataclass
-class Whole:
-    """A run of all cases."""
-
-    code: int
-    told: str
-    recording: Mapping[str, Any]
-    text: str
-    journal: Sequence[Mapping[str, str]]
-    states: Sequence[str]
-    names: Sequence[str]
-    """Of the keys that there are in the fake, and of whom they belong to: none may be written down."""
-
-
-def _whole(code: int, told: str, out: Path, states: Sequence[str], names: Sequence[str]) -> Whole:
-    (path,) = (each for each in out.glob("*.json") if not each.name.startswith("journal"))
-    (journal,) = out.glob("journal-*.jsonl")
-    lines = [json.loads(line) for line in journal.read_text().splitlines()]
-    return Whole(code, told, read(path), path.read_text(), lines, states, names)
+    yield from fake_gcp(tmp_path)
 
 
 @pytest.fixture(scope="module")
 def whole_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
     home = tmp_path_factory.mktemp("aws")
-    for aws in _aws(home):
+    for aws in fake_aws(home):
         code, told = aws.run(*WHOLE_AWS)
         states = aws.states()
         ids = [arn.rsplit("/", 1)[1] for arn in states]
-        yield _whole(code, told, home / "out", list(states.values()), [ACCOUNT, USER, aws.secret, *ids])
+        yield whole_of(code, told, home / "out", list(states.values()), [ACCOUNT, USER, aws.secret, *ids])
 
 
 @pytest.fixture(scope="module")
 def whole_gcp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
     home = tmp_path_factory.mktemp("gcp")
-    for gcp in _gcp(home):
+    for gcp in fake_gcp(home):
         code, told = gcp.run(*WHOLE_GCP, "--subject-credentials", str(gcp.subject))
         ids = [name.rsplit("/", 1)[1] for name, states in gcp.held().items() if states]
-        yield _whole(code, told, home / "out", gcp.states(), [PROJECT, ADMIN, SUBJECT, "marker", *ids])
+        yield whole_of(code, told, home / "out", gcp.states(), [PROJECT, ADMIN, SUBJECT, "marker", *ids])
 
 
 def _unseen(whole: Whole) -> list[str]:
@@ -325,8 +180,21 @@ def test_tokens_go_over_plaintext_to_this_machine_only(gcp: Gcp) -> None:
 
 
 @pytest.mark.slow
+def test_how_long_a_change_takes_is_recorded(aws: Aws) -> None:
+    aws.cloud.faults.lags.policy = aws.cloud.faults.lags.grants = timedelta(seconds=0.7)
+    code, told = aws.run("--yes", "--case", "grants")
+    assert code == 0, told
+    (path,) = (aws.home / "out").glob("aws-*.json")
+    document: Any = read(path)
+    steps = {step["name"]: step for step in document["cases"][0]["steps"]}
+    assert 500_000 < steps["without a grant"]["waited_us"] < 3_000_000
+    assert 500_000 < steps["without the token"]["waited_us"] < 3_000_000
+    assert steps["at once with its token"]["tries"] == 1
+
+
+@pytest.mark.slow
 def test_aws_is_clean_after_sigterm(aws: Aws) -> None:
-    code, told = _stopped_at(aws.start("--yes"), "deny-by-time")
+    code, told = stopped_at(aws.start("--yes"), "deny-by-time")
     assert code == 130, told
     assert set(aws.states().values()) == {"PendingDeletion"}
     (path,) = (aws.home / "out").glob("aws-*.json")
@@ -336,7 +204,7 @@ def test_aws_is_clean_after_sigterm(aws: Aws) -> None:
 
 @pytest.mark.slow
 def test_gcp_is_clean_after_sigterm(gcp: Gcp) -> None:
-    code, told = _stopped_at(gcp.start("--yes"), "import")
+    code, told = stopped_at(gcp.start("--yes"), "import")
     assert code == 130, told
     assert set(gcp.states()) <= {"DESTROY_SCHEDULED", "IMPORT_FAILED"}
 
@@ -542,9 +410,9 @@ def _recordings(cloud: str) -> Sequence[Path]:
     return [path for path in sorted((HERE / "recordings").glob("*.json")) if read(path)["cloud"] == cloud]
 
 
-@pytest.mark.parametrize("path", sorted((HERE / "recordings").glob("*.json")), ids=lambda path: path.name)
-def test_what_was_handed_in_is_of_a_real_cloud(path: Path) -> None:
-    assert read(path)["cloud"] in ("aws", "gcp")
+def test_what_was_handed_in_is_of_a_real_cloud() -> None:
+    everything = sorted((HERE / "recordings").glob("*.json"))
+    assert everything == sorted([*_recordings("aws"), *_recordings("gcp")])
 
 
 @pytest.mark.slow

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, cast
+from typing import Final, NamedTuple, Protocol, cast
 
 import grpc
 from google.auth.transport.requests import Request
-
-if TYPE_CHECKING:
-    from google.auth.credentials import Credentials
 
 _TOKEN_S: Final = 10.0
 """Seconds that the token service may take."""
@@ -42,9 +39,8 @@ class _Tokens(Protocol):
 
 
 class _Bearer(grpc.UnaryUnaryClientInterceptor):
-    def __init__(self, credentials: Credentials) -> None:
+    def __init__(self, credentials: object) -> None:
         self._credentials = cast(_Tokens, credentials)
-        self._session = Request()
         self._lock = threading.Lock()  # google-auth refreshes without one
 
     def intercept_unary_unary(  # type: ignore[override]  # the stubs' type of a call is private
@@ -53,8 +49,7 @@ class _Bearer(grpc.UnaryUnaryClientInterceptor):
         headers: dict[str, str] = {}
         with self._lock:
             # not `before_request`: that also asks Google, with this token, where it may be used from
-            if not self._credentials.valid:
-                self._credentials.refresh(self._timely)
+            refreshed(self._credentials)
             self._credentials.apply(headers)
         metadata = (*(client_call_details.metadata or ()), *((key.lower(), value) for key, value in headers.items()))
         details = _Details(
@@ -67,11 +62,15 @@ class _Bearer(grpc.UnaryUnaryClientInterceptor):
         )
         return continuation(details, request)
 
-    def _timely(self, *args: object, **given: object) -> object:
-        send = cast(Callable[..., object], self._session)
-        return send(*args, **{**given, "timeout": _TOKEN_S})
-
 
 def with_bearer(channel: grpc.Channel, credentials: object) -> grpc.Channel:
     """The channel, adding the credential's token to each call. The channel must lead to this machine."""
-    return grpc.intercept_channel(channel, _Bearer(cast("Credentials", credentials)))
+    return grpc.intercept_channel(channel, _Bearer(credentials))
+
+
+def refreshed(credentials: object) -> None:
+    """Get a token where there is none, or where it is past its end. Raises google-auth's errors."""
+    held = cast(_Tokens, credentials)
+    if not held.valid:
+        send = cast(Callable[..., object], Request())
+        held.refresh(lambda *args, **given: send(*args, **{**given, "timeout": _TOKEN_S}))

@@ -3,7 +3,7 @@
 Not a general path validator, and on purpose: the maker's real certificates of cards are X.509 version 1, without any
 extension, and issue the certificates of partitions, which every general validator refuses. So the shape is fixed
 instead: a pinned root, certification authorities that say so (none are known), the card, the partition. All known real
-ones are RSA 2048 with SHA-256; accepted are RSA from 2048 bits and ECDSA on P-256 and P-384, with SHA-256 or longer,
+ones are RSA 2048 with SHA-256; accepted are RSA from 2048 to 4096 bits and ECDSA on P-256 and P-384, with SHA-256 or longer,
 nothing older.
 """
 
@@ -24,11 +24,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from keycheck.model.types import vendor_text
 from probes.keys.gcp_facts import Chain, ChainStatus
 
-MAX_CERTIFICATES: Final = 8
+MAX_CERTIFICATES: Final = 5
 """In one list; real ones have one or two, and perhaps the root."""
 MAX_PEM: Final = 65_536
 _HASHES: Final = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
-_RSA_BITS: Final = range(2048, 8193)
+_RSA_BITS: Final = range(2048, 4097)
 _CURVES: Final = (ec.SECP256R1, ec.SECP384R1)
 _UNREADABLE: Final = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion)
 
@@ -160,6 +160,9 @@ def _issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
     if issuer.subject != certificate.issuer:
         return False
     try:
+        key = issuer.public_key()
+        if isinstance(key, rsa.RSAPublicKey) and key.key_size >= _RSA_BITS.stop:
+            return False  # made to be slow
         certificate.verify_directly_issued_by(issuer)
     except (InvalidSignature, *_UNREADABLE):
         return False

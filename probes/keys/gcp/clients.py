@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 SCOPES: Final = ("https://www.googleapis.com/auth/cloud-platform",)
 """Cloud KMS accepts no read-only scope; what may be done is bounded by the identity's roles."""
 MAX_CREDENTIAL: Final = 65_536
+MAX_BUNDLE: Final = 4 * 1024 * 1024
 MAX_MESSAGE: Final = 16 * 1024 * 1024
 """Bytes of one answer."""
 _LOOKUP_S: Final = 5.0
@@ -205,11 +207,13 @@ def _client(client: Callable[..., C], transport: Callable[..., object], api: Api
     limits = (("grpc.max_receive_message_length", MAX_MESSAGE), ("grpc.max_send_message_length", MAX_MESSAGE))
 
     def plain(_host: str, **given: object) -> grpc.Channel:
-        return with_bearer(grpc.insecure_channel(str(target), options=limits), given["credentials"])
+        # a proxy from the environment would carry the token off this machine
+        options = (*limits, ("grpc.enable_http_proxy", 0))
+        return with_bearer(grpc.insecure_channel(str(target), options=options), given["credentials"])
 
     def secure(host: str, **given: object) -> grpc.Channel:
         create: Callable[..., grpc.Channel] = transport.create_channel  # type: ignore[attr-defined]
-        return create(host, **{**given, "options": limits})
+        return create(host, **{**given, **_way(given.get("ssl_credentials"), io), "options": (*limits, *_proxy(io))})
 
     def build(**given: object) -> object:
         return transport(channel=plain if identity.unsafe_plaintext_to_loopback else secure, **given)
@@ -221,8 +225,45 @@ def _client(client: Callable[..., C], transport: Callable[..., object], api: Api
         raise translated(error, f"{api}: connect", identity.id) or error from None
 
 
+def _proxy(io: Io) -> tuple[tuple[str, str], ...]:
+    """The proxy that connections from the vantage must go through; without one, the environment's."""
+    return () if io.vantage.proxy is None else (("grpc.http_proxy", io.vantage.proxy),)
+
+
+def _way(given: object, io: Io) -> dict[str, object]:
+    """The vantage's trust store instead of the system's, unless client certificates already made one."""
+    import grpc
+
+    if given is not None or io.vantage.ca_bundle is None:
+        return {}
+    try:
+        with (io.base / io.vantage.ca_bundle).open("rb") as file:
+            roots = file.read(MAX_BUNDLE)
+    except OSError as error:
+        raise ProbeError(Reason.UNREACHABLE, f"the vantage's ca_bundle cannot be read: {error.strerror}") from None
+    return {"ssl_credentials": grpc.ssl_channel_credentials(root_certificates=roots)}
+
+
+def refresh(identity: GcpIdentity, io: Io) -> None:
+    """Have a token that is not past its end, where the credential gets one from a token service.
+
+    gRPC would do it by itself, without a time limit, and would write what the token service answers into the log.
+    Raises google-auth's errors.
+    """
+    from google.oauth2 import service_account
+
+    from probes.keys.gcp.bearer import refreshed
+
+    held = credentials(identity, io)
+    if identity.unsafe_plaintext_to_loopback or isinstance(held, service_account.Credentials):
+        return  # the one does it on its own channel, the other signs its own tokens
+    with io.once.get(("gcp", "refreshing", identity), threading.Lock):
+        refreshed(held)
+
+
 def _load(identity: GcpIdentity, base: Path) -> Credentials:
     import google.auth
+    from cryptography.exceptions import UnsupportedAlgorithm
     from google.auth import exceptions, impersonated_credentials
 
     try:
@@ -239,7 +280,7 @@ def _load(identity: GcpIdentity, base: Path) -> Credentials:
         universe = held.universe_domain
     except exceptions.GoogleAuthError as error:
         raise translated(error, "credentials", identity.id) or error from None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, UnsupportedAlgorithm):
         # google-auth's readers raise these for documents of the wrong shape; their texts may quote the document
         raise login_failed(identity.id, "the document is of no known kind") from None
     if universe != identity.universe_domain:

@@ -6,6 +6,7 @@ principal access boundaries (other APIs), and who is in a group.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 MAX_BINDINGS: Final = 1_500
 MAX_MEMBERS: Final = 5_000
 """In one policy; IAM allows 1,500 principals in all."""
+_NUMBER: Final = re.compile(r"^[0-9]{1,30}$")
+_PARENT: Final = re.compile(r"^(folders|organizations)/[0-9]{1,30}$")
 MAX_LEVELS: Final = 13
 """Folders nest at most ten deep, under one organization."""
 
@@ -68,6 +71,12 @@ class Ancestry:
     """Why there may be more above; None when an organization, or a project without a parent, was reached."""
 
     @property
+    def passing(self) -> bool:
+        """Whether something in it failed for a reason that may be gone in a moment."""
+        failures = [level.policy for level in self.levels if isinstance(level.policy, Unseen)]
+        return any(failure.reason in TRANSIENT for failure in (*failures, self.gap) if failure is not None)
+
+    @property
     def why_not(self) -> str:
         """Why not all that is above was read; empty when it was."""
         reasons = [
@@ -80,10 +89,17 @@ class Ancestry:
 
 def ancestry(project: str, session: Session) -> Ancestry:
     """The project's own, read once in a run and identity. Never raises for a level: it says what it could not read."""
-    found = session.io.once.get(("gcp", "ancestry", session.identity, project), lambda: _Memo(_climb(project, session)))
-    if found.lasting:
-        return found.ancestry
-    return _climb(project, session)
+
+    def make() -> Ancestry:
+        found = _climb(project, session)
+        if found.passing:
+            raise _PassingError(found)
+        return found
+
+    try:
+        return session.io.once.get(("gcp", "ancestry", session.identity, project), make)
+    except _PassingError as passing:
+        return passing.ancestry
 
 
 def policy_of(
@@ -130,17 +146,12 @@ def _audit(policy: Policy) -> list[AuditSetting]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Memo:
-    ancestry: Ancestry
+class _PassingError(Exception):
+    """Carries what was read past the memo, so that the next key asks again."""
 
-    @property
-    def lasting(self) -> bool:
-        """Whether asking again would give the same: nothing in it failed for a passing reason."""
-        failures = [level.policy for level in self.ancestry.levels if isinstance(level.policy, Unseen)]
-        if self.ancestry.gap is not None:
-            failures.append(self.ancestry.gap)
-        return not any(failure.reason in TRANSIENT for failure in failures)
+    def __init__(self, ancestry: Ancestry) -> None:
+        super().__init__("")
+        self.ancestry = ancestry
 
 
 def _climb(project: str, session: Session) -> Ancestry:
@@ -151,11 +162,11 @@ def _climb(project: str, session: Session) -> Ancestry:
     except ProbeError as error:
         return Ancestry(tuple(levels), None, None, _above(name, error))
     number = found.name.removeprefix("projects/")
-    ids = (number if number.isdecimal() else None, found.project_id or None)
+    ids = (number if _NUMBER.match(number) else None, vendor_text(found.project_id, 100) or None)
     parent = found.parent
     seen = {name}
     while parent:
-        if parent in seen or len(levels) >= MAX_LEVELS or not parent.startswith(("folders/", "organizations/")):
+        if parent in seen or len(levels) >= MAX_LEVELS or not _PARENT.match(parent):
             gap = Unseen(reason=Reason.MALFORMED, detail="the parents that the cloud names are no hierarchy")
             return Ancestry(tuple(levels), *ids, gap)
         seen.add(parent)

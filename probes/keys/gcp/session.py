@@ -10,6 +10,7 @@ from keycheck.errors import ProbeError
 from keycheck.model.deployment import GcpIdentity
 from keycheck.model.probe import Io
 from keycheck.model.verdict import Reason
+from probes.keys.gcp import clients
 from probes.keys.gcp.errors import translated
 from probes.keys.gcp.pace import QUOTAS, Api, Pace
 
@@ -43,6 +44,7 @@ class Session:
         while True:
             self._queue(api, doing)
             try:
+                clients.refresh(self.identity, self.io)
                 return call(min(CALL_S, self._left(doing)))
             except (GoogleAPICallError, RetryError, GoogleAuthError, DecodeError, RpcError) as error:
                 failure = translated(error, doing, self.identity.id)

@@ -1,15 +1,12 @@
 """The lab's policy evaluation against evaluators that are not ours, on generated policies.
 
-ministack 1.4 has none to ask: it knows no switch for authorization, SimulatePrincipalPolicy and SimulateCustomPolicy
-are stubs, and its KMS lets every call pass; the only evaluator in it (API Gateway authorizers) looks at Effect and
-Resource alone. Used instead:
+What ministack says to whole calls is compared in test_aws_policy_ministack.py. Asked here, for smaller parts:
 
 - `zeuscloud-iamspy` 0.8 (Apache-2.0) for whole statements: effect, principal, action, resource, condition, as formulas
-  for z3. It needs pydantic 1, so it runs in the environment `.crosscheck` that
-  `make test` makes.
+  for z3. It needs pydantic 1, so it runs in the environment `.crosscheck` that `make test` makes.
 - `pycfmodel` 2.1 (Apache-2.0) for condition blocks, in this interpreter where it is installed.
 
-How KMS joins key policy and identity policies (delegation by the account, both across accounts) is ours in either case.
+How KMS joins key policy and identity policies (delegation by the account, both across accounts) is ours in both.
 Every disagreement must be explained by a named exception, with what AWS's pages say (or what is assumed) beside it.
 """
 
@@ -22,110 +19,34 @@ import re
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from keycheck.lab.aws.conditions import RequestContext, context_of, holds
 from keycheck.lab.aws.policy import decide
-from keycheck.lab.aws.seams import Access, Caller, Document, Json
+from keycheck.lab.aws.seams import Access, Document, Json
 
-OWNER, VENDOR = "111122223333", "444455556666"
-KEY = f"arn:aws:kms:eu-central-1:{OWNER}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-ROOT, ALICE = f"arn:aws:iam::{OWNER}:root", f"arn:aws:iam::{OWNER}:user/alice"
-ROLE, SESSION = f"arn:aws:iam::{VENDOR}:role/app/crm", f"arn:aws:sts::{VENDOR}:assumed-role/crm/worker-1"
-NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
-CALLERS = ((ALICE, ALICE), (f"{ALICE}2", f"{ALICE}2"), (SESSION, ROLE))
-PRINCIPALS: Sequence[Json] = (
-    "*",
-    {"AWS": "*"},
-    {"AWS": ROOT},
-    {"AWS": OWNER},
-    {"AWS": [ALICE, ROLE]},
-    {"AWS": ROLE},
-    {"AWS": f"arn:aws:iam::{VENDOR}:root"},
-    {"Service": "s3.amazonaws.com"},
+from .generated_policies import (
+    NONE,
+    NOW,
+    OWNER,
+    ROOT,
+    TESTS,
+    VENDOR,
+    Words,
+    crosscheck_python,
+    some_access,
+    some_block,
+    some_policy,
 )
+
 ACCOUNTS = ({"AWS": ROOT}, {"AWS": OWNER}, {"AWS": f"arn:aws:iam::{VENDOR}:root"})
-ACTIONS: Sequence[Json] = (
-    "*",
-    "kms:*",
-    "kms:Decrypt",
-    "KMS:De*",
-    "kms:Encrypt",
-    ["kms:Encrypt", "kms:?ecrypt"],
-    "s3:*",
-)
-RESOURCES: Sequence[Json] = ("*", KEY, f"{KEY}0", "arn:aws:kms:*:*:key/*", [f"{KEY}0", f"arn:aws:kms:*:{OWNER}:*"])
-TENANT, NONE = "kms:EncryptionContext:tenant", "kms:EncryptionContext:none"
-TESTS: Sequence[tuple[str, str, Json]] = (
-    ("StringEquals", TENANT, "acme"),
-    ("StringEquals", TENANT, ["ACME", "other"]),
-    ("StringNotEquals", TENANT, ["acme", "other"]),
-    ("StringLike", TENANT, "ac*"),
-    ("StringNotLike", TENANT, "a?me"),
-    ("StringEqualsIgnoreCase", TENANT, "ACME"),
-    ("StringEquals", NONE, "x"),
-    ("StringNotEquals", NONE, "x"),
-    ("StringEqualsIfExists", NONE, "x"),
-    ("StringNotLikeIfExists", TENANT, "b*"),
-    ("ArnLike", "aws:PrincipalArn", ["arn:aws:iam::*:user/*", "arn:aws:iam::*:group/*"]),
-    ("ArnEquals", "aws:PrincipalArn", ALICE),
-    ("ArnNotLike", "aws:PrincipalArn", "arn:aws:iam::*:role/*"),
-    ("Bool", "aws:SecureTransport", "true"),
-    ("Bool", "aws:ViaAWSService", "true"),
-    ("Null", NONE, "true"),
-    ("Null", TENANT, "true"),
-    ("NumericLessThan", "aws:EpochTime", "1795341601"),
-    ("NumericGreaterThanEquals", "aws:EpochTime", "1795341601"),
-    ("NumericEquals", "aws:EpochTime", ["1", "1795341600"]),
-    ("DateLessThan", "aws:CurrentTime", "2026-11-22T10:15:00Z"),
-    ("DateGreaterThan", "aws:CurrentTime", "2026-11-22T10:15:00Z"),
-    ("DateLessThanEquals", "aws:CurrentTime", "2026-11-22T11:00:00+01:00"),
-    ("IpAddress", "aws:SourceIp", ["198.51.100.0/24", "203.0.113.0/24"]),
-    ("NotIpAddress", "aws:SourceIp", "203.0.113.0/28"),
-    ("StringEquals", "kms:CallerAccount", [OWNER]),
-    ("ForAnyValue:StringEquals", "kms:EncryptionContextKeys", ["tenant", "x"]),
-    ("ForAllValues:StringEquals", "kms:EncryptionContextKeys", ["tenant"]),
-)
 CASES = 600
-CONTEXTS: Sequence[Mapping[str, str]] = ({}, {"tenant": "acme"}, {"tenant": "acme", "field": "phone"}, {"tenant": "b"})
-
-
 PLAIN = tuple(test for test in TESTS if not re.search("Not|IgnoreCase|IfExists|Null|:", test[0]) and test[1] != NONE)
 """Conditions that none of the named exceptions is about, so that most generated policies owe full agreement."""
-
-
-def some_block(chance: random.Random, tests: Sequence[tuple[str, str, Json]]) -> dict[str, dict[str, Json]]:
-    block: dict[str, dict[str, Json]] = {}
-    for operator, key, value in chance.sample(tests, chance.choice((0, 0, 1, 1, 2))):
-        block.setdefault(operator, {})[key] = value
-    return block
-
-
-def some_statement(chance: random.Random, named: bool) -> dict[str, Json]:
-    told: dict[str, Json] = {"Effect": chance.choice(("Allow", "Allow", "Allow", "Allow", "Deny"))}
-    told[chance.choice(("Action", "Action", "Action", "NotAction"))] = chance.choice(ACTIONS)
-    told[chance.choice(("Resource", "Resource", "Resource", "NotResource"))] = chance.choice(RESOURCES)
-    if named:
-        told["Principal"] = chance.choice(PRINCIPALS)
-    block = some_block(chance, PLAIN if chance.random() < 0.9 else TESTS)
-    return {**told, "Condition": block} if block else told
-
-
-def some_policy(chance: random.Random, most: int, named: bool) -> Document:
-    return {
-        "Version": "2012-10-17",
-        "Statement": [some_statement(chance, named) for _ in range(chance.randint(1, most))],
-    }
-
-
-def some_access(chance: random.Random, *policies: Document) -> Access:
-    arn, principal = chance.choice(CALLERS)
-    who = Caller(principal.split(":")[4], arn, principal, "AKIAEXAMPLE", policies)
-    return Access(who, "kms:Decrypt", KEY, OWNER, "eu-central-1", NOW, chance.choice(CONTEXTS))
+WORDS = Words(PLAIN)
 
 
 CHILD = r"""
@@ -233,18 +154,15 @@ IAMSPY_EXCEPTIONS: Mapping[str, Callable[[Sequence[Document], Access], bool]] = 
 
 
 @pytest.mark.slow
-def crosscheck_python() -> str | None:
-    """The interpreter of the environment with programs that are not ours."""
-    python = Path(__file__).parents[4] / ".crosscheck" / "bin" / "python"
-    return str(python) if python.exists() else None
-
-
 def test_whole_policies_against_iamspy(record_property: Callable[[str, object], None]) -> None:
     interpreter = crosscheck_python()
     if not interpreter:
         pytest.skip("no .crosscheck environment with zeuscloud-iamspy: `make test` makes it")
     chance = random.Random(20261122)
-    asked = [(some_policy(chance, 4, True), some_access(chance, some_policy(chance, 2, False))) for _ in range(CASES)]
+    asked = [
+        (some_policy(chance, 4, True, WORDS), some_access(chance, some_policy(chance, 2, False, WORDS)))
+        for _ in range(CASES)
+    ]
     cases = [
         {
             "key_policy": key_policy,

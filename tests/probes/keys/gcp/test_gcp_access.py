@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import grpc
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from gcp_company import KEY_ASPECTS, LOG_ASPECTS, NOW, Company, founded
 
 from keycheck.errors import ProbeError
-from keycheck.model.deployment import AwsIdentity, GcpIdentity
+from keycheck.model.deployment import HERE, AwsIdentity, GcpIdentity
 from keycheck.model.facts import Unseen
 from keycheck.model.probe import Io
 from keycheck.model.verdict import Reason
@@ -256,10 +266,192 @@ def test_a_cloud_that_echoes_the_token_does_not_put_it_into_a_message(company: C
     assert "MII" not in str(caught.value)
 
 
+def test_an_emulators_token_goes_nowhere_else(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = company.seed()
+    # nobody listens there: whoever followed it would get nowhere
+    for variable in ("grpc_proxy", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:1")
+    looked_up: list[object] = []
+    real = socket.getaddrinfo
+
+    def watched(host: object, *rest: object, **named: object) -> object:
+        looked_up.append(host)
+        return real(host, *rest, **named)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(socket, "getaddrinfo", watched)
+    assert look(company, company.io(), name).name == name
+    time.sleep(0.2)  # google-auth does some things behind our back
+    assert set(looked_up) <= {"127.0.0.1", "localhost"}
+
+
+@contextmanager
+def token_service(answer: dict[str, object]) -> Iterator[str]:
+    """A token endpoint that refuses everybody with the same answer."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.dumps(answer).encode()
+            self.send_response(400)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            return None
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/token"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ({"error": "invalid_grant", "error_description": PLANTED}, Reason.PERMISSION_DENIED),
+        (
+            {
+                "error": "invalid_grant",
+                "error_description": "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable "
+                f"timeframe. Check your iat and exp values in the JWT claim. {PLANTED}",
+            },
+            Reason.CLOCK_UNTRUSTED,
+        ),
+    ],
+    ids=["refused", "clock"],
+)
+@pytest.mark.parametrize("plaintext", [True, False])
+def test_a_token_service_that_refuses(
+    company: Company,
+    caplog: pytest.LogCaptureFixture,
+    answer: dict[str, object],
+    reason: Reason,
+    plaintext: bool,
+) -> None:
+    (company.home / "subject.txt").write_text(PLANTED)
+    with token_service(answer) as address:
+        document = {
+            "type": "external_account",
+            "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/q",
+            "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+            "token_url": address,
+            "credential_source": {"file": str(company.home / "subject.txt")},
+        }
+        (company.home / "pool.json").write_text(json.dumps(document))
+        error = refused(company, company.named(credentials="file:pool.json", unsafe_plaintext_to_loopback=plaintext))
+    assert error.reason is reason
+    assert PLANTED not in str(error) + caplog.text
+
+
+def test_connections_go_through_the_vantages_proxy(company: Company) -> None:
+    company.seed()
+    heard: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+
+        def serve() -> None:
+            try:
+                connection, _ = proxy.accept()
+            except OSError:
+                return
+            with connection:
+                heard.append(connection.recv(200))
+
+        thread = Thread(target=serve, daemon=True)
+        thread.start()
+        identity = company.named(unsafe_plaintext_to_loopback=False, api_endpoint="kms.acme.test:443")
+        vantage = HERE.model_copy(update={"proxy": f"http://127.0.0.1:{proxy.getsockname()[1]}"})
+        with pytest.raises(ProbeError):
+            look(company, replace(company.io(identity, budget=4.0), vantage=vantage), f"{company.ring}/cryptoKeys/byok")
+        thread.join(5)
+    assert heard[0].startswith(b"CONNECT kms.acme.test:443 ")
+
+
+def test_tls_to_a_cloud_of_another_universe_works_with_its_trust_store(company: Company) -> None:
+    from google.cloud.kms_v1.types import CryptoKey
+
+    key = f"{company.ring}/cryptoKeys/byok"
+    seen: list[str] = []
+
+    class Kms(grpc.GenericRpcHandler):
+        def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+            seen.append(dict(details.invocation_metadata or ()).get("authorization", "")[:7])
+            answer = CryptoKey.serialize(CryptoKey(name=key, purpose=1, create_time=NOW))
+            return grpc.unary_unary_rpc_method_handler(lambda request, context: answer)
+
+    authority = make_authority("tls")
+    leaf = authority.leaf("localhost")
+    server = grpc.server(ThreadPoolExecutor(2), handlers=(Kms(),))
+    port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([leaf]))
+    server.start()
+    try:
+        (company.home / "ca.pem").write_bytes(authority.pem)
+        document = json.loads((company.home / str(company.identity.credentials).removeprefix("file:")).read_text())
+        (company.home / "partner.json").write_text(json.dumps({**document, "universe_domain": "partner.test"}))
+        identity = company.named(
+            unsafe_plaintext_to_loopback=False,
+            universe_domain="partner.test",
+            credentials="file:partner.json",
+            api_endpoint=f"localhost:{port}",
+        )
+        io = replace(company.io(identity), vantage=HERE.model_copy(update={"ca_bundle": "ca.pem"}))
+        found, _ = gcp.key(company.subject(key), "europe-west3", ALWAYS, io)
+        assert (found.name, found.universe) == (key, "partner.test")
+        assert set(seen) == {"Bearer "}
+        untrusting = replace(company.io(identity, budget=4.0), vantage=HERE)
+        with pytest.raises(ProbeError) as caught:
+            gcp.key(company.subject(key), "europe-west3", ALWAYS, untrusting)
+        assert caught.value.reason in (Reason.UNREACHABLE, Reason.TIMEOUT)
+    finally:
+        server.stop(None).wait(5)
+
+
+@dataclass(frozen=True)
+class Authority:
+    key: ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+
+    @property
+    def pem(self) -> bytes:
+        return self.certificate.public_bytes(Encoding.PEM)
+
+    def leaf(self, name: str) -> tuple[bytes, bytes]:
+        key = ec.generate_private_key(ec.SECP256R1())
+        made = _builder(name, self.certificate.subject, key).add_extension(
+            x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False
+        )
+        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        return private, made.sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+
+def _builder(name: str, issuer: x509.Name | None, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    today = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer or subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(today - timedelta(days=1))
+        .not_valid_after(today + timedelta(days=1))
+    )
+
+
+def make_authority(name: str) -> Authority:
+    key = ec.generate_private_key(ec.SECP256R1())
+    made = _builder(name, None, key).add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    return Authority(key, made.sign(key, hashes.SHA256()))
+
+
 def test_importing_the_package_imports_nothing_of_google() -> None:
     import subprocess
     import sys
 
     check = "import sys, probes.keys.gcp; sys.exit(any(m.split('.')[0] in ('google', 'grpc') for m in sys.modules))"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
-    assert ALWAYS

@@ -8,6 +8,8 @@ import grpc
 import pytest
 from google.api_core import exceptions as api
 from google.auth import exceptions as auth
+from google.cloud.audit.audit_log_pb2 import AuditLog, AuthenticationInfo
+from google.iam.v1.policy_pb2 import AuditConfig, AuditLogConfig, Binding, Policy
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -16,7 +18,9 @@ from hypothesis import strategies as st
 
 from keycheck.errors import ProbeError
 from keycheck.model.verdict import Reason
+from probes.keys.gcp.entries import decoded, member, use_of
 from probes.keys.gcp.errors import heard, translated
+from probes.keys.gcp.hierarchy import read_policy
 from probes.keys.gcp.names import key_name, moment, same_key, seconds, version_number
 from probes.keys.gcp.pace import Pace, Quota
 from probes.keys.gcp.pages import Bounds, Page, read_all
@@ -209,3 +213,79 @@ def test_only_versions_of_the_key_are_its_versions() -> None:
             version_number(other, key)
     assert not same_key(f"{KEY}2", key)
     assert not same_key(f"projects/acme/x{key.below_project}", key)
+
+
+def log_of(**request: str) -> AuditLog:
+    log = AuditLog(method_name="Decrypt", resource_name=f"{KEY}/cryptoKeyVersions/1")
+    log.authentication_info.principal_email = "app@vendor.iam.gserviceaccount.com"
+    for name, value in request.items():
+        setattr(log.request_metadata.request_attributes, name, value)
+    return log
+
+
+def test_the_justification_stands_where_google_documents_it() -> None:
+    log = log_of(reason="8uSywAYQGg5Db2xpc2V1bSBGbG93cw")
+    assert use_of(log).justification is None  # opaque, of Google's own services
+    log.metadata.update({"entries": {"key_access_justification": {"reason": "GOOGLE_INITIATED_SERVICE"}}})
+    assert use_of(log).justification == "GOOGLE_INITIATED_SERVICE"
+    assert use_of(log_of(reason="CUSTOMER_INITIATED_ACCESS")).justification == "CUSTOMER_INITIATED_ACCESS"
+    for odd in ({"entries": "x"}, {"entries": {"key_access_justification": [1]}}, {"other": None}):
+        log = log_of()
+        log.metadata.update(odd)
+        assert use_of(log).justification is None
+
+
+@pytest.mark.parametrize(
+    ("email", "subject", "says"),
+    [
+        ("app@vendor.iam.gserviceaccount.com", "", "serviceAccount:app@vendor.iam.gserviceaccount.com"),
+        ("service-1@compute-system.iam.gserviceaccount.com", "", None),
+        ("eve@acme.example", "", "user:eve@acme.example"),
+        ("eve@acme.example", "user:eve@acme.example", "user:eve@acme.example"),
+        ("", "principal://iam.googleapis.com/x/subject/y", "principal://iam.googleapis.com/x/subject/y"),
+        ("", "", "not stated"),
+    ],
+)
+def test_principals_are_written_as_policies_write_them(email: str, subject: str, says: str | None) -> None:
+    who = AuthenticationInfo(principal_email=email, principal_subject=subject)
+    assert member(who) == (says or f"serviceAccount:{email}")
+
+
+@pytest.mark.parametrize(
+    ("code", "name"), [(0, None), (7, "PERMISSION_DENIED"), (9, "FAILED_PRECONDITION"), (99, "CODE_99")]
+)
+def test_outcomes_have_names(code: int, name: str | None) -> None:
+    log = log_of()
+    log.status.code = code
+    assert use_of(log).error == name
+
+
+@given(st.binary(max_size=500))
+def test_no_payload_breaks_the_reader(value: bytes) -> None:
+    try:
+        log = decoded("type.googleapis.com/google.cloud.audit.AuditLog", value)
+    except ProbeError as error:
+        assert error.reason is Reason.MALFORMED
+        return
+    assert len(use_of(log).operation) <= 501
+
+
+def test_another_payload_is_no_audit_entry() -> None:
+    with pytest.raises(ProbeError):
+        decoded("type.googleapis.com/google.protobuf.Empty", b"")
+
+
+def test_a_policy_larger_than_iam_allows_is_malformed() -> None:
+    read_policy(Policy(bindings=[Binding(role="r", members=["user:a@b.c"] * 5_000)]))
+    for large in (
+        Policy(bindings=[Binding(role="r", members=["user:a@b.c"] * 5_001)]),
+        Policy(bindings=[Binding(role="r")] * 1_501),
+        Policy(audit_configs=[AuditConfig(service="s")] * 1_501),
+    ):
+        with pytest.raises(ProbeError):
+            read_policy(large)
+
+
+def test_unknown_kinds_of_access_switch_no_log_on() -> None:
+    config = AuditConfig(service="allServices", audit_log_configs=[AuditLogConfig(log_type=9)])  # type: ignore[arg-type]
+    assert [each.kind for each in read_policy(Policy(audit_configs=[config])).audit] == ["9"]

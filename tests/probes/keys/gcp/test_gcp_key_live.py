@@ -261,7 +261,3 @@ def test_calls_are_counted_for_the_plan() -> None:
     assert gcp.key_calls(KEY_ASPECTS) == 8
     assert gcp.log_calls(frozenset()) == 0
     assert gcp.log_calls(frozenset({Aspect.LOGGING, Aspect.EVENTS})) == 6
-
-
-def test_needed_permissions_are_those_of_the_aspects() -> None:
-    assert "cloudkms.cryptoKeys.get" in NEEDED
