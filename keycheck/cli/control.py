@@ -70,6 +70,8 @@ def _explained(kind: type[Control]) -> list[str]:
     lines = [kind.reference(), "", *_block(inspect.getdoc(kind) or "", 0)]
     for title, text in (("Proves", kind.proves), ("Does not prove", kind.does_not_prove)):
         lines += ["", title, *_block(text, 2)]
+    if kind.caveat:
+        lines += ["", "Caveat", *_block(kind.caveat, 2)]
     lines += ["", "Parameters", *(_parameters(kind) or ["  none"])]
     lines += ["", "Example", *textwrap.indent(inspect.cleandoc(kind.example), "  ").splitlines()]
     needs = f"technique {kind.technique} (needs an authorization)" if kind.technique else "no authorization"

@@ -79,7 +79,7 @@ def _act(defects: tuple[str, ...], registry: Registry, out: Path, signer: Signin
     from tempfile import TemporaryDirectory
 
     from keycheck.cli.progress import Progress
-    from keycheck.cli.show import assessment_text
+    from keycheck.cli.show import assessment_text, caveats_of
     from keycheck.files.profile import load_profile
     from keycheck.lab.matrix import observe
     from keycheck.lab.world import SECTIONS, Lab
@@ -87,7 +87,7 @@ def _act(defects: tuple[str, ...], registry: Registry, out: Path, signer: Signin
     with TemporaryDirectory(prefix="keycheck-lab-") as home, Lab(Path(home), defects, sections=SECTIONS) as lab:
         outcome, papers = observe(lab, registry, out, Progress(), signer)
         profile = load_profile(str(papers.profile), registry).profile
-    sys.stdout.write(assessment_text(outcome.assessment, profile, sys.stdout))
+    sys.stdout.write(assessment_text(outcome.assessment, profile, sys.stdout, caveats_of(outcome.assessment, registry)))
     sys.stdout.flush()
     common.note(f"   bundle: {outcome.bundle.path}")
     return outcome

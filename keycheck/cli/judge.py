@@ -35,7 +35,7 @@ def judge(
 ) -> int:
     """Verify stored evidence and judge it again; the same inputs give the same bytes, years later."""
     from keycheck.assess import assessment_bytes
-    from keycheck.cli.show import assessment_text
+    from keycheck.cli.show import assessment_text, caveats_of
     from keycheck.files.profile import load_profile
     from keycheck.registry import load_registry
     from keycheck.rejudge import Amendments, rejudge
@@ -54,7 +54,9 @@ def judge(
         text = (
             assessment_bytes(judged.assessment) + b"\n"
             if each.format == "json"
-            else assessment_text(judged.assessment, judged.profile, sys.stdout).encode()
+            else assessment_text(
+                judged.assessment, judged.profile, sys.stdout, caveats_of(judged.assessment, registry)
+            ).encode()
         )
         common.deliver(each, text)
     return int(judged.assessment.exit_code)

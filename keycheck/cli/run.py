@@ -69,7 +69,7 @@ def run(
     is marked interrupted.
     """
     from keycheck.cli.progress import Progress
-    from keycheck.cli.show import MEANING, assessment_text
+    from keycheck.cli.show import MEANING, assessment_text, caveats_of
     from keycheck.registry import load_registry
     from keycheck.session import Request, prepare, run_contract
 
@@ -99,7 +99,12 @@ def run(
         text = (
             outcome.assessment_json + b"\n"
             if each.format == "json"
-            else assessment_text(outcome.assessment, prepared.profile.profile, sys.stdout).encode()
+            else assessment_text(
+                outcome.assessment,
+                prepared.profile.profile,
+                sys.stdout,
+                caveats_of(outcome.assessment, registry),
+            ).encode()
         )
         common.deliver(each, text)
     common.note(f"exit {int(outcome.exit_code)}: {MEANING[ExitCode(outcome.exit_code)]}")

@@ -15,6 +15,7 @@ from keycheck.model.assessment import Assessment, ClauseVerdict, Finding
 from keycheck.model.profile import Profile
 from keycheck.model.types import format_instant
 from keycheck.model.verdict import ExitCode, Kind, Reason
+from keycheck.registry import Registry
 
 GLYPH: Final[Mapping[Kind, str]] = {
     Kind.PASS: "✓",
@@ -63,13 +64,25 @@ def coloured(stream: TextIO) -> bool:
     return bool(os.environ.get("FORCE_COLOR")) or is_terminal(stream)
 
 
-def assessment_text(assessment: Assessment, profile: Profile | None, stream: TextIO = sys.stdout) -> str:
-    """The whole assessment as text for this stream."""
+def assessment_text(
+    assessment: Assessment, profile: Profile | None, stream: TextIO = sys.stdout, caveats: Sequence[str] = ()
+) -> str:
+    """The whole assessment as text for this stream, with what must be known first right before the last line."""
     paint = _Paint(coloured(stream))
-    if is_terminal(stream):
-        width = max(72, min(shutil.get_terminal_size().columns, 140))
-        return "\n".join(_table(assessment, profile, width, paint)) + "\n"
-    return "\n".join(_lines(assessment)) + "\n"
+    last = summary(assessment)
+    if not is_terminal(stream):
+        return "\n".join((*_lines(assessment), *(f"caveat: {caveat}" for caveat in caveats), last)) + "\n"
+    width = max(72, min(shutil.get_terminal_size().columns, 140))
+    lines = [*_table(assessment, profile, width, paint), ""]
+    for caveat in caveats:
+        lines += _wrapped(f"caveat: {caveat}", 0, width, paint, Kind.INCONCLUSIVE)
+    return "\n".join((*lines, *_wrapped(last, 0, width, paint, _colour(assessment)))) + "\n"
+
+
+def caveats_of(assessment: Assessment, registry: Registry) -> tuple[str, ...]:
+    """What the controls behind these findings want to be known first; each once."""
+    kinds = (registry.control(ref) for ref in sorted({finding.control for finding in assessment.findings}))
+    return tuple(sorted({kind.caveat for kind in kinds if isinstance(kind, type) and kind.caveat}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +106,6 @@ def _lines(assessment: Assessment) -> Iterator[str]:
             f"{finding.verdict:<14} {finding.clause:<{clause}} {finding.control:<{control}} "
             f"{finding.subject or '-':<{subject}} {finding.id}{waived}{reasons} {finding.message}"
         ).rstrip()
-    yield summary(assessment)
 
 
 def summary(assessment: Assessment) -> str:
@@ -134,8 +146,6 @@ def _table(assessment: Assessment, profile: Profile | None, width: int, paint: _
             f"· {_count(len(planned), 'clause')} without a control yet: planned, so not tested, so not met",
         )
         yield from (_planned(clause, assessment, width) for clause in planned)
-    yield ""
-    yield from _wrapped(summary(assessment), 0, width, paint, _colour(assessment))
 
 
 def _planned(clause: ClauseVerdict, assessment: Assessment, width: int) -> str:

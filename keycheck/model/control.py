@@ -112,6 +112,8 @@ class Control(Model):
 
     proves: ClassVar[str] = ""
     does_not_prove: ClassVar[str] = ""
+    caveat: ClassVar[str] = ""
+    """What whoever reads any verdict of it must know first; every report shows it."""
     example: ClassVar[str] = ""
     """A requirement as it would stand in a profile, in YAML."""
     sources: ClassVar[tuple[str, ...]] = ()

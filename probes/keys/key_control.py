@@ -20,6 +20,12 @@ MAX_SHOWN: Final = 4
 SKEW: Final = timedelta(minutes=10)
 """Two honest clocks differ by less."""
 
+CAVEAT: Final = (
+    "everything about keys rests on documentation and on emulators: keycheck was never exercised against a real AWS or "
+    "Google Cloud account (docs/fidelity.md, `make live-aws`, `make live-gcp`)"
+)
+"""True until a recording of a real cloud says otherwise; a test holds it to tests/live/recordings."""
+
 HOLLOW: Final = frozenset({"DESTROYED", "IMPORT_FAILED", "GENERATION_FAILED"})
 """States of a version that holds no material."""
 
@@ -31,6 +37,7 @@ class KeyControl(Control):
 
     needs: ClassVar[tuple[type[Facts], ...]] = (KeyFacts,)
     section: ClassVar[str] = "keys"
+    caveat: ClassVar[str] = CAVEAT
     reads: ClassVar[frozenset[Aspect]] = frozenset()
 
 

@@ -13,6 +13,7 @@ from keycheck.model.types import PartName, vendor_text
 from probes.keys import aws, gcp
 from probes.keys.aspects import Aspect, asked_for
 from probes.keys.facts import KeyLogFacts
+from probes.keys.observe import credential_of
 from probes.keys.subjects import Key
 
 LOG = frozenset({Aspect.LOGGING, Aspect.EVENTS})
@@ -45,7 +46,7 @@ class LogProbe(PartProbe[Key]):
         cloud = aws if subject.provider == "aws" else gcp
         yield Touch(
             what=f"log of {subject.resource}: read {', '.join(sorted(asked))}",
-            credential=f"identity {subject.identities.log}" if subject.identities.log else "the SDK's own chain",
+            credential=credential_of(subject.identities.log),
             changes=False,
             technique=Technique.PASSIVE,
             connections=1,

@@ -14,7 +14,7 @@ from keycheck.model.verdict import Reason, Verdict, inconclusive, passed
 from probes.keys.aspects import Aspect
 from probes.keys.aws_actions import ELSEWHERE, POWER_OF
 from probes.keys.facts import AwsTrail, EventFacts, KeyLogFacts, KeyUse, LoggingFacts
-from probes.keys.key_control import day, days, settle, shown, undeclared, unread
+from probes.keys.key_control import CAVEAT, day, days, settle, shown, undeclared, unread
 from probes.keys.powers import Power
 from probes.keys.principals import account_of, aws_named, gcp_named, names_many
 from probes.keys.subjects import Agreed
@@ -25,6 +25,7 @@ class LogControl(Control):
 
     needs: ClassVar[tuple[type[Facts], ...]] = (KeyLogFacts,)
     section: ClassVar[str] = "keys"
+    caveat: ClassVar[str] = CAVEAT
     reads: ClassVar[frozenset[Aspect]] = frozenset()
 
 

@@ -39,7 +39,9 @@ class KeyProbe(PartProbe[Key]):
         cloud = aws if subject.provider == "aws" else gcp
         yield Touch(
             what=f"{subject.resource}: read {', '.join(sorted(asked))}",
-            credential=f"identity {subject.identities.inspect}" if subject.identities.inspect else "the SDK's own chain",
+            credential=f"identity {subject.identities.inspect}"
+            if subject.identities.inspect
+            else "the SDK's own chain",
             changes=False,
             technique=Technique.PASSIVE,
             connections=1,
@@ -48,7 +50,7 @@ class KeyProbe(PartProbe[Key]):
         )
 
     def survey(self, subject: Key, io: Io) -> Census:
-        """The places that the key is in. Raises ProbeError when the key cannot be described."""
+        """The places that the key is in; open with the reason when the key cannot be described."""
         return aws.survey(subject, io) if subject.provider == "aws" else gcp.survey(subject, io)
 
     def work(self, subject: Key, part: PartName, io: Io) -> Observed:
@@ -70,3 +72,8 @@ class KeyProbe(PartProbe[Key]):
             key=seen,
         )
         return Observed(part, facts, blobs=blobs)
+
+
+def credential_of(identity: str | None) -> str:
+    """For a plan: which credential is used."""
+    return f"identity {identity}" if identity else "the SDK's own chain"

@@ -138,7 +138,7 @@ IMPORT_CASES: Final[Sequence[Case[GcpSession]]] = (
             "wrong size, wrong wrapping: an error at once or IMPORT_FAILED with which words",
             "importing again over an enabled or scheduled version; importing into a key of the service's own material",
         ),
-        creates="2 keys, up to 8 versions; 6 import jobs, which end by themselves in 3 days",
+        creates="2 keys, up to 11 versions; 6 import jobs, which end by themselves in 3 days",
     ),
     Case(
         "hsm-global",

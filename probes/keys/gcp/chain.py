@@ -3,8 +3,8 @@
 Not a general path validator, and on purpose: the maker's real certificates of cards are X.509 version 1, without any
 extension, and issue the certificates of partitions, which every general validator refuses. So the shape is fixed
 instead: a pinned root, certification authorities that say so (none are known), the card, the partition. All known real
-ones are RSA 2048 with SHA-256; accepted are RSA from 2048 to 4096 bits and ECDSA on P-256 and P-384, with SHA-256 or longer,
-nothing older.
+ones are RSA 2048 with SHA-256; accepted are RSA from 2048 to 4096 bits and ECDSA on P-256 and P-384, with SHA-256 or
+longer, nothing older.
 """
 
 from __future__ import annotations

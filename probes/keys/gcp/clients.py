@@ -93,7 +93,7 @@ def kms(identity: GcpIdentity, io: Io) -> KeyManagementServiceClient:
 
         return _client(Client, Transport, Api.KMS, identity, io)
 
-    return io.once.get(("gcp", "kms", identity), make)
+    return io.once.get(("gcp", "kms", io.vantage, identity), make)
 
 
 def logs(identity: GcpIdentity, io: Io) -> LoggingServiceV2Client:
@@ -107,7 +107,7 @@ def logs(identity: GcpIdentity, io: Io) -> LoggingServiceV2Client:
 
         return _client(Client, Transport, Api.LOGGING, identity, io)
 
-    return io.once.get(("gcp", "logging", identity), make)
+    return io.once.get(("gcp", "logging", io.vantage, identity), make)
 
 
 def projects(identity: GcpIdentity, io: Io) -> ProjectsClient:
@@ -119,7 +119,7 @@ def projects(identity: GcpIdentity, io: Io) -> ProjectsClient:
 
         return _client(Client, Transport, Api.RESOURCES, identity, io)
 
-    return io.once.get(("gcp", "projects", identity), make)
+    return io.once.get(("gcp", "projects", io.vantage, identity), make)
 
 
 def folders(identity: GcpIdentity, io: Io) -> FoldersClient:
@@ -131,7 +131,7 @@ def folders(identity: GcpIdentity, io: Io) -> FoldersClient:
 
         return _client(Client, Transport, Api.RESOURCES, identity, io)
 
-    return io.once.get(("gcp", "folders", identity), make)
+    return io.once.get(("gcp", "folders", io.vantage, identity), make)
 
 
 def organizations(identity: GcpIdentity, io: Io) -> OrganizationsClient:
@@ -145,7 +145,7 @@ def organizations(identity: GcpIdentity, io: Io) -> OrganizationsClient:
 
         return _client(Client, Transport, Api.RESOURCES, identity, io)
 
-    return io.once.get(("gcp", "organizations", identity), make)
+    return io.once.get(("gcp", "organizations", io.vantage, identity), make)
 
 
 def endpoint(identity: GcpIdentity, api: Api) -> str | None:

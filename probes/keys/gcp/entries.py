@@ -273,7 +273,7 @@ def _may_see(project: str, session: Session) -> str:
         return tuple(answer.permissions)
 
     try:
-        held = session.io.once.get(("gcp", "log permissions", session.identity, project), make)
+        held = session.io.once.get(("gcp", "log permissions", session.io.vantage, session.identity, project), make)
     except ProbeError as error:
         if error.reason is not Reason.UNSUPPORTED:
             raise

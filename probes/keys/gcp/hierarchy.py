@@ -97,7 +97,7 @@ def ancestry(project: str, session: Session) -> Ancestry:
         return found
 
     try:
-        return session.io.once.get(("gcp", "ancestry", session.identity, project), make)
+        return session.io.once.get(("gcp", "ancestry", session.io.vantage, session.identity, project), make)
     except _PassingError as passing:
         return passing.ancestry
 
@@ -241,6 +241,6 @@ def shared_level(
             return Level(resource, unseen(error))
 
     try:
-        return session.io.once.get(("gcp", "policy", session.identity, resource), make)
+        return session.io.once.get(("gcp", "policy", session.io.vantage, session.identity, resource), make)
     except ProbeError as error:
         return Level(resource, unseen(error))

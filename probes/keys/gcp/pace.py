@@ -29,7 +29,7 @@ QUOTAS: Final = {
     # 300 read requests a minute per calling project (https://cloud.google.com/kms/quotas); four fifths of it
     Api.KMS: Quota(60, 3.0),
     # 60 entries.list requests a minute per project (https://cloud.google.com/logging/quotas#api-limits)
-    Api.LOGGING: Quota(12, 0.6),
+    Api.LOGGING: Quota(20, 0.65),
     # its quotas are shown per project in the console; this is far below every default we know of
     Api.RESOURCES: Quota(30, 3.0),
 }

@@ -18,7 +18,7 @@ import yaml
 
 from keycheck.cli.lazy import VERBS
 from keycheck.lab.paperwork import Papers, write_papers
-from keycheck.lab.world import Lab
+from keycheck.lab.world import SECTIONS, Lab
 
 pytestmark = pytest.mark.slow
 
@@ -43,7 +43,7 @@ def keycheck(
 
 @pytest.fixture(scope="module")
 def honest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Papers]:
-    with Lab(tmp_path_factory.mktemp("honest")) as lab:
+    with Lab(tmp_path_factory.mktemp("honest"), sections=SECTIONS) as lab:
         yield write_papers(lab, datetime.now(UTC), base="base-saas", names=("right",))
 
 
@@ -89,6 +89,7 @@ def test_the_honest_vendor_is_incomplete_only_for_what_is_planned(honest: Papers
     told = json.loads(done.stdout)
     assert {f["verdict"] for f in told["findings"] if f["control"] != "planned"} == {"pass", "not-applicable"}
     assert {f["verdict"] for f in told["findings"] if f["control"] == "planned"} == {"not-tested"}
+    assert "never exercised against a real AWS" in (tmp_path / "seen.txt").read_text().splitlines()[-2]
     assert told["exit_code"] == 3
     assert (tmp_path / "seen.txt").read_text().splitlines()[-1].startswith("INCONCLUSIVE")
     assert "subjects" in done.stderr
@@ -249,7 +250,8 @@ def test_from_init_to_a_verdict_with_nothing_but_the_printed_steps(tmp_path: Pat
     assert ran.returncode == 3, ran.stderr
     findings = [f for f in json.loads(ran.stdout)["findings"] if f["control"] != "planned"]
     assert findings
-    assert {f["verdict"] for f in findings} == {"inconclusive"}
+    assert {f["verdict"] for f in findings if f["control"].startswith("tls.")} == {"inconclusive"}
+    assert {f["verdict"] for f in findings if f["control"].startswith("keys.")} == {"not-tested"}  # none is declared
     assert keycheck("verify", bundle_of(ran, tmp_path), cwd=tmp_path).returncode == 0
     refused = keycheck("init", ".", "--name", "acme", cwd=tmp_path)
     assert refused.returncode == 2

@@ -99,7 +99,8 @@ def test_a_cloud_that_says_our_secrets_back_gets_them_into_nothing(
     monkeypatch.setenv("KEYCHECK_DEBUG", debug)
     aws, gcp = lab.clouds.aws.cloud, lab.clouds.gcp.cloud
     token, signature, session = "ya29." + "c0ffee" * 12, "5ca1ab1e" * 8, "IQoJb3JpZ2luX2Vj" + "Zm9v" * 60
-    header = f"AWS4-HMAC-SHA256 Credential=ASIAQWERTYUIOPASDFGH/20261122/eu-central-1/kms/aws4_request, Signature={signature}"
+    credential = "ASIAQWERTYUIOPASDFGH/20261122/eu-central-1/kms/aws4_request"
+    header = f"AWS4-HMAC-SHA256 Credential={credential}, Signature={signature}"
     aws.faults.fail("ListGrants", "AccessDeniedException", f"denied to {header}")
     aws.faults.fail("GetKeyPolicy", "InvalidSignatureException", f"x-amz-security-token: {session} is wrong")
     aws.faults.fail("LookupEvents", "InternalFailure", f"{header}\nx-amz-security-token:{session}", status=500)

@@ -266,11 +266,16 @@ def test_a_cloud_that_echoes_the_token_does_not_put_it_into_a_message(company: C
     assert "MII" not in str(caught.value)
 
 
-def test_an_emulators_token_goes_nowhere_else(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_emulators_token_goes_through_no_proxy(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
     name = company.seed()
     # nobody listens there: whoever followed it would get nowhere
     for variable in ("grpc_proxy", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(variable, "http://127.0.0.1:1")
+    assert look(company, company.io(), name).name == name
+
+
+def test_an_emulators_token_goes_nowhere_else(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = company.seed()
     looked_up: list[object] = []
     real = socket.getaddrinfo
 
