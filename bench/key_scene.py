@@ -1,4 +1,4 @@
-"""The clouds that the benchmark of keys works on, the calls that reach them, and the keys that tools are asked about."""
+"""The clouds that the benchmark of keys works on, the calls that reach them, and the keys that all are asked about."""
 
 from __future__ import annotations
 
@@ -16,20 +16,35 @@ from keycheck.lab.aws_estate import CONFIG_FILE
 from keycheck.lab.clouds import Clouds
 from keycheck.lab.defects import find
 from keycheck.lab.gcp.faults import Faults, short
-from keycheck.lab.key_sites import AwsSite, KeyDefect, clean_keys
+from keycheck.lab.key_sites import AwsSite, KeyDefect, KeySite, clean_keys
 from keycheck.lab.world import Lab
 
 KEYS: Final = frozenset({"keys"})
-QUESTIONS: Final = {
-    "healthy-imported": "imported and healthy: own material of 200 days, which AWS cannot rotate",
-    "shared-by-ram": "a second policy (AWS_RAM) lets a stranger's account decrypt",
-    "stale-material": "imported; the material in use is 500 days old",
-    "missing-material": "imported; an older material was deleted: the key is unusable",
-    "left-over-grant": "an older grant to the same principal was left",
-    "replica-elsewhere": "multi-Region; a replica is in the United States",
-    "disconnected-store": "in an external key store that is disconnected: unusable",
-}
-"""Defect of the lab -> what is true of the key that has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A key that every tool is asked about. `id` is a defect of the lab, or one of its honest keys."""
+
+    id: str
+    truth: str
+    twin: str = ""
+    """The honest key that differs in the defect alone; empty: this one is honest itself."""
+    region: str = ""
+    """Where it is, if not where its twin is: two stores of a Region cannot share a proxy."""
+
+
+QUESTIONS: Final = (
+    Question("healthy-imported", "honest: imported 200 days ago; AWS cannot rotate it by itself"),
+    Question("archive", "honest: imported, with a replica in another EU Region"),
+    Question("hold", "honest: in a connected external key store"),
+    Question("shared-by-ram", "a second policy (AWS_RAM) lets a stranger decrypt", "healthy-imported"),
+    Question("stale-material", "the imported material in use is 500 days old", "healthy-imported"),
+    Question("missing-material", "an older imported material was deleted: unusable", "healthy-imported"),
+    Question("left-over-grant", "an older grant to the same principal was left", "healthy-imported"),
+    Question("replica-elsewhere", "a second replica is in the United States", "archive"),
+    Question("disconnected-store", "the external key store is disconnected: unusable", "hold", "eu-west-3"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +58,6 @@ class Calls:
         """Count from nought."""
         self.aws.clear()
         self.gcp.clear()
-
-    @property
-    def total(self) -> int:
-        """All of them."""
-        return self.aws.total() + self.gcp.total()
 
 
 @contextmanager
@@ -75,23 +85,28 @@ def clouds(lab: Lab) -> Clouds:
 
 
 def hide_loopback(lab: Lab) -> None:
-    """Let the deployment call AWS's address by its short name, `127.1`. keycheck knows 127.0.0.1 for an emulator, which
-    has no quotas; with this it keeps to AWS's."""
+    """Write the address of AWS as `127.1` into the deployment's configuration: keycheck takes 127.0.0.1 for an
+    emulator, which has no quotas, and with this it keeps to AWS's."""
     config = lab.home / CONFIG_FILE
     config.write_text(config.read_text().replace("//127.0.0.1:", "//127.1:"))
 
 
 @contextmanager
 def questions(home: Path) -> Iterator[Lab]:
-    """A lab whose only keys are those of `QUESTIONS`, one defect each, all in the customer's AWS."""
+    """A lab whose only keys are those of `QUESTIONS`, all in the customer's AWS."""
     honest = {site.id: site for site in clean_keys() if isinstance(site, AwsSite)}
-    sites = []
-    for name in QUESTIONS:
-        defect = find(name)
-        if not isinstance(defect, KeyDefect):
-            raise TypeError(f"{name} is no defect of a key")
-        sites.append(defect.change(replace(honest[defect.at], id=name)))
     with Lab(home, sections=KEYS) as lab:
         clouds(lab).close()
+        sites = [_site(question, honest) for question in QUESTIONS]
         lab.clouds = Clouds(lab.home, sites, (), lambda: datetime.now(UTC))
         yield lab
+
+
+def _site(question: Question, honest: dict[str, AwsSite]) -> KeySite:
+    if question.id in honest:
+        return honest[question.id]
+    defect = find(question.id)
+    if not isinstance(defect, KeyDefect):
+        raise TypeError(f"{question.id} is no defect of a key")
+    site = honest[defect.at]
+    return defect.change(replace(site, id=question.id, region=question.region or site.region))

@@ -23,8 +23,9 @@ ACCOUNT, REGION = "111111111111", "eu-central-1"
 FULL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "kms:*", "Resource": "*"}]}
 
 
-def serve(seconds: float, connections: int) -> None:
-    """Run the cloud here and the clients in child processes; print their rates."""
+def rates(seconds: float = 3.0, connections: int = 8) -> list[tuple[str, float]]:
+    """Run the cloud here and the clients in child processes; each kind of client with its rate."""
+    found = []
     with AwsCloud(clock=lambda: datetime.now(UTC)) as cloud:
         owner = cloud.directory.add_user(f"arn:aws:iam::{ACCOUNT}:user/bench", policies=[FULL])
         caller = cloud.directory.caller_of(owner.access_key_id, None, datetime.now(UTC))
@@ -44,7 +45,8 @@ def serve(seconds: float, connections: int) -> None:
             child = subprocess.run(
                 [sys.executable, __file__, kind], input=json.dumps(task), text=True, capture_output=True, check=True
             )
-            print(f"{kind:>5}: {float(child.stdout):7.0f} decryptions/s over {connections} connections")
+            found.append((f"AWS KMS, {kind} clients, {connections} connections", float(child.stdout)))
+    return found
 
 
 def bare(task: dict[str, object], ends: float) -> int:
@@ -111,4 +113,5 @@ if __name__ == "__main__":
     if sys.argv[1:2] in (["bare"], ["boto3"]):
         drive(sys.argv[1])
     else:
-        serve(float((sys.argv[1:2] or ["3"])[0]), int((sys.argv[2:3] or ["8"])[0]))
+        for what, rate in rates(float((sys.argv[1:2] or ["3"])[0]), int((sys.argv[2:3] or ["8"])[0])):
+            print(f"{what}: {rate:.0f} decryptions a second")

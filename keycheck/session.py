@@ -230,7 +230,7 @@ def run_contract(
     path = out / bundle_name(prepared.deployment.deployment.deployment, started, world.entropy)
     with BundleWriter(path, run_start=record, inputs=commitment.inputs, random=world.entropy) as writer:
         recorder = Recorder(writer, world.entropy)
-        watch.begin(len(prepared.tasks))
+        watch.begin(len({(task.entry.id, task.vantage) for task in prepared.tasks}))
         runnable = tuple(_runnable(prepared, recorder, started))
         engine = Engine(world.factory, workers=WORKERS, clock=world.clock, stop=stop)
         for recorded in engine.run(runnable, lambda task: prepared.io(task, world)):

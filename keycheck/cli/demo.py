@@ -46,7 +46,10 @@ def demo(
     from keycheck.registry import load_registry
 
     registry = load_registry()
-    common.note("1. An honest vendor: a CRM on real sockets with real TLS, under contract eu-sovereign-crm.\n")
+    common.note(
+        "1. An honest vendor under contract eu-sovereign-crm: a CRM on real sockets with real TLS, and its customer's\n"
+        "   keys in two clouds that speak AWS's and Google's protocols on loopback.\n"
+    )
     out.mkdir(parents=True, exist_ok=True)
     signer = SigningKey.generate()
     _verifier(out).write_bytes(signer.public.to_pem())
@@ -54,10 +57,10 @@ def demo(
     clean = shown(honest.assessment)
     kept = not false_alarms(clean) and honest.assessment.exit_code is ExitCode.INCOMPLETE
     common.note(
-        "\n   Every clause that has a control passes. The rest is planned and says so: not tested is never a pass,"
+        "\n   Every control passes or does not apply. The rest is planned and says so: not tested is never a pass,"
         f"\n   and so the exit code is {int(honest.exit_code)}.\n"
     )
-    common.note(f"2. The same vendor cheats: {', '.join(CHEATS)}.\n")
+    common.note(f"2. The same vendor cheats: {', '.join(CHEATS[:5])},\n   {', '.join(CHEATS[5:])}.\n")
     cheating = _act(CHEATS, registry, out, signer)
     promised = expected_of(CHEATS, clean)
     kept &= shown(cheating.assessment) == promised and cheating.assessment.exit_code is ExitCode.CLAUSE_FAILS
@@ -65,7 +68,7 @@ def demo(
     for outcome in (honest, cheating):
         common.note(f"  keycheck verify {outcome.bundle.path} --key {_verifier(out)}")
     common.note(f"  keycheck judge {cheating.bundle.path} --key {_verifier(out)} -o json")
-    common.note("  keycheck control explain tls.protocols")
+    common.note("  keycheck control explain keys.policy")
     common.note("  keycheck init        # your own vendor")
     if not kept:
         common.note("\nkeycheck: the lab's promise was NOT kept: see `keycheck lab matrix`")

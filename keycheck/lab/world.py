@@ -29,7 +29,7 @@ from keycheck.lab.config import (
 from keycheck.lab.defect import Promise
 from keycheck.lab.defects import Choice, choose
 from keycheck.lab.errors import LabError
-from keycheck.lab.key_sites import clean_keys, fleet_keys
+from keycheck.lab.key_sites import KeySite, clean_keys, fleet_keys
 from keycheck.lab.pki import Issued, KeyKind, LeafSpec, Pki
 from keycheck.lab.places import Place, Places
 from keycheck.lab.vendor import (
@@ -114,9 +114,7 @@ class Lab:
         try:
             self.endpoints = self._build(sites) if "endpoints" in self.sections else ()
             if "keys" in self.sections:
-                from keycheck.lab.clouds import Clouds
-
-                self.clouds = Clouds(self.home, keys, self.choices, clock)
+                self.clouds = _clouds(self.home, keys, self.choices, clock)
         except BaseException:
             self.close()
             raise
@@ -239,6 +237,19 @@ class Lab:
             renegotiation=tls.renegotiation,
             weak_certificate=tls.leaf.key is KeyKind.RSA_1024 or tls.leaf.sha1,
         )
+
+
+def _clouds(
+    home: Path, keys: Sequence[KeySite], choices: Sequence[Choice], clock: Callable[[], dt.datetime]
+) -> Clouds:
+    try:
+        from keycheck.lab.clouds import Clouds
+    except ModuleNotFoundError as error:
+        raise LabError(
+            f"the practice vendor's encryption needs {error.name}, which is not installed",
+            advice="pip install 'keycheck[lab]'",
+        ) from error
+    return Clouds(home, keys, choices, clock)
 
 
 def _described(site: Site, places: Sequence[Place], plain: Sequence[Place], ca: Path, partner: Issued) -> LabEndpoint:

@@ -166,6 +166,8 @@ class AwsKey(Model):
     partition: VendorText
     account: VendorText
     region: VendorText
+    endpoint: VendorText
+    """Who answered: AWS's own endpoint, or what the SDK was pointed at instead."""
     caller: VendorText | Unseen
     """ARN that we asked as."""
     description: AwsDescription

@@ -117,6 +117,8 @@ class KeyLogFacts(Facts, schema="keys.log/1"):
     provider: Provider
     place: VendorText
     """Region or location."""
+    endpoint: VendorText
+    """Who answered for the log."""
     looked: Instant
     asked: tuple[Aspect, ...]
     logging: Annotated[LoggingFacts | Unseen, Field(discriminator="kind")]

@@ -122,11 +122,13 @@ class GcpKey(Model):
     name: VendorText
     project: VendorText
     """Its id where the cloud said it, otherwise as the deployment writes it."""
-    project_number: VendorText | None = None
+    project_number: VendorText | None
     """None: not asked, or not readable."""
     location: VendorText
     universe: VendorText
     """`googleapis.com`, or the domain of a partner's cloud."""
+    endpoint: VendorText
+    """Who answered: the universe's Cloud KMS, or what the identity names instead."""
     caller: VendorText | Unseen
     """The account that we asked as, where the credential names one."""
     purpose: VendorText

@@ -63,11 +63,12 @@ class LogProbe(PartProbe[Key]):
         asked = asked_for(io.demands) & LOG
         looked = io.clock()
         read = aws.log if subject.provider == "aws" else gcp.log
-        logging, events, blobs = read(subject, part, asked, window(io, looked), io)
+        logging, events, endpoint, blobs = read(subject, part, asked, window(io, looked), io)
         facts = KeyLogFacts(
             agreed=subject.agreed,
             provider=subject.provider,
             place=vendor_text(part),
+            endpoint=endpoint,
             looked=looked,
             asked=tuple(sorted(asked)),
             logging=logging,

@@ -177,7 +177,8 @@ class Use(LogControl, id="keys.use", version=1):
             failures = f"; the log names callers of other accounts by their account only{failures}"
         count = sum(use.count for use in worked)
         words = (
-            f"{count} uses until {day(events.until)}, by {shown(use.principal for use in worked)}, from agreed places"
+            f"{count} uses until {day(events.until)}, by {shown(_named(use.principal) for use in worked)},"
+            " from agreed places"
         )
         if worked and all(use.tls_version is not None for use in worked):
             words += ", over TLS 1.3"
@@ -222,7 +223,7 @@ class Use(LogControl, id="keys.use", version=1):
         return "not a declared principal"
 
     def _one(self, use: KeyUse, facts: KeyLogFacts, breaches: list[str], doubts: list[Verdict]) -> None:
-        what = f"{use.principal} did {use.operation} {use.count} times, last {use.last:%Y-%m-%d %H:%M} UTC"
+        what = f"{_named(use.principal)} did {use.operation} {use.count} times, last {use.last:%Y-%m-%d %H:%M} UTC"
         who = self._whose(use, facts)
         if isinstance(who, Verdict):
             doubts.append(who)
@@ -245,10 +246,14 @@ def _only_account(principal: str) -> bool:
     return principal.isascii() and principal.isdigit()
 
 
+def _named(principal: str) -> str:
+    return f"account {principal}" if principal.isdecimal() else principal
+
+
 def _kind(provider: Literal["aws", "gcp"], operation: str) -> Literal["use", "other", "unknown"]:
     name = operation.rpartition(".")[2]
     if provider == "gcp":
-        if name in _GCP_USES:
+        if name in _GCP_USES or name.startswith("useVersionTo"):  # as entries with justifications name it
             return "use"
         return "other" if name.startswith(_GCP_PREFIXES) else "unknown"
     if name == "ReEncrypt" or POWER_OF.get(name) is Power.USE:

@@ -57,6 +57,7 @@ def key(subject: Key, part: PartName, asked: frozenset[Aspect], io: Io) -> tuple
         partition=found.arn.partition,
         account=found.arn.account,
         region=found.arn.region,
+        endpoint=door.endpoint("kms", found.arn.region),
         caller=asked_or(Aspect.CALLER in asked, lambda: door.caller(arn.region)[0]),
         description=found.description,
         materials=asked_or(Aspect.MATERIALS in asked, lambda: configuration.materials(door, arn)),
@@ -73,8 +74,8 @@ def key(subject: Key, part: PartName, asked: frozenset[Aspect], io: Io) -> tuple
 
 def log(
     subject: Key, part: PartName, asked: frozenset[Aspect], window: tuple[datetime, datetime], io: Io
-) -> tuple[LoggingFacts | Unseen, EventFacts | Unseen, tuple[Blob, ...]]:
-    """What is logged about the key in one Region, and what the log says from `window[0]` to `window[1]`.
+) -> tuple[LoggingFacts | Unseen, EventFacts | Unseen, str, tuple[Blob, ...]]:
+    """What is logged about the key in one Region, what the log says from `window[0]` to `window[1]`, and who answered.
 
     Raises ProbeError when it is not known which key an alias means.
     """
@@ -94,4 +95,4 @@ def log(
 
     kept = asked_or(Aspect.LOGGING in asked, logging)
     said = asked_or(Aspect.EVENTS in asked, events)
-    return kept, said, (*bodies, door.answers.blob())
+    return kept, said, door.endpoint("cloudtrail", arn.region), (*bodies, door.answers.blob())

@@ -101,6 +101,11 @@ class Api:
         self.answers.add(operation, endpoint, parameters, answer)
         return answer
 
+    def endpoint(self, service: Service, region: str) -> str:
+        """Who answers for a service in a Region: what the SDK's conventions lead to. Raises ProbeError."""
+        with answering("endpoint", self.access.who, region):
+            return vendor_text(self.access.client(service, region).meta.endpoint_url)
+
     def caller(self, region: str) -> tuple[str, str]:
         """ARN and account that we ask as (sts:GetCallerIdentity, which needs no permission), asked once a Region."""
 

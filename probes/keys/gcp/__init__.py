@@ -58,8 +58,10 @@ def key(subject: Key, part: PartName, asked: frozenset[Aspect], io: Io) -> tuple
 
 def log(
     subject: Key, part: PartName, asked: frozenset[Aspect], window: tuple[datetime, datetime], io: Io
-) -> tuple[LoggingFacts | Unseen, EventFacts | Unseen, tuple[Blob, ...]]:
-    """What is logged about the key, and what the log says. Raises ProbeError when there is no usable credential."""
+) -> tuple[LoggingFacts | Unseen, EventFacts | Unseen, str, tuple[Blob, ...]]:
+    """What is logged about the key, what the log says, and who answered.
+
+    Raises ProbeError when there is no usable credential."""
     from probes.keys.gcp.journal import read_log
 
     return read_log(subject, asked, window, io)

@@ -159,6 +159,12 @@ def endpoint(identity: GcpIdentity, api: Api) -> str | None:
             return identity.resource_manager_endpoint
 
 
+def host(identity: GcpIdentity, api: Api) -> str:
+    """Who answers for the API: what the identity names, or the universe's own service."""
+    service = {Api.KMS: "cloudkms", Api.LOGGING: "logging", Api.RESOURCES: "cloudresourcemanager"}[api]
+    return endpoint(identity, api) or f"{service}.{identity.universe_domain}"
+
+
 def plaintext_target(identity: GcpIdentity, api: Api, io: Io) -> str:
     """The loopback address to speak to without TLS. Raises ProbeError(unsupported) for every other one.
 

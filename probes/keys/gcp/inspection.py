@@ -53,6 +53,7 @@ def read_key(subject: Key, asked: frozenset[Aspect], io: Io) -> tuple[GcpKey, tu
         project_number=None if above is None else above.number,
         location=name.location,
         universe=identity.universe_domain,
+        endpoint=clients.host(identity, Api.KMS),
         caller=_caller(session) if Aspect.CALLER in asked else NOT_ASKED,
         purpose=_purpose(raw.purpose),
         created=moment(raw.create_time),

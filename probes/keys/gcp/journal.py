@@ -15,13 +15,14 @@ from probes.keys.gcp.entries import event_facts
 from probes.keys.gcp.errors import NOT_ASKED
 from probes.keys.gcp.hierarchy import ancestry
 from probes.keys.gcp.names import key_name
+from probes.keys.gcp.pace import Api
 from probes.keys.gcp.session import Session
 from probes.keys.subjects import Key
 
 
 def read_log(
     subject: Key, asked: frozenset[Aspect], window: tuple[datetime, datetime], io: Io
-) -> tuple[LoggingFacts | Unseen, EventFacts | Unseen, tuple[Blob, ...]]:
+) -> tuple[LoggingFacts | Unseen, EventFacts | Unseen, str, tuple[Blob, ...]]:
     """The audit configuration and the entries of the key's own project; a denial of one is not one of the other.
 
     Calls by principals of other projects are logged here when they succeed; some that were denied are logged only in
@@ -38,4 +39,4 @@ def read_log(
         configured = logging_facts(ancestry(name.project, session), identity.universe_domain)
     if Aspect.EVENTS in asked:
         events, blobs = event_facts(name, window, session)
-    return configured, events, blobs
+    return configured, events, clients.host(identity, Api.LOGGING), blobs

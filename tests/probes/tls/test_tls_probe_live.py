@@ -205,7 +205,7 @@ def test_a_hello_is_fresh_for_every_run(clean: Lab) -> None:
 )
 def test_a_defect_fails_its_controls_and_no_others(tmp_path: Path, defect: str, fails: set[str]) -> None:
     with Lab(tmp_path, [defect]) as lab:
-        parts = look(endpoint(lab.endpoint(lab.choices[0].endpoint)), an_io())
+        parts = look(endpoint(lab.endpoint(lab.choices[0].at)), an_io())
     kinds = shown(parts)
     assert {control for control, seen_ in kinds.items() if Kind.FAIL in seen_} == fails
     assert not any({Kind.INCONCLUSIVE, Kind.ERROR, Kind.NOT_TESTED} & seen_ for seen_ in kinds.values()), kinds
@@ -224,7 +224,7 @@ def test_interception_on_our_own_side_is_no_finding(tmp_path: Path) -> None:
     with Lab(tmp_path, ["intercepted"]) as lab:
         assert lab.interception_ca is not None
         vantage = Vantage(id="here", interception_cas=(str(lab.interception_ca),))
-        subject = endpoint(lab.endpoint(lab.choices[0].endpoint), names=("right",))
+        subject = endpoint(lab.endpoint(lab.choices[0].at), names=("right",))
         for observed in look(subject, an_io(vantage=vantage)).values():
             assert isinstance(observed.facts, Unseen)
             assert observed.facts.reason is Reason.INTERCEPTED
@@ -232,7 +232,7 @@ def test_interception_on_our_own_side_is_no_finding(tmp_path: Path) -> None:
 
 def test_nobody_there(tmp_path: Path) -> None:
     with Lab(tmp_path, ["down"]) as lab:
-        subject = endpoint(lab.endpoint(lab.choices[0].endpoint), names=("right",))
+        subject = endpoint(lab.endpoint(lab.choices[0].at), names=("right",))
         observed = next(iter(look(subject, an_io()).values()))
     assert isinstance(observed.facts, Unseen)
     assert observed.facts.reason is Reason.UNREACHABLE
