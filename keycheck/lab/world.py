@@ -239,9 +239,7 @@ class Lab:
         )
 
 
-def _clouds(
-    home: Path, keys: Sequence[KeySite], choices: Sequence[Choice], clock: Callable[[], dt.datetime]
-) -> Clouds:
+def _clouds(home: Path, keys: Sequence[KeySite], choices: Sequence[Choice], clock: Callable[[], dt.datetime]) -> Clouds:
     try:
         from keycheck.lab.clouds import Clouds
     except ModuleNotFoundError as error:
