@@ -417,14 +417,14 @@ def uses(lab: Lab, key: LabKey) -> None:
 def log(
     lab: Lab, key: LabKey, io: Io | None = None, **more: object
 ) -> tuple[LoggingFacts | Unseen, EventFacts | Unseen]:
-    logging, events, _ = aws.log(subject(key.arn, **more), REGION, EVERYTHING, WINDOW, io or lab.io())
+    logging, events, _, _ = aws.log(subject(key.arn, **more), REGION, EVERYTHING, WINDOW, io or lab.io())
     return logging, events
 
 
 def test_the_log_tells_who_used_the_key(lab: Lab, imported: LabKey) -> None:
     lab.cloud.trails.foreign_identity = "full"
     uses(lab, imported)
-    _, events, blobs = aws.log(subject(imported.arn), REGION, EVERYTHING, WINDOW, lab.io())
+    _, events, _, blobs = aws.log(subject(imported.arn), REGION, EVERYTHING, WINDOW, lab.io())
     assert isinstance(events, EventFacts)
     assert (events.complete, events.why_not) == (True, "")
     (decrypts,) = (use for use in events.uses if use.operation == "Decrypt")
@@ -630,7 +630,7 @@ def test_no_credential_is_written_anywhere(lab: Lab, imported: LabKey, caplog: p
     io, written = lab.io(), ""
     for one in (imported, key):
         facts, blobs = aws.key(subject(one.arn), REGION, EVERYTHING, io)
-        logging, events, more = aws.log(subject(one.arn), REGION, EVERYTHING, WINDOW, io)
+        logging, events, _, more = aws.log(subject(one.arn), REGION, EVERYTHING, WINDOW, io)
         written += facts.model_dump_json() + logging.model_dump_json() + events.model_dump_json()
         public = [blob for blob in (*blobs, *more) if blob.disposition is Disposition.PUBLIC]
         written += "".join(blob.content.decode() for blob in public)

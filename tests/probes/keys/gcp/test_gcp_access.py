@@ -225,7 +225,7 @@ def test_no_failing_call_leaves_an_empty_fact(company: Company, method: str, cod
     except ProbeError:
         assert method == "GetCryptoKey"
         return
-    logging, events, _ = gcp.log(company.subject(name), "europe-west3", LOG_ASPECTS, window, io)
+    logging, events, _, _ = gcp.log(company.subject(name), "europe-west3", LOG_ASPECTS, window, io)
     hierarchy = key.hierarchy
     assert not isinstance(hierarchy, Unseen)
     match method:

@@ -168,7 +168,7 @@ def test_the_permissions_are_enough_and_none_is_unused(company: Company) -> None
     company.cloud.iam.forget()
     key = look(company, name)
     assert hierarchy(key).complete
-    _, events, _ = gcp.log(
+    _, events, _, _ = gcp.log(
         company.subject(name),
         "europe-west3",
         frozenset({Aspect.LOGGING, Aspect.EVENTS}),

@@ -22,7 +22,10 @@ APP = "serviceAccount:app@vendor.iam.gserviceaccount.com"
 def read(
     company: Company, resource: str, asked: frozenset[Aspect] = LOG_ASPECTS
 ) -> tuple[LoggingFacts | Unseen, EventFacts | Unseen, tuple[Blob, ...]]:
-    return gcp.log(company.subject(resource, roots=False), "europe-west3", asked, WINDOW, company.io())
+    subject = company.subject(resource, roots=False)
+    logging, events, endpoint, blobs = gcp.log(subject, "europe-west3", asked, WINDOW, company.io())
+    assert endpoint == company.cloud.address
+    return logging, events, blobs
 
 
 def logged(company: Company, resource: str) -> LoggingFacts:
