@@ -5,6 +5,7 @@
     [project.entry-points."keycheck.probes"]     tls = "probes.tls.observe:EndpointProbe"
                                                  "keys.log" = "probes.keys.log:LogProbe"
     [project.entry-points."keycheck.commands"]   tls = "probes.tls.command:app"
+    [project.entry-points."keycheck.mechanisms"] aws-deny = "probes.keys.drill.aws_deny:Deny"
 
 The name of a controls entry point is the first segment of the control ids in it. An area is imported when
 something of it is first asked for. A plugin that cannot be loaded, or whose code is not a file of the
@@ -26,14 +27,16 @@ from urllib.parse import unquote, urlsplit
 from keycheck.boundary import Crash, guarded
 from keycheck.model.control import Control
 from keycheck.model.deployment import Subject
+from keycheck.model.drill import Mechanism
 from keycheck.model.facts import Facts
 from keycheck.model.probe import Probe
 
-CONTROLS, SUBJECTS, PROBES, COMMANDS = (
+CONTROLS, SUBJECTS, PROBES, COMMANDS, MECHANISMS = GROUPS = (
     "keycheck.controls",
     "keycheck.subjects",
     "keycheck.probes",
     "keycheck.commands",
+    "keycheck.mechanisms",
 )
 AnyProbe = Probe[Subject, object]
 T = TypeVar("T")
@@ -141,6 +144,15 @@ class Registry:
             return Broken(PROBES, area, "", f"probe {kind.id} must be named after its facts {facts.schema_id}")
         return cast("AnyProbe", kind())
 
+    def mechanism(self, kind: str) -> type[Mechanism] | Broken | None:
+        """What a drill of this kind changes the world with, and back."""
+        loaded = self.load(MECHANISMS, kind)
+        if loaded is None or isinstance(loaded, Broken):
+            return loaded
+        if isinstance(loaded, type) and issubclass(loaded, Mechanism):
+            return loaded
+        return Broken(MECHANISMS, kind, "", f"{loaded!r} is not a Mechanism")
+
     def _typed(self, group: str, name: str, base: type[T]) -> type[T] | Broken | None:
         loaded = self.load(group, name)
         if loaded is None or isinstance(loaded, Broken):
@@ -155,7 +167,7 @@ def load_registry(found: Iterable[Distribution] | None = None) -> Registry:
     plugins: dict[Plugin, Callable[[], object]] = {}
     for distribution in distributions() if found is None else found:
         for entry in distribution.entry_points:
-            if entry.group in (CONTROLS, SUBJECTS, PROBES, COMMANDS):
+            if entry.group in GROUPS:
                 plugin = Plugin(entry.group, entry.name, entry.value, distribution.name, distribution.version)
                 plugins.setdefault(plugin, _loader(entry, distribution))
     return Registry(plugins)

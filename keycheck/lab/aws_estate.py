@@ -27,17 +27,25 @@ from keycheck.lab.aws.seams import Caller, Document
 from keycheck.lab.crm.aws_envelope import AwsEnvelope, aws_client
 from keycheck.lab.crm.contacts import Store
 from keycheck.lab.crm.crm import Crm
+from keycheck.lab.crm.doors import AwsDoor
 from keycheck.lab.crm.traffic import work
 from keycheck.lab.errors import LabError
 from keycheck.lab.key_sites import (
     ADMIN,
     APP,
     AUDITOR,
+    CONTROL,
+    CONTROLS,
     CUSTOMER,
-    DRILLER,
+    DRILL,
+    DRILLS,
     INSPECTOR,
     LOG_READER,
+    OPERATOR,
     READS,
+    RESTORE,
+    RESTORES,
+    SUPPORT,
     AwsSite,
     Grant,
     Material,
@@ -50,6 +58,13 @@ CONFIG_FILE: Final = "aws.config"
 _OAEP: Final = "RSAES_OAEP_SHA_256"
 _KEY_WRAP: Final = "RSA_AES_KEY_WRAP_SHA_256"
 _REPORT: Final = "this is a defect of the lab: report it"
+_STORES: Final = ("kms:DescribeCustomKeyStores", "kms:ConnectCustomKeyStore")
+_DRILLING: Final = (
+    ("drill", DRILL, (*DRILLS, *_STORES, "kms:DisconnectCustomKeyStore")),
+    ("control", CONTROL, (*CONTROLS, "kms:DescribeKey")),
+    ("restore", RESTORE, (*RESTORES, *_STORES)),
+)
+"""Identity, role, and what its own policy allows it."""
 _LOGS: Final = ("LookupEvents", "DescribeTrails", "GetTrailStatus", "GetEventSelectors")
 
 
@@ -76,7 +91,7 @@ class AwsEstate:
 
     @property
     def identities(self) -> tuple[Mapping[str, object], ...]:
-        """Who inspects and who reads the log, as a deployment declares them."""
+        """Who inspects, who reads the log, and who drills, controls and restores, as a deployment declares them."""
         return (
             {
                 "id": "inspector",
@@ -87,7 +102,31 @@ class AwsEstate:
                 "external_id": f"file:{EXTERNAL_ID_FILE}",
             },
             {"id": "log-reader", "provider": "aws", "config_file": CONFIG_FILE, "profile": "log-reader"},
+            *(
+                {
+                    "id": id,
+                    "provider": "aws",
+                    "config_file": CONFIG_FILE,
+                    "profile": "operator",
+                    "role_arn": arn,
+                    "external_id": f"file:{EXTERNAL_ID_FILE}",
+                }
+                for id, arn, _ in _DRILLING
+            ),
         )
+
+    def door(self, id: str, principal: str = APP) -> AwsDoor:
+        """The way of one of the vendor's principals to the key of this id. The session lasts an hour."""
+        credentials = self._session(Use(principal))
+        region = self.arns[id].split(":")[3]
+        client = aws_client(
+            endpoint=self.cloud.url,
+            region=region,
+            access_key_id=credentials.access_key_id,
+            secret=credentials.secret,
+            session_token=credentials.session_token,
+        )
+        return AwsDoor(client, self.arns[id])
 
     def close(self) -> None:
         """End the cloud."""
@@ -99,13 +138,17 @@ class AwsEstate:
         logger = directory.add_user(LOG_READER, policies=(_may(*(f"cloudtrail:{name}" for name in _LOGS)),))
         reads = _may(*READS, "kms:ListAliases", "kms:DescribeCustomKeyStores")
         directory.add_role(INSPECTOR, trusts=(AUDITOR,), external_id=external_id, policies=(reads,))
-        roles = {ADMIN, DRILLER, APP, *(_admin(site.account) for site in sites)}
+        operator = directory.add_user(OPERATOR, policies=(_may("sts:AssumeRole"),))
+        for _, arn, actions in _DRILLING:
+            directory.add_role(arn, trusts=(OPERATOR,), external_id=external_id, policies=(_may(*actions),))
+        roles = {ADMIN, APP, SUPPORT, *(_admin(site.account) for site in sites)}
         for arn in sorted(roles | {use.principal for site in sites for use in site.uses}):
             directory.add_role(arn, trusts=(_root(arn),), policies=(_may("kms:*"),))
         (self._home / EXTERNAL_ID_FILE).write_text(external_id, encoding="ascii")
         config = self._home / CONFIG_FILE
         config.write_text(
             f"[profile auditor]\n{_keys(auditor)}[profile log-reader]\n{_keys(logger)}"
+            f"[profile operator]\n{_keys(operator)}"
             f"[services lab]\n{''.join(_service(name, self.cloud.url) for name in ('kms', 'sts', 'cloudtrail'))}",
             encoding="ascii",
         )

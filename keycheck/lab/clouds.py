@@ -13,14 +13,18 @@ from keycheck.lab.gcp_estate import GcpEstate, resource_of
 from keycheck.lab.key_sites import (
     ADMIN,
     APP,
+    CONTROL,
     CUSTOMER,
-    DRILLER,
+    DRILL,
     G_ADMIN,
     G_APP,
-    G_DRILLER,
+    G_CONTROL,
+    G_DRILL,
     G_INSPECTOR,
+    G_RESTORE,
     INSPECTOR,
     OFFICE,
+    RESTORE,
     Attested,
     AwsSite,
     GcpSite,
@@ -56,7 +60,7 @@ class Clouds:
         except BaseException:
             self.aws.close()
             raise
-        self.identities = (*self.aws.identities, self.gcp.identity)
+        self.identities = (*self.aws.identities, *self.gcp.identities)
         self.keys = tuple(self._aws_key(site) if isinstance(site, AwsSite) else self._gcp_key(site) for site in built)
 
     def close(self) -> None:
@@ -69,8 +73,8 @@ class Clouds:
         agreed: dict[str, object] = {
             "owner": CUSTOMER,
             "vendor": [APP],
-            "users": [DRILLER],
-            "administrators": [ADMIN],
+            "users": [CONTROL],
+            "administrators": [ADMIN, DRILL, RESTORE],
             "readers": [INSPECTOR],
             "sources": [OFFICE],
         }
@@ -85,7 +89,11 @@ class Clouds:
                 "resource": arn,
                 "model": "direct-kms",
                 "on_key_loss": "withheld",
-                "identities": {"inspect": "inspector", "log": "log-reader"},
+                "identities": {
+                    "inspect": "inspector",
+                    "log": "log-reader",
+                    **{role: role for role in ("drill", "control", "restore")},
+                },
                 "agreed": agreed,
             },
         )
@@ -101,13 +109,17 @@ class Clouds:
                 "resource": resource_of(site),
                 "model": "direct-kms",
                 "on_key_loss": "withheld",
-                "identities": {"inspect": "inspector-g", "log": "inspector-g"},
+                "identities": {
+                    "inspect": "inspector-g",
+                    "log": "inspector-g",
+                    **{role: f"{role}-g" for role in ("drill", "control", "restore")},
+                },
                 "attestation_roots": list(roots),
                 "agreed": {
                     "owner": site.project,
                     "vendor": [G_APP],
-                    "users": [G_DRILLER],
-                    "administrators": [G_ADMIN],
+                    "users": [G_CONTROL],
+                    "administrators": [G_ADMIN, G_DRILL, G_RESTORE],
                     "readers": [G_INSPECTOR],
                     "sources": ["127.0.0.0/8"],
                 },

@@ -10,12 +10,22 @@ from typing import Final
 
 from keycheck.lab.crm.contacts import Store
 from keycheck.lab.crm.crm import Crm
+from keycheck.lab.crm.doors import GcpDoor
 from keycheck.lab.crm.gcp_aead import gcp_client
 from keycheck.lab.crm.gcp_envelope import GcpEnvelope
 from keycheck.lab.crm.traffic import work
 from keycheck.lab.gcp.attest import Flaw
 from keycheck.lab.gcp.cloud import GcpCloud
-from keycheck.lab.key_sites import G_INSPECTOR, Attested, GcpSite, Use
+from keycheck.lab.key_sites import (
+    G_APP,
+    G_CONTROL,
+    G_DRILL,
+    G_INSPECTOR,
+    G_RESTORE,
+    Attested,
+    GcpSite,
+    Use,
+)
 from keycheck.lab.lab_clock import LabClock
 
 RING: Final = "crm"
@@ -24,6 +34,14 @@ INSPECTOR_ROLES: Final = (
     "roles/browser",
     "roles/iam.securityReviewer",
     "roles/logging.privateLogViewer",
+)
+DRILL_ROLES: Final = ("roles/browser", "roles/iam.securityReviewer")
+"""What whoever drills may read above the keys: inherited grants are resolved before anything is taken away."""
+_IDENTITIES: Final = (
+    ("inspector-g", G_INSPECTOR),
+    ("drill-g", G_DRILL),
+    ("control-g", G_CONTROL),
+    ("restore-g", G_RESTORE),
 )
 
 _FLAWS: Final = {
@@ -48,12 +66,19 @@ class GcpEstate:
             raise
 
     @property
-    def identity(self) -> Mapping[str, object]:
-        """The identity that inspects, as a deployment declares it."""
-        email = G_INSPECTOR.partition(":")[2]
-        credentials = self.cloud.service_account(email, self._home)
+    def identities(self) -> tuple[Mapping[str, object], ...]:
+        """Who inspects, drills, controls and restores, as a deployment declares them."""
+        return tuple(self._identity(id, member) for id, member in _IDENTITIES)
+
+    def door(self, key: str, principal: str = G_APP) -> GcpDoor:
+        """The way of one of the vendor's principals to the key of this resource name."""
+        client = gcp_client(endpoint=self.cloud.address, token=lambda: self.cloud.token(principal))
+        return GcpDoor(client, key)
+
+    def _identity(self, id: str, member: str) -> Mapping[str, object]:
+        credentials = self.cloud.service_account(member.partition(":")[2], self._home)
         return {
-            "id": "inspector-g",
+            "id": id,
             "provider": "gcp",
             "credentials": f"file:{credentials.name}",
             "api_endpoint": self.cloud.address,
@@ -75,6 +100,8 @@ class GcpEstate:
         folder = self.cloud.directory.folder(organization, "keys")
         for role in INSPECTOR_ROLES:
             self.cloud.iam.bind(organization, role, G_INSPECTOR)
+        for role in DRILL_ROLES:
+            self.cloud.iam.bind(organization, role, G_DRILL, G_RESTORE)
         for project in dict.fromkeys(site.project for site in sites):
             self.cloud.directory.project(project, folder)
         for site in sites:

@@ -22,14 +22,23 @@ AUDITOR: Final = f"arn:aws:iam::{CUSTOMER}:user/keycheck-auditor"
 LOG_READER: Final = f"arn:aws:iam::{CUSTOMER}:user/keycheck-log"
 ADMIN: Final = f"arn:aws:iam::{CUSTOMER}:role/key-admin"
 APP: Final = f"arn:aws:iam::{VENDOR}:role/crm-app"
-DRILLER: Final = f"arn:aws:iam::{CUSTOMER}:role/key-drill"
+OPERATOR: Final = f"arn:aws:iam::{CUSTOMER}:user/keycheck-operator"
+"""Whose long-term key assumes the roles of a drill."""
+DRILL: Final = f"arn:aws:iam::{CUSTOMER}:role/key-drill"
+CONTROL: Final = f"arn:aws:iam::{CUSTOMER}:role/key-control"
+RESTORE: Final = f"arn:aws:iam::{CUSTOMER}:role/key-restore"
+SUPPORT: Final = f"arn:aws:iam::{VENDOR}:role/crm-support"
+"""A principal of the vendor that nobody declared."""
 
 ORGANIZATION: Final = "organizations/700100200300"
 FOLDER: Final = "folders/700400500600"
 G_ADMIN: Final = "user:key-admin@acme.example"
 G_INSPECTOR: Final = "serviceAccount:keycheck@acme-audit.iam.gserviceaccount.com"
 G_APP: Final = "serviceAccount:crm-app@vendor-prod.iam.gserviceaccount.com"
-G_DRILLER: Final = "serviceAccount:key-drill@acme-audit.iam.gserviceaccount.com"
+G_DRILL: Final = "serviceAccount:key-drill@acme-audit.iam.gserviceaccount.com"
+G_CONTROL: Final = "serviceAccount:key-control@acme-audit.iam.gserviceaccount.com"
+G_RESTORE: Final = "serviceAccount:key-restore@acme-audit.iam.gserviceaccount.com"
+G_SUPPORT: Final = "serviceAccount:crm-support@vendor-prod.iam.gserviceaccount.com"
 OFFICE: Final = "203.0.113.0/24"
 """Where uses are agreed to come from (RFC 5737)."""
 
@@ -43,6 +52,19 @@ READS: Final = (
     "kms:DescribeKey", "kms:ListKeyRotations", "kms:GetKeyRotationStatus", "kms:ListKeyPolicies", "kms:GetKeyPolicy",
     "kms:ListGrants", "kms:ListResourceTags", "kms:GetKeyLastUsage",
 )  # fmt: skip
+RESTORES: Final = (
+    "kms:DescribeKey", "kms:GetKeyPolicy", "kms:ListKeyPolicies", "kms:PutKeyPolicy", "kms:EnableKey",
+    "kms:ListKeyRotations", "kms:GetParametersForImport", "kms:ImportKeyMaterial", "kms:ListGrants", "kms:CreateGrant",
+)  # fmt: skip
+"""What puts back whatever a drill takes away."""
+DRILLS: Final = (
+    *RESTORES, "kms:DisableKey", "kms:RevokeGrant", "kms:DeleteImportedKeyMaterial", "kms:RotateKeyOnDemand",
+    "kms:GetKeyRotationStatus",
+)  # fmt: skip
+"""What a drill takes away, and its own undo. Neither of the two can decrypt."""
+CONTROLS: Final = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey")
+CANARIES: Final = "keycheck-"
+"""How the ids of canary records begin: the control principal may use the key for these alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,14 +204,18 @@ HONEST: Final = (
     allow("Administrators", ADMIN, ADMINISTERS),
     allow("Inspection", INSPECTOR, READS),
     allow("Application", APP, USES),
-    allow("Drill", DRILLER, ("kms:Decrypt", "kms:Encrypt", "kms:DescribeKey")),
+    allow("Drill", DRILL, DRILLS),
+    allow("Restore", RESTORE, RESTORES),
+    allow("Control", CONTROL, CONTROLS, StringLike={"kms:EncryptionContext:record": f"{CANARIES}*"}),
+    allow("ControlDescribes", CONTROL, ("kms:DescribeKey",)),
 )
-"""The policy of an honest key: administrators who cannot decrypt, an application that can do nothing else."""
+"""The policy of an honest key: administrators who cannot decrypt, drill and restore neither, an application that can do
+nothing else, and a control principal that can use it for canaries alone."""
 
 
 HONEST_BINDINGS: Final = (
-    Bound("roles/cloudkms.cryptoKeyEncrypterDecrypter", (G_APP, G_DRILLER)),
-    Bound("roles/cloudkms.admin", (G_ADMIN,)),
+    Bound("roles/cloudkms.cryptoKeyEncrypterDecrypter", (G_APP, G_CONTROL)),
+    Bound("roles/cloudkms.admin", (G_ADMIN, G_DRILL, G_RESTORE)),
 )
 """Bindings of an honest Google key."""
 REGIONS: Final = ("eu-central-1", "eu-west-1", "eu-west-3", "eu-north-1", "eu-south-1")

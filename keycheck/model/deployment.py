@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo
+from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, model_validator
 
 from keycheck.model.types import CanonicalJson, Model, Name, Prose, SubjectId
 
@@ -120,13 +120,21 @@ class HttpWitness(Model):
 
     id: Name
     kind: Literal["http"]
-    url: Annotated[str, StringConstraints(pattern=r"^https://", max_length=2000)]
+    url: Annotated[str, StringConstraints(pattern=r"^https?://", max_length=2000)]
+    unsafe_plaintext_to_loopback: bool = False
+    """Allow `http://`, to a practice service on this machine; refused for every other address."""
     method: Literal["GET", "POST"] = "GET"
     headers: tuple[tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,100}$")], SecretRef], ...] = ()
     readable: Prose
     """Text that a reply holds when the canary is readable."""
     withheld: Prose
     """Text that a reply holds when the vendor withholds it for want of the key; declared beforehand."""
+
+    @model_validator(mode="after")
+    def _encrypted(self) -> Self:
+        if not self.url.startswith("https://") and not self.unsafe_plaintext_to_loopback:
+            raise ValueError("the url must begin with https://")
+        return self
 
 
 class CommandWitness(Model):

@@ -43,9 +43,9 @@ ELSEWHERE: Final = frozenset(
 )  # fmt: skip
 """Actions that a key policy cannot allow: they are not about a key."""
 
-GRANT_ACTIONS: Final = frozenset(_OF[Power.GRANT])
-FOR_AWS_RESOURCES: Final = GRANT_ACTIONS | {"ListGrants"}
-"""Actions in whose requests `kms:GrantIsForAWSResource` can stand."""
+FOR_AWS_RESOURCES: Final = frozenset({"CreateGrant", "ListGrants", "RevokeGrant"})
+"""Actions in whose requests `kms:GrantIsForAWSResource` can stand (KMS Developer Guide, "Controlling access to grants").
+RetireGrant is none of them."""
 _ALL: Final = frozenset(POWER_OF)
 _LOWER: Final = frozenset(action.lower() for action in _ALL)
 
@@ -79,12 +79,7 @@ def matches(glob: str, text: str, *, any_case: bool = False) -> bool:
 
 @lru_cache(maxsize=4096)
 def _matched(text: str) -> frozenset[str]:
-    if text == "*":
-        return _ALL
-    service, _, name = text.partition(":")
-    if not matches(service, "kms", any_case=True):
-        return frozenset()
-    return frozenset(action for action in _ALL if matches(name, action, any_case=True))
+    return frozenset(action for action in _ALL if matches(text, f"kms:{action}", any_case=True))
 
 
 def matched(patterns: Iterable[str]) -> frozenset[str]:

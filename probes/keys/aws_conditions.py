@@ -8,11 +8,14 @@ Developer Guide "Condition keys for AWS KMS".
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from typing import Final, Literal
 
 from probes.keys.aws_actions import matches
 from probes.keys.aws_facts import Condition
+from probes.keys.key_control import SKEW
 
 _ACCOUNT_KEYS: Final = frozenset({"aws:principalaccount", "kms:calleraccount"})
 _ARN_KEY: Final = "aws:principalarn"
@@ -35,6 +38,8 @@ _HOW: Final = (
     "aws:resourceaccount", "aws:resourceorg",
 )  # fmt: skip
 """Keys about the request or the key, by their beginnings: they name nobody."""
+_SOURCE_KEYS: Final = frozenset({"aws:sourceaccount", "aws:sourcearn", "aws:sourceorgid", "aws:sourceorgpaths"})
+"""For whose resources a service acts."""
 
 _EQUALS: Final = frozenset({"stringequals", "stringequalsignorecase", "arnequals"})
 _LIKE: Final = frozenset({"stringlike", "arnlike", "arnequals"})
@@ -67,27 +72,39 @@ def says(condition: Condition) -> Says:
     return Says.HOW if key.startswith(_HOW) else Says.UNKNOWN
 
 
-def arns(conditions: Iterable[Condition]) -> tuple[str, ...] | None:
-    """The ARNs, or patterns of ARNs, that the principal must be one of; None: no condition says so."""
-    return _values(conditions, frozenset({_ARN_KEY}), _EQUALS | _LIKE)
+@dataclass(frozen=True, slots=True)
+class Named:
+    """ARNs, or patterns of ARNs, that the principal must be one of."""
+
+    values: tuple[str, ...]
+    any_case: bool
+    by_part: bool
+    """Compared between colons: no wildcard reaches from one part of an ARN into the next."""
 
 
-def accounts(conditions: Iterable[Condition]) -> tuple[str, ...] | None:
-    """The accounts that the principal must be of; None: no condition says so."""
-    return _values(conditions, _ACCOUNT_KEYS, _EQUALS | _LIKE)
+def arns(conditions: Iterable[Condition]) -> tuple[Named, ...]:
+    """For each condition that says so, the ARNs that the principal must be one of."""
+    return tuple(
+        Named(c.values, c.operator.lower() == "stringequalsignorecase", c.operator.lower().startswith("arn"))
+        for c in _about(conditions, frozenset({_ARN_KEY}), _EQUALS | _LIKE)
+    )
 
 
-def organizations(conditions: Iterable[Condition]) -> tuple[str, ...] | None:
-    """The organizations that the principal's account must be in; None: no condition says so."""
+def accounts(conditions: Iterable[Condition]) -> tuple[tuple[str, ...], ...]:
+    """For each condition that says so, the accounts that the principal must be of."""
+    return tuple(c.values for c in _about(conditions, _ACCOUNT_KEYS, _EQUALS | _LIKE))
+
+
+def organizations(conditions: Iterable[Condition]) -> tuple[tuple[str, ...], ...]:
+    """For each condition that says so, the organizations that the principal's account must be in."""
     plain = _EQUALS | _LIKE
-    return _values(conditions, _ORGANIZATION_KEYS, plain | {f"foranyvalue:{name}" for name in plain})
+    operators = plain | {f"foranyvalue:{name}" for name in plain}
+    return tuple(c.values for c in _about(conditions, _ORGANIZATION_KEYS, operators))
 
 
-def _values(conditions: Iterable[Condition], keys: frozenset[str], operators: frozenset[str]) -> tuple[str, ...] | None:
-    for condition in sorted(conditions, key=lambda c: (c.key, c.operator, c.values)):
-        if condition.key.lower() in keys and condition.operator.lower() in operators:
-            return condition.values
-    return None
+def _about(conditions: Iterable[Condition], keys: frozenset[str], operators: frozenset[str]) -> list[Condition]:
+    found = [c for c in conditions if c.key.lower() in keys and c.operator.lower() in operators]
+    return sorted(found, key=lambda c: (c.key, c.operator, c.values))
 
 
 def unresolved(conditions: Iterable[Condition]) -> tuple[str, ...]:
@@ -143,15 +160,43 @@ def names_some(condition: Condition) -> bool:
     return says(condition) is Says.WHO and condition.operator.lower() in _EQUALS | _LIKE
 
 
-def only_for_aws_resources(conditions: Iterable[Condition]) -> Literal["all", "grants", "no"]:
-    """Whether grants are limited to AWS services acting on behalf of the principal.
+def for_services(conditions: Iterable[Condition]) -> Literal["yes", "unclear", "no"]:
+    """Whether grants are limited to those that AWS services ask for on behalf of the principal.
 
-    `all`: the whole statement is, because the key stands only in requests about grants; `grants`: under IfExists.
+    `unclear`: under IfExists, which also holds for requests without the key, and AWS does not say that all have it.
     """
-    for condition in conditions:
-        if condition.key.lower() == "kms:grantisforawsresource" and [v.lower() for v in condition.values] == ["true"]:
-            if condition.operator.lower() == "bool":
-                return "all"
-            if condition.operator.lower() == "boolifexists":
-                return "grants"
-    return "no"
+    operators = {
+        c.operator.lower()
+        for c in conditions
+        if c.key.lower() == "kms:grantisforawsresource" and [value.lower() for value in c.values] == ["true"]
+    }
+    return "yes" if "bool" in operators else "unclear" if "boolifexists" in operators else "no"
+
+
+def bound_to_source(conditions: Iterable[Condition]) -> bool:
+    """Whether a service may act only for resources, accounts or organizations that a condition names."""
+    return any(
+        c.key.lower() in _SOURCE_KEYS
+        and c.operator.lower().removeprefix("foranyvalue:") in _EQUALS | _LIKE
+        and not any(value.strip("*") == "" for value in c.values)
+        for c in conditions
+    )
+
+
+def over(conditions: Iterable[Condition], looked: datetime) -> bool:
+    """Whether conditions on the time of a request (`aws:CurrentTime`) can never hold again."""
+    return any(
+        c.key.lower() == "aws:currenttime"
+        and c.operator.lower() in ("datelessthan", "datelessthanequals")
+        and all((end := _moment(value)) is not None and end < looked - SKEW for value in c.values)
+        and bool(c.values)
+        for c in conditions
+    )
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else None

@@ -23,12 +23,12 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 from urllib.parse import parse_qs
 
 from keycheck.lab.crm.contacts import SENSITIVE, Contact, InvalidContactError, NoSuchContact, named
-from keycheck.lab.crm.crm import Crm
 from keycheck.lab.crm.envelope import IntegrityFailure, KeyUnavailable
+from keycheck.lab.crm.keeping import Contacts
 from keycheck.lab.errors import LabError
 
 KEY_UNAVAILABLE: Final = b'{"error":"key unavailable"}\n'
@@ -48,10 +48,18 @@ class Answer(NamedTuple):
     body: bytes
 
 
+class Responds(Protocol):
+    """Whatever answers requests."""
+
+    def respond(self, method: str, path: str, body: bytes = b"", authorization: str = "") -> Answer:
+        """The answer to one request. Raises nothing."""
+        ...
+
+
 class Service:
     """Answers requests. ``tokens``: bearer token to tenant. Safe between threads."""
 
-    def __init__(self, crm: Crm, tokens: Mapping[str, str]) -> None:
+    def __init__(self, crm: Contacts, tokens: Mapping[str, str]) -> None:
         if not tokens or not all(token.isascii() and token for token in tokens):
             raise LabError("the practice service needs a token", advice="give at least one ASCII token with its tenant")
         self._crm = crm
@@ -60,27 +68,27 @@ class Service:
     def respond(self, method: str, path: str, body: bytes = b"", authorization: str = "") -> Answer:
         """The answer to one request: ``path`` with its query, ``authorization`` the header's value. Raises nothing."""
         if len(body) > LONGEST_BODY:
-            return _answer(413, {"error": "body too large"})
+            return answer(413, {"error": "body too large"})
         if len(path) > _LONGEST_PATH:
-            return _answer(414, {"error": "path too long"})
+            return answer(414, {"error": "path too long"})
         target, _, query = path.partition("?")
         if target == "/healthz":
-            return _answer(200, {"status": "ok"}) if method in ("GET", "HEAD") else _not_allowed("GET, HEAD")
+            return answer(200, {"status": "ok"}) if method in ("GET", "HEAD") else not_allowed("GET, HEAD")
         tenant = self._tenant(authorization)
         if tenant is None:
-            return _answer(401, {"error": "unauthorized"}, {"WWW-Authenticate": "Bearer"})
+            return answer(401, {"error": "unauthorized"}, {"WWW-Authenticate": "Bearer"})
         try:
-            return self._routed(method, target, query, body, tenant)
+            return self.routed(method, target, query, body, tenant)
         except KeyUnavailable:
-            return Answer(503, _headers({}), KEY_UNAVAILABLE)
+            return Answer(503, headers_of({}), KEY_UNAVAILABLE)
         except IntegrityFailure:
-            return _answer(502, {"error": "record damaged"})
+            return answer(502, {"error": "record damaged"})
         except NoSuchContact:
-            return _answer(404, {"error": "no such contact"})
+            return answer(404, {"error": "no such contact"})
         except InvalidContactError as error:
-            return _answer(400, {"error": str(error)})
+            return answer(400, {"error": str(error)})
         except sqlite3.Error:
-            return _answer(500, {"error": "store unavailable"})
+            return answer(500, {"error": "store unavailable"})
 
     def _tenant(self, authorization: str) -> str | None:
         scheme, _, given = authorization.partition(" ")
@@ -90,36 +98,37 @@ class Service:
                 found = tenant
         return found if scheme.lower() == "bearer" else None
 
-    def _routed(self, method: str, target: str, query: str, body: bytes, tenant: str) -> Answer:
+    def routed(self, method: str, target: str, query: str, body: bytes, tenant: str) -> Answer:
+        """The answer to the tenant's request. Raise what `respond` catches."""
         if target == _CONTACTS:
-            return self._list(tenant, query) if method == "GET" else _not_allowed("GET")
+            return self._list(tenant, query) if method == "GET" else not_allowed("GET")
         if target == "/v1/export":
-            return self._export(tenant, query) if method == "GET" else _not_allowed("GET")
+            return self._export(tenant, query) if method == "GET" else not_allowed("GET")
         if not target.startswith(f"{_CONTACTS}/"):
-            return _answer(404, {"error": "no such page"})
+            return answer(404, {"error": "no such page"})
         record = named(target.removeprefix(f"{_CONTACTS}/"), "id")
         match method:
             case "GET":
-                return _answer(200, _shown(self._crm.get(tenant, record)))
+                return answer(200, shown(self._crm.get(tenant, record)))
             case "POST" | "PUT":
                 self._crm.put(_parsed(body, tenant, record))
-                return _answer(201, {"id": record})
+                return answer(201, {"id": record})
             case "DELETE":
                 self._crm.delete(tenant, record)
                 return Answer(204, {}, b"")
             case _:
-                return _not_allowed("GET, POST, PUT, DELETE")
+                return not_allowed("GET, POST, PUT, DELETE")
 
     def _list(self, tenant: str, query: str) -> Answer:
-        given = _query(query, "after", "limit")
+        given = query_of(query, "after", "limit")
         limit = given.get("limit", "100")
         if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:5]) <= _MOST_LISTED):
             raise InvalidContactError(f"limit must be 1 to {_MOST_LISTED}")
-        return _answer(200, {"ids": self._crm.list(tenant, after=given.get("after", ""), limit=int(limit))})
+        return answer(200, {"ids": self._crm.list(tenant, after=given.get("after", ""), limit=int(limit))})
 
     def _export(self, tenant: str, query: str) -> Answer:
         out = io.StringIO(newline="")
-        match _query(query, "format").get("format", "ndjson"):
+        match query_of(query, "format").get("format", "ndjson"):
             case "ndjson":
                 self._crm.store.export_ndjson(tenant, out)
                 kind = "application/x-ndjson"
@@ -128,10 +137,11 @@ class Service:
                 kind = "text/csv; charset=utf-8"
             case _:
                 raise InvalidContactError("format must be ndjson or csv")
-        return Answer(200, _headers({"Content-Type": kind}), out.getvalue().encode())
+        return Answer(200, headers_of({"Content-Type": kind}), out.getvalue().encode())
 
 
-def _shown(contact: Contact) -> dict[str, str]:
+def shown(contact: Contact) -> dict[str, str]:
+    """A contact as answers show it."""
     return {"id": contact.id, "country": contact.country, **{name: getattr(contact, name) for name in SENSITIVE}}
 
 
@@ -147,7 +157,8 @@ def _parsed(body: bytes, tenant: str, record: str) -> Contact:
     return Contact(tenant=tenant, id=record, **given)
 
 
-def _query(query: str, *known: str) -> dict[str, str]:
+def query_of(query: str, *known: str) -> dict[str, str]:
+    """A query with at most these names, each once. Raise InvalidContactError."""
     try:
         given = parse_qs(query, strict_parsing=True, max_num_fields=len(known)) if query else {}
     except ValueError as error:
@@ -157,21 +168,24 @@ def _query(query: str, *known: str) -> dict[str, str]:
     return {name: values[0] for name, values in given.items()}
 
 
-def _answer(status: int, body: object, headers: Mapping[str, str] | None = None) -> Answer:
+def answer(status: int, body: object, headers: Mapping[str, str] | None = None) -> Answer:
+    """A JSON answer."""
     content = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
-    return Answer(status, _headers(headers or {}), content)
+    return Answer(status, headers_of(headers or {}), content)
 
 
-def _headers(more: Mapping[str, str]) -> Mapping[str, str]:
+def headers_of(more: Mapping[str, str]) -> Mapping[str, str]:
+    """Headers of a JSON answer, and more."""
     return {"Content-Type": "application/json", "Cache-Control": "no-store", **more}
 
 
-def _not_allowed(allowed: str) -> Answer:
-    return _answer(405, {"error": "method not allowed"}, {"Allow": allowed})
+def not_allowed(allowed: str) -> Answer:
+    """The answer to a method that the path does not know."""
+    return answer(405, {"error": "method not allowed"}, {"Allow": allowed})
 
 
 @contextmanager
-def serve(service: Service, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+def serve(service: Responds, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
     """Serve in the clear on a loopback address, one thread for each connection, and yield the URL. Raise LabError."""
     if not ipaddress.ip_address(host).is_loopback:
         raise LabError(f"{host} is not a loopback address", advice="serve the practice application on 127.0.0.1")
@@ -190,7 +204,7 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], service: Service) -> None:
+    def __init__(self, address: tuple[str, int], service: Responds) -> None:
         self.service = service
         super().__init__(address, _Handler)
 
@@ -210,9 +224,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         length = self.headers.get("Content-Length", "0")
         if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdigit()):
-            self._send(_answer(411, {"error": "length required"}), last=True)
+            self._send(answer(411, {"error": "length required"}), last=True)
         elif int(length[:9]) > LONGEST_BODY:
-            self._send(_answer(413, {"error": "body too large"}), last=True)
+            self._send(answer(413, {"error": "body too large"}), last=True)
         else:
             body = self.rfile.read(int(length))
             given = self.headers.get("Authorization", "")
