@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from keycheck.evidence.bundle import BundleWriter
 from keycheck.model.facts import Census, Outcome, Unseen, seen
@@ -14,12 +15,18 @@ from keycheck.plan import Impossible, Task
 from keycheck.run import Recorded
 
 
+BLOB_BYTES: Final = 1 << 31
+"""Original bytes kept in one bundle, half of what it can hold. Beyond it blobs are kept by digest only: what strangers
+send must not be able to make a run end without a bundle."""
+
+
 class Recorder:
     """Appends observations to a bundle and keeps them for the judge."""
 
-    def __init__(self, writer: BundleWriter, entropy: Entropy) -> None:
+    def __init__(self, writer: BundleWriter, entropy: Entropy, blob_bytes: int = BLOB_BYTES) -> None:
         self._writer = writer
         self._entropy = entropy
+        self._room = blob_bytes
         self.observations: list[Observation] = []
 
     def record(self, recorded: Recorded) -> Observation:
@@ -81,6 +88,10 @@ class Recorder:
     def _store(self, blob: Blob) -> BlobRef:
         # Until bundles can hold sealed bytes, what a probe wants sealed is withheld, never published.
         kept = Disposition.DIGEST_ONLY if blob.disposition is Disposition.SEALED else blob.disposition
+        if kept is Disposition.PUBLIC and len(blob.content) > self._room:
+            kept = Disposition.DIGEST_ONLY
+        if kept is Disposition.PUBLIC:
+            self._room -= len(blob.content)
         return self._writer.add_blob(blob.content, name=blob.name, media_type=blob.media_type, disposition=kept).ref
 
 

@@ -46,7 +46,7 @@ class LogProbe(PartProbe[Key]):
         cloud = aws if subject.provider == "aws" else gcp
         yield Touch(
             what=f"log of {subject.resource}: read {', '.join(sorted(asked))}",
-            credential=credential_of(subject.identities.log),
+            credential=credential_of(subject.identities.log, io),
             changes=False,
             technique=Technique.PASSIVE,
             connections=1,

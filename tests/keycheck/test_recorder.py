@@ -102,3 +102,17 @@ def test_a_part_without_a_lawful_name_is_unseen_of_the_subject(tmp_path: Path) -
     seen, _ = recorded(Observed("a\nb", LOCKED), Observed("b", LOCKED), path=tmp_path / "b.zip")
     assert isinstance(seen[0].outcome, Unseen)
     assert seen[0].part is None
+
+
+def test_more_bytes_than_a_bundle_may_keep_stay_as_digests_and_end_nothing(tmp_path: Path) -> None:
+    task = Task(DoorProbe(), DOOR, ENTRY, "here", (), 1)
+    with BundleWriter(tmp_path / "full.zip", run_start=b'{"inputs":[]}', inputs={}, random=os.urandom) as writer:
+        recorder = Recorder(writer, os.urandom, blob_bytes=150)
+        for part in "abc":
+            blob = Blob("answer", b"x" * 100)
+            recorder.record(Recorded(task, Observed(part, LOCKED, blobs=(blob,)), NOW, 1))
+        writer.finish(b"{}", [KEY], verifier=Verifier(b"", b""))
+    kept = [one.blobs[0].disposition for one in recorder.observations]
+    assert kept == [Disposition.PUBLIC, Disposition.DIGEST_ONLY, Disposition.DIGEST_ONLY]
+    with BundleReader.open(tmp_path / "full.zip") as reader:
+        verify_reader(reader, [KEY.public])

@@ -40,6 +40,30 @@ def test_a_maker_that_raises_leaves_nothing_behind() -> None:
     assert once.get("x", lambda: 7) == 7
 
 
+def test_a_maker_that_asks_for_itself_is_told_so() -> None:
+    once = Once()
+    with pytest.raises(RuntimeError, match="waits for itself"):
+        once.get("x", lambda: once.get("x", lambda: 1))
+    assert once.get("x", lambda: 2) == 2
+
+
+def test_two_makers_that_wait_for_each_other_do_not_hang() -> None:
+    once, gate = Once(), threading.Barrier(2)
+
+    def first() -> int:
+        gate.wait(5)
+        return once.get("b", lambda: 1)
+
+    def second() -> int:
+        gate.wait(5)
+        return once.get("a", lambda: 2)
+
+    with ThreadPoolExecutor(2) as pool:
+        ends = [pool.submit(once.get, "a", first), pool.submit(once.get, "b", second)]
+        errors = [end.exception(10) for end in ends]
+    assert any(isinstance(error, RuntimeError) for error in errors)
+
+
 def test_another_process_starts_with_nothing() -> None:
     once = Once()
     once.get("x", threading.Lock)
