@@ -14,7 +14,6 @@ from keycheck.model.verdict import Reason
 from keycheck.plan import Impossible, Task
 from keycheck.run import Recorded
 
-
 BLOB_BYTES: Final = 1 << 31
 """Original bytes kept in one bundle, half of what it can hold. Beyond it blobs are kept by digest only: what strangers
 send must not be able to make a run end without a bundle."""

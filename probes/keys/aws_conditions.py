@@ -155,6 +155,11 @@ def _equal(operator: str, value: str, own: str) -> bool:
     return value.lower() == own.lower() if operator.endswith("ignorecase") else value == own
 
 
+def may_be(arn: str | None, account: str | None, conditions: Iterable[Condition]) -> bool:
+    """Whether no condition that says who keeps this principal out."""
+    return all(says(c) is not Says.WHO or holds_for(c, arn, account) != "no" for c in conditions)
+
+
 def names_some(condition: Condition) -> bool:
     """Says that the principal is one of some, without a negation: others surely do not meet it."""
     return says(condition) is Says.WHO and condition.operator.lower() in _EQUALS | _LIKE

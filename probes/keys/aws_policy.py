@@ -12,7 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import Enum
+from typing import Final, Literal
 
 from probes.keys import aws_actions, aws_conditions
 from probes.keys.aws_facts import AwsGrant, AwsPolicy, Condition, PrincipalPattern, Statement
@@ -20,7 +22,7 @@ from probes.keys.principals import account_of, identity
 
 
 class Sort(Enum):
-    """What kind of somebody may act."""
+    """What kind of somebody may act, from the widest to the narrowest."""
 
     EVERYBODY = "everybody"
     UNCLEAR = "unclear"
@@ -76,6 +78,10 @@ class Access:
     """Of the actions: those that a Deny may take away from this principal."""
     where: str
     """Policy and statement, or grant."""
+    for_services: Literal["yes", "unclear", "no"] = "no"
+    """Whether grants can only be made for AWS services that act on behalf of this principal."""
+    bound_to_source: bool = False
+    """A service may act only for resources, accounts or organizations that the statement names."""
 
     @property
     def sure(self) -> frozenset[str]:
@@ -83,15 +89,23 @@ class Access:
         return self.actions - self.contested
 
 
-def accesses(policies: Sequence[AwsPolicy], key_arn: str, grants: Sequence[AwsGrant] = ()) -> tuple[Access, ...]:
+def accesses(
+    policies: Sequence[AwsPolicy], key_arn: str, looked: datetime, grants: Sequence[AwsGrant] = ()
+) -> tuple[Access, ...]:
     """All that is allowed, over the policies together and, where given, grants. A Deny of either policy counts against
-    both, and against grants. Policies that could not be read give nothing: the caller must look for them. While the
-    default policy is one of those, everything is contested (the other, of Resource Access Manager, only allows)."""
+    both, and against grants; an Allow that was over when it was `looked` at counts no more. Policies that could not be
+    read give nothing: the caller must look for them. While the default policy is one of those, everything is contested
+    (the other, of Resource Access Manager, only allows)."""
     statements = [(p.name, s) for p in policies if isinstance(p.statements, tuple) for s in p.statements]
-    denials = [s for _, s in statements if s.effect == "Deny" and _about(s, key_arn)]
-    allowed = [a for name, s in statements if s.effect == "Allow" and _about(s, key_arn) for a in _allowed(name, s)]
+    denials = [s for _, s in statements if s.effect == "Deny" and _about(s, key_arn) != "no"]
+    allowed = [
+        access
+        for name, s in statements
+        if s.effect == "Allow" and not aws_conditions.over(s.conditions, looked)
+        for access in _allowed(name, s, key_arn)
+    ]
     allowed += [_granted(grant) for grant in grants]
-    left = [_minus(access, denials) for access in allowed]
+    left = [_minus(access, denials, key_arn) for access in allowed]
     if any(p.name == "default" and not isinstance(p.statements, tuple) for p in policies):
         left = [replace(access, contested=access.actions) for access in left]
     return tuple(access for access in left if access.actions)
@@ -104,7 +118,7 @@ def unheard(policies: Iterable[AwsPolicy], key_arn: str) -> frozenset[str]:
         for policy in policies
         if isinstance(policy.statements, tuple)
         for statement in policy.statements
-        if statement.effect == "Allow" and _about(statement, key_arn)
+        if statement.effect == "Allow" and _about(statement, key_arn) != "no"
         for action in aws_actions.unheard(statement)
     )
 
@@ -113,39 +127,46 @@ def everybody_denied(statement: Statement, action: str, key_arn: str) -> bool:
     """Whether a Deny is about everybody, this key and this action; its conditions are the caller's."""
     return (
         statement.effect == "Deny"
-        and _about(statement, key_arn)
+        and _about(statement, key_arn) == "yes"
         and action in aws_actions.of(statement)
         and not statement.not_principals
         and any(_is_everybody(principal) for principal in statement.principals)
     )
 
 
-def _about(statement: Statement, key_arn: str) -> bool:
-    """Whether a statement speaks of this key. In a key policy `*` is the key that it is attached to."""
+def _about(statement: Statement, key_arn: str) -> Literal["yes", "unclear", "no"]:
+    """Whether a statement speaks of this key. In a key policy `*` is the key that it is attached to; what stands for a
+    variable (`${…}`) is known with the request only."""
     patterns = statement.not_resources or statement.resources
     if not patterns:
-        return statement.effect == "Allow"  # not understood: an Allow may count, a Deny may not
-    found = any(aws_actions.matches(text, key_arn) for text in patterns)
-    return not found if statement.not_resources else found
+        return "yes" if statement.effect == "Allow" else "no"  # not understood: an Allow may count, a Deny may not
+    if any(aws_actions.matches(text, key_arn) for text in patterns):
+        return "no" if statement.not_resources else "yes"
+    if any("${" in text for text in patterns):
+        return "unclear"
+    return "yes" if statement.not_resources else "no"
 
 
-def _allowed(policy: str, statement: Statement) -> list[Access]:
-    actions = aws_actions.of(statement)
-    match aws_conditions.only_for_aws_resources(statement.conditions):
-        case "all":
-            actions &= aws_actions.FOR_AWS_RESOURCES - aws_actions.GRANT_ACTIONS
-        case "grants":
-            actions -= aws_actions.GRANT_ACTIONS
-        case "no":
-            pass
+def _allowed(policy: str, statement: Statement, key_arn: str) -> list[Access]:
+    about = _about(statement, key_arn)
+    actions = aws_actions.of(statement) if about != "no" else frozenset()
+    for_services = aws_conditions.for_services(statement.conditions)
+    if for_services == "yes":
+        actions &= aws_actions.FOR_AWS_RESOURCES  # in other requests the condition key is missing
+    contested = actions if about == "unclear" else frozenset()
+    bound = aws_conditions.bound_to_source(statement.conditions)
     where = f"policy {policy}, statement {statement.sid}" if statement.sid else f"policy {policy}"
     # An Allow with NotPrincipal is for everybody but those.
     everybody = PrincipalPattern(type="*", value="*")
     principals = (everybody,) if statement.not_principals else statement.principals
-    found = {who for principal in principals for who in _narrowed(_who(principal), statement.conditions)}
+    own = account_of(f"arn:aws:iam::{key_arn.split(':')[4]}:root")
+    found = {who for principal in principals for who in _narrowed(_who(principal), statement.conditions, own)}
     if not principals:
         found = {Who("a principal that could not be read", Sort.UNCLEAR)}
-    return [Access(who, actions, frozenset(), where) for who in sorted(found, key=lambda w: (w.value, w.sort.value))]
+    return [
+        Access(who, actions, contested, where, for_services, bound)
+        for who in sorted(found, key=lambda w: (w.value, w.sort.value))
+    ]
 
 
 def _is_everybody(principal: PrincipalPattern) -> bool:
@@ -165,40 +186,78 @@ def _root(principal: str) -> str:
     return principal if principal.startswith("arn:") else f"arn:aws:iam::{principal}:root"
 
 
-def _narrowed(who: Who, conditions: Sequence[Condition]) -> list[Who]:
-    """Whom a statement for everybody, or for an account, is really for."""
-    if who.sort not in (Sort.EVERYBODY, Sort.ACCOUNT):
-        return [who]
-    arns = aws_conditions.arns(conditions)
-    if arns is not None:
-        named = [_of_arn(arn) for arn in arns]
-        return [n for n in named if who.sort is Sort.EVERYBODY or n.account in (who.account, None)]
+_WIDTHS: Final = tuple(Sort)[::-1]
+
+
+def _narrowed(who: Who, conditions: Sequence[Condition], own: str | None) -> list[Who]:
+    """Whom a statement for everybody, or for an account, is really for. All conditions must hold, so each alone bounds
+    who is meant, and the narrowest bound counts. `own`: the key's account."""
+    if who.sort not in (Sort.EVERYBODY, Sort.ACCOUNT) or who.account == own is not None:
+        return [who]  # conditions only narrow whom the key's own account may name
+    bounds = [[who], *_named(conditions)]
     if who.sort is Sort.ACCOUNT:
-        return [who]
-    accounts = aws_conditions.accounts(conditions)
-    if accounts is not None:
-        return [
-            Who(_root(account), Sort.WHOLE_ACCOUNT) if account_of(account) else Who("*", Sort.EVERYBODY)
-            for account in accounts
-        ]
-    organizations = aws_conditions.organizations(conditions)
-    if organizations is not None:
-        return [
-            Who("*", Sort.EVERYBODY) if value.startswith(("*", "o-*", "?")) else Who(value, Sort.ORGANIZATION)
-            for value in organizations
-        ]
-    if unresolved := aws_conditions.unresolved(conditions):
-        return [Who(" and ".join(sorted(set(unresolved))), Sort.UNCLEAR)]
-    return [who]
+        inside = [[n for n in bound if n.account in (who.account, None)] for bound in bounds]
+        bounds = [[n if n.account else who for n in bound] for bound in inside]
+    else:
+        bounds += [*map(_of_accounts, aws_conditions.accounts(conditions))]
+        bounds += [*map(_of_organizations, aws_conditions.organizations(conditions))]
+        if unresolved := aws_conditions.unresolved(conditions):
+            bounds.append([Who(" and ".join(sorted(set(unresolved))), Sort.UNCLEAR)])
+    return min(bounds, key=lambda bound: max((_WIDTHS.index(n.sort) for n in bound), default=-1))
 
 
-def _of_arn(arn: str) -> Who:
-    if not {"*", "?", "$"} & set(arn):
-        return Who(arn, Sort.ACCOUNT if identity(arn).endswith(":root") else Sort.NAMED)
+def _of_accounts(values: Sequence[str]) -> list[Who]:
+    return [Who(_root(value), Sort.WHOLE_ACCOUNT) if account_of(value) else Who("*", Sort.EVERYBODY) for value in values]
+
+
+def _of_organizations(values: Sequence[str]) -> list[Who]:
+    return [
+        Who("*", Sort.EVERYBODY) if value.startswith(("*", "o-*", "?")) else Who(value, Sort.ORGANIZATION)
+        for value in values
+    ]
+
+
+def _named(conditions: Sequence[Condition]) -> list[list[Who]]:
+    """For each condition on the principal's ARN, those of its principals that no other condition keeps out."""
+    sets = [set(values) for values in aws_conditions.accounts(conditions) if all(map(account_of, values))]
+    accounts = set.intersection(*sets) if sets else None
+    return [
+        [
+            who
+            for value in named.values
+            for arn in (_in_accounts(value, accounts) if named.by_part and accounts is not None else (value,))
+            if aws_conditions.may_be(*_asked(who := _of_arn(arn, named.any_case)), conditions)
+        ]
+        for named in aws_conditions.arns(conditions)
+    ]
+
+
+def _in_accounts(arn: str, accounts: Iterable[str]) -> list[str]:
+    """A pattern for principals of any account, spelled for each of these."""
     parts = arn.split(":", 5)
-    if len(parts) == 6 and account_of(f"arn:aws:iam::{parts[4]}:root"):
+    if len(parts) != 6 or account_of(parts[4]) or "$" in arn:
+        return [arn]
+    spelled = (":".join((*parts[:4], account, parts[5])) for account in accounts)
+    return [each for each, account in zip(spelled, accounts, strict=True) if aws_actions.matches(parts[4], account)]
+
+
+def _of_arn(arn: str, any_case: bool) -> Who:
+    if not {"*", "?", "$"} & set(arn):
+        if identity(arn).endswith(":root"):
+            return Who(arn, Sort.ACCOUNT)
+        # Without regard to case it is a pattern: how the one that it matches is spelled is not known.
+        return Who(arn, Sort.MATCHING if any_case else Sort.NAMED)
+    parts = arn.split(":", 5)
+    if len(parts) == 6 and account_of(parts[4]):
         return Who(arn, Sort.MATCHING)
     return Who("*", Sort.EVERYBODY)  # any account's
+
+
+def _asked(who: Who) -> tuple[str | None, str | None]:
+    """The ARN and the account of somebody, as far as conditions can be held against them."""
+    # A session's own principal ARN is its role's, whose path the session does not show.
+    named = who.sort is Sort.NAMED and account_of(who.value) and ":assumed-role/" not in who.value
+    return who.value if named else None, who.account
 
 
 def _granted(grant: AwsGrant) -> Access:
@@ -207,14 +266,14 @@ def _granted(grant: AwsGrant) -> Access:
     return Access(who, aws_actions.matched(f"kms:{op}" for op in grant.operations), frozenset(), f"grant {grant.id}")
 
 
-def _minus(access: Access, denials: Sequence[Statement]) -> Access:
+def _minus(access: Access, denials: Sequence[Statement], key_arn: str) -> Access:
     gone: set[str] = set()
-    doubtful: set[str] = set()
+    doubtful = set(access.contested)
     for statement in denials:
-        match _denies(statement, access.who):
-            case "yes":
+        match _denies(statement, access.who), _about(statement, key_arn):
+            case "yes", "yes":
                 gone |= aws_actions.of(statement)
-            case "unclear":
+            case "yes" | "unclear", _:
                 doubtful |= aws_actions.of(statement)
             case _:
                 pass
@@ -229,12 +288,8 @@ def _denies(statement: Statement, who: Who) -> str:
         return "no"
     truths = [about]
     for condition in statement.conditions:
-        if who.sort is Sort.NAMED and account_of(who.value):
-            # A session's own principal ARN is its role's, whose path the session does not show.
-            arn = None if ":assumed-role/" in who.value else who.value
-            truths.append(aws_conditions.holds_for(condition, arn, who.account))
-        elif who.sort in (Sort.ACCOUNT, Sort.WHOLE_ACCOUNT, Sort.MATCHING):
-            truths.append(aws_conditions.holds_for(condition, None, who.account))
+        if who.sort in (Sort.ACCOUNT, Sort.WHOLE_ACCOUNT, Sort.MATCHING) or who.account:
+            truths.append(aws_conditions.holds_for(condition, *_asked(who)))
         elif aws_conditions.names_some(condition):
             truths.append("no" if who.sort is Sort.EVERYBODY else "unclear")  # of everybody, the others stay
         else:
@@ -255,7 +310,7 @@ def _denies_whom(statement: Statement, who: Who) -> str:
             return "yes"
         if denied.sort is Sort.ACCOUNT and denied.account == who.account:
             return "yes"
-        if denied.sort is Sort.NAMED and who.sort is Sort.NAMED and _same(denied.value, who.value):
+        if denied.sort is Sort.NAMED and who.sort in (Sort.NAMED, Sort.MATCHING) and _same(denied.value, who.value):
             return "yes"
     return "no"
 
