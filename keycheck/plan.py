@@ -152,12 +152,24 @@ def _task(
 
 
 def selected(task: Task | Impossible, bindings: Iterable[Binding], only: tuple[str, ...]) -> bool:
-    """Whether `--only` keeps the task: a glob matches its subject, or a clause or control that needs it.
+    """Whether `--only` keeps the task: a glob matches its subject, or a clause or control that needs it; with a colon
+    (`keys/contacts:keys.revocation`) the subject and the facts or controls must match.
     What is left out stays expected and comes out as `not-tested(not-selected)`."""
     if not only:
         return True
+    facts = task.facts if isinstance(task, Impossible) else task.probe.facts
     names = {task.entry.id}
+    needing = {facts.schema_id.partition("/")[0]}
     for binding in bindings:
         if isinstance(binding.demand, Demand) and covers(binding.demand.for_, task.entry.id):
             names |= {binding.clause.id, binding.control_id, binding.reference}
-    return any(fnmatchcase(name, glob) for name in names for glob in only)
+            if not isinstance(binding.control, Unusable) and facts in binding.control.needs:
+                needing |= {binding.control_id, binding.reference}
+    return any(_keeps(glob, task.entry.id, names, needing) for glob in only)
+
+
+def _keeps(glob: str, subject: str, names: Iterable[str], needing: Iterable[str]) -> bool:
+    where, colon, what = glob.partition(":")
+    if colon:
+        return fnmatchcase(subject, where) and any(fnmatchcase(name, what) for name in needing)
+    return any(fnmatchcase(name, glob) for name in names)

@@ -5,7 +5,7 @@ outcome = run_contract(request, load_registry(), world, watch, stop)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -15,6 +15,7 @@ from typing import Final, Protocol
 
 from keycheck.assess import Inputs, assess, assessment_bytes
 from keycheck.canonical import dumps
+from keycheck.drill.serial import drilled
 from keycheck.errors import DeploymentError, UsageError
 from keycheck.evidence.bundle import BundleWriter, WrittenBundle
 from keycheck.evidence.inputs import salted
@@ -26,6 +27,7 @@ from keycheck.files.profile import LoadedProfile, load_profile
 from keycheck.model.assessment import Assessment
 from keycheck.model.authorization import AcceptedWaiver, Technique
 from keycheck.model.deployment import Deployment, Vantage
+from keycheck.model.drill import Desk, DrillProbe
 from keycheck.model.observation import Observation
 from keycheck.model.once import Once
 from keycheck.model.probe import Io, Resolver
@@ -51,6 +53,8 @@ class World:
     resolver: Resolver
     factory: Factory
     environment: Mapping[str, str] = field(default_factory=dict)
+    drills: Path = Path("keycheck-drills")
+    """Where drills keep their journals."""
     once: Once = field(default_factory=Once)
     """What one run shares; a world serves one run."""
 
@@ -66,6 +70,12 @@ class Request:
     authorization: Path | None = None
     as_of: datetime | None = None
     fail_on: Tier = Tier.STRONGLY_PREFERRED
+    drills: bool = False
+    """Whether drills are really done: without it they stay `not-tested`, whatever is authorized."""
+
+
+def silently(line: str) -> None:
+    """Nobody listens."""
 
 
 class Watch(Protocol):
@@ -199,9 +209,14 @@ class Outcome:
     remarks: tuple[str, ...] = ()
     """Sentences for people that only the end of the run could tell: waivers that are not in force."""
 
+    unrestored: tuple[str, ...] = ()
+    """Commands for a person: of every change that a drill could not prove to be put back."""
+
     @property
     def exit_code(self) -> ExitCode:
-        """The assessment's, unless the run was interrupted."""
+        """The assessment's, unless something was left changed or the run was interrupted."""
+        if self.unrestored:
+            return ExitCode.NOT_RESTORED
         return ExitCode.INTERRUPTED if self.interrupted else self.assessment.exit_code
 
 
@@ -213,8 +228,9 @@ def run_contract(
     key: SigningKey,
     watch: Watch,
     stop: Event,
+    say: Callable[[str], None] = silently,
 ) -> Outcome:
-    """Observe, judge, sign. What was seen before an interrupt is kept and judged as incomplete."""
+    """Observe, drill, judge, sign. What was seen before an interrupt is kept and judged as incomplete."""
     started = world.clock()
     request = prepared.request
     commitment = Commitment(
@@ -233,9 +249,14 @@ def run_contract(
         watch.begin(len({(task.entry.id, task.vantage) for task in prepared.tasks}))
         runnable = tuple(_runnable(prepared, recorder, started))
         engine = Engine(world.factory, workers=WORKERS, clock=world.clock, stop=stop)
-        for recorded in engine.run(runnable, lambda task: prepared.io(task, world)):
+        looking = [task for task in runnable if not isinstance(task.probe, DrillProbe)]
+        for recorded in engine.run(looking, lambda task: prepared.io(task, world)):
             watch.saw(recorder.record(recorded))
         watch.end()
+        desk = Desk(prepared.deployment.deployment, request.deployment, world.drills, stop, say)
+        for task in (task for task in runnable if isinstance(task.probe, DrillProbe)):
+            for recorded in drilled(task, prepared.io(task, world), desk):
+                recorder.record(recorded)
         ended = last_moment(recorder.observations) or started
         judged = assess(
             Inputs(
@@ -252,7 +273,7 @@ def run_contract(
         text = assessment_bytes(judged)
         written = writer.finish(text, [key])
     remarks = (*lapsed(prepared.waivers, max(judged.as_of, ended)), *idle(prepared.waivers, judged))
-    return Outcome(judged, text, written, interrupted=stop.is_set(), remarks=remarks)
+    return Outcome(judged, text, written, interrupted=stop.is_set(), remarks=remarks, unrestored=tuple(desk.unrestored))
 
 
 @lru_cache(maxsize=8)
@@ -270,6 +291,10 @@ def _runnable(prepared: Prepared, recorder: Recorder, moment: datetime) -> Itera
             recorder.missing(task, task.reason, task.message, moment)
         elif prepared.vantage(task).worker != "local":
             recorder.missing(task, Reason.NO_VANTAGE, f"no worker at vantage {task.vantage}", moment)
+        elif isinstance(task.probe, DrillProbe) and not prepared.request.drills:
+            recorder.missing(task, Reason.NOT_AUTHORIZED, "a drill changes the world: ask for it with --drills", moment)
+        elif isinstance(task.probe, DrillProbe) and Technique.DRILL not in prepared.allowed(task, moment):
+            recorder.missing(task, Reason.NOT_AUTHORIZED, "needs the technique drill in an authorization", moment)
         else:
             yield task
 

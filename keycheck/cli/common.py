@@ -35,7 +35,8 @@ def real_world(environment: Mapping[str, str]) -> World:
     from keycheck.resolve import system_resolver
     from keycheck.session import World
 
-    return World(utc_now, secrets.token_bytes, system_resolver, local, dict(environment))
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    return World(utc_now, secrets.token_bytes, system_resolver, local, dict(environment), state / "keycheck" / "drills")
 
 
 def environment_of(ctx: typer.Context) -> Mapping[str, str]:

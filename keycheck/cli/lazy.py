@@ -28,6 +28,7 @@ VERBS: Mapping[str, Verb] = {
     "profile": Verb("keycheck.cli.profile", "List, show, lint or start contract profiles."),
     "plan": Verb("keycheck.cli.plan", "Show what a run would touch, and touch nothing."),
     "run": Verb("keycheck.cli.run", "Observe a deployment, judge it, sign the evidence."),
+    "drill": Verb("keycheck.cli.drill", "Take a key away for a moment, watch, put it back, and prove it."),
     "judge": Verb("keycheck.cli.judge", "Judge stored evidence again, also under another profile."),
     "verify": Verb("keycheck.cli.verify", "Check a bundle: who signed what, and that nothing changed."),
     "key": Verb("keycheck.cli.key", "Make and show signing keys."),

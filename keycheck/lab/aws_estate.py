@@ -281,6 +281,7 @@ class AwsEstate:
                 logging=plan.logging,
                 multi_region=False,
                 log_file_validation=plan.validation,
+                delivery_error=plan.delivery_error,
                 event_selectors=(selector,),
             )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from keycheck.lab.aws_estate import AwsEstate
 from keycheck.lab.defects import Choice
+from keycheck.lab.drill_defects import DrillDefect
 from keycheck.lab.gcp_estate import GcpEstate, resource_of
 from keycheck.lab.key_sites import (
     ADMIN,
@@ -52,7 +53,8 @@ class Clouds:
         built = tuple(_after(key, choices) for key in keys)
         aws_sites = tuple(site for site in built if isinstance(site, AwsSite))
         gcp_sites = tuple(site for site in built if isinstance(site, GcpSite))
-        turned = LabClock(clock)
+        self.clock = turned = LabClock(clock)
+        """Everything that both clouds do is dated by it."""
         self.aws = AwsEstate(home, aws_sites, turned)
         try:
             self.aws.finish(aws_sites)
@@ -129,6 +131,10 @@ class Clouds:
 
 def _after(key: KeySite, choices: Sequence[Choice]) -> KeySite:
     for choice in choices:
-        if isinstance(choice.defect, KeyDefect) and choice.at == key.id:
+        if choice.at != key.id:
+            continue
+        if isinstance(choice.defect, KeyDefect):
             key = choice.defect.change(key)
+        elif isinstance(choice.defect, DrillDefect):
+            key = choice.defect.site(key)
     return key

@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from keycheck.lab.drill_defects import DRILL_DEFECTS, DrillDefect
 from keycheck.lab.errors import LabError
 from keycheck.lab.key_defects import KEY_DEFECTS
 from keycheck.lab.key_sites import KeyDefect
 from keycheck.lab.tls_defects import TLS_DEFECTS
 from keycheck.lab.vendor import EndpointDefect
 
-AnyDefect: TypeAlias = EndpointDefect | KeyDefect
-DEFECTS: Final[tuple[AnyDefect, ...]] = (*TLS_DEFECTS, *KEY_DEFECTS)
+AnyDefect: TypeAlias = EndpointDefect | KeyDefect | DrillDefect
+DEFECTS: Final[tuple[AnyDefect, ...]] = (*TLS_DEFECTS, *KEY_DEFECTS, *DRILL_DEFECTS)
 """In the order in which they are shown."""
 
 

@@ -64,7 +64,8 @@ DRILLS: Final = (
 """What a drill takes away, and its own undo. Neither of the two can decrypt."""
 CONTROLS: Final = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey")
 CANARIES: Final = "keycheck-"
-"""How the ids of canary records begin: the control principal may use the key for these alone."""
+"""How ids of canary records, and of workspaces (tenants) of canaries alone, begin. The control principal may use the
+key for these and no others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ class Trail:
     excludes_kms: bool = False
     write_only: bool = False
     validation: bool = True
+    delivery_error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +209,7 @@ HONEST: Final = (
     allow("Drill", DRILL, DRILLS),
     allow("Restore", RESTORE, RESTORES),
     allow("Control", CONTROL, CONTROLS, StringLike={"kms:EncryptionContext:record": f"{CANARIES}*"}),
+    allow("ControlWorkspace", CONTROL, CONTROLS, StringLike={"kms:EncryptionContext:tenant": f"{CANARIES}*"}),
     allow("ControlDescribes", CONTROL, ("kms:DescribeKey",)),
 )
 """The policy of an honest key: administrators who cannot decrypt, drill and restore neither, an application that can do

@@ -7,8 +7,8 @@ and everywhere else exactly what the clean world shows. Anything missing is a mi
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +19,7 @@ from keycheck.evidence.keys import SigningKey
 from keycheck.executors import local
 from keycheck.lab.defect import Promise
 from keycheck.lab.defects import DEFECTS, AnyDefect, Choice, choose, find
+from keycheck.lab.drill_defects import DRILL_CONTROLS, DrillDefect
 from keycheck.lab.key_sites import clean_keys
 from keycheck.lab.paperwork import Papers, write_papers
 from keycheck.lab.vendor import clean_vendor
@@ -28,12 +29,14 @@ from keycheck.model.observation import Observation
 from keycheck.model.verdict import Kind
 from keycheck.registry import Registry
 from keycheck.resolve import system_resolver
-from keycheck.session import Outcome, Request, Watch, World, prepare, run_contract
+from keycheck.session import Outcome, Request, Watch, World, prepare, run_contract, silently
 
 Shown: TypeAlias = Mapping[tuple[str, str], Kind]
 """(control id, subject) -> verdict, planned promises left out."""
 
 GOOD: Final = (Kind.PASS, Kind.NOT_APPLICABLE)
+UNDRILLED: Final = frozenset({"contacts-g", "notes-g", "archive", "hold"})
+"""Keys of the practice customer that have no canary, so that no drill is offered for them."""
 
 
 class Silent:
@@ -55,14 +58,23 @@ def world() -> World:
 
 
 def observe(
-    lab: Lab, registry: Registry, out: Path, watch: Watch | None = None, signer: SigningKey | None = None
+    lab: Lab,
+    registry: Registry,
+    out: Path,
+    watch: Watch | None = None,
+    signer: SigningKey | None = None,
+    *,
+    drills: bool = False,
+    only: tuple[str, ...] = (),
+    say: Callable[[str], None] = silently,
 ) -> tuple[Outcome, Papers]:
     """One whole run on a lab that is up. `signer` is a key to sign with instead of a new one."""
     papers = write_papers(lab, datetime.now(UTC))
-    request = Request(papers.deployment, str(papers.profile), authorization=papers.authorization)
+    request = Request(papers.deployment, str(papers.profile), only, authorization=papers.authorization, drills=drills)
     prepared = prepare(request, registry)
     key = signer or SigningKey.load(papers.signer)
-    return run_contract(prepared, registry, world(), out, key, watch or Silent(), Event()), papers
+    there = replace(world(), drills=lab.home / "drills")
+    return run_contract(prepared, registry, there, out, key, watch or Silent(), Event(), say), papers
 
 
 def shown(assessment: Assessment) -> Shown:
@@ -113,9 +125,9 @@ def compare(choice: Choice, clean: Shown, now: Shown) -> Row:
 
 
 def clean_world(registry: Registry) -> Shown:
-    """What the honest vendor shows."""
+    """What the honest vendor shows, its revoke drill included."""
     with TemporaryDirectory(prefix="keycheck-lab-") as home, Lab(Path(home), sections=SECTIONS) as lab:
-        return shown(observe(lab, registry, Path(home))[0].assessment)
+        return shown(observe(lab, registry, Path(home), drills=True)[0].assessment)
 
 
 def expected_of(names: Sequence[str], clean: Shown) -> Shown:
@@ -135,14 +147,36 @@ def expected_of(names: Sequence[str], clean: Shown) -> Shown:
 
 def false_alarms(clean: Shown) -> frozenset[tuple[str, str, str]]:
     """Everything on the honest vendor that neither passes nor is proved not to apply."""
-    return frozenset((at, control, str(v)) for (control, at), v in clean.items() if v not in GOOD)
+    return frozenset(
+        (at, control, str(v))
+        for (control, at), v in clean.items()
+        if v not in GOOD and not (control in DRILL_CONTROLS and at.partition("/")[2] in UNDRILLED)
+    )
 
 
 def row(name: str, clean: Shown, registry: Registry) -> Row:
     """Serve one defect and compare."""
     with TemporaryDirectory(prefix="keycheck-lab-") as home, Lab(Path(home), [name]) as lab:
-        now = shown(observe(lab, registry, Path(home))[0].assessment)
-        return compare(lab.choices[0], clean, now)
+        (choice,) = lab.choices
+        if not isinstance(choice.defect, DrillDefect):
+            return compare(choice, _without_drills(clean), _without_drills(_seen(lab, registry, home)))
+        now = shown(
+            observe(lab, registry, Path(home), drills=True, only=(f"{choice.subject}:keys.revocation",))[0].assessment
+        )
+        return compare(choice, _drills(clean, choice.subject), _drills(now, choice.subject))
+
+
+def _seen(lab: Lab, registry: Registry, home: str) -> Shown:
+    return shown(observe(lab, registry, Path(home))[0].assessment)
+
+
+def _drills(seen: Shown, subject: str) -> Shown:
+    """What only a drill can show, of the key that it turned."""
+    return {key: kind for key, kind in seen.items() if key[0] in DRILL_CONTROLS and key[1] == subject}
+
+
+def _without_drills(seen: Shown) -> Shown:
+    return {key: kind for key, kind in seen.items() if key[0] not in DRILL_CONTROLS}
 
 
 def named(names: Sequence[str]) -> tuple[str, ...]:

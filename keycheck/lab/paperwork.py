@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from keycheck.evidence.keys import SigningKey, public_path
 from keycheck.evidence.sign import AUTHORIZATION_TYPE, sign_file, signature_path
 from keycheck.lab.config import ClientAuth
-from keycheck.lab.world import Lab, LabEndpoint
+from keycheck.lab.world import DRILLED, Lab, LabEndpoint
 
 DEPLOYMENT: Final = "practice-crm"
 CONTRACT: Final = "practice-contract"
@@ -89,6 +89,14 @@ def _deployment(lab: Lab, names: tuple[str, ...]) -> dict[str, object]:
     if lab.clouds is not None:
         written["identities"] = list(lab.clouds.identities)
         written["keys"] = [dict(key.entry) for key in lab.clouds.keys]
+        if lab.vendor is not None and lab.canaries is not None:
+            from keycheck.lab.crm.canaries import drill_entry, witnesses
+
+            written["witnesses"] = [dict(witness) for witness in witnesses(lab.vendor, lab.canaries)]
+            drill = drill_entry(lab.vendor, lab.canaries, hold="PT10S", quiet="PT1S")
+            written["keys"] = [
+                {**key.entry, "drill": dict(drill)} if key.id == DRILLED else dict(key.entry) for key in lab.clouds.keys
+            ]
     return written
 
 
@@ -126,7 +134,8 @@ def _contract(approver: SigningKey, base: str) -> dict[str, object]:
         "version": 1,
         "title": "The practice vendor's contract",
         "extends": base,
-        "parameters": {"jurisdiction": {"value": ["EU"]}},
+        # A drill of seconds needs a bound of seconds.
+        "parameters": {"jurisdiction": {"value": ["EU"]}, "revocation_within": {"value": "PT3S"}},
         "approvers": [{"name": "Practice customer", "public_key": base64.b64encode(der).decode()}],
     }
 
@@ -136,8 +145,8 @@ def _authorization(now: datetime) -> dict[str, object]:
     return {
         "authorization": "practice",
         "deployment": DEPLOYMENT,
-        "subjects": ["endpoints"],
-        "techniques": ["active-tls"],
+        "subjects": ["endpoints", "keys"],
+        "techniques": ["active-tls", "drill"],
         "sources": ["127.0.0.0/8"],
         "windows": [{"start": f"{start:%Y-%m-%dT%H:%M}", "end": f"{end:%Y-%m-%dT%H:%M}", "zone": "Etc/UTC"}],
         "stop_contacts": [{"name": "You", "reach": "this terminal"}],

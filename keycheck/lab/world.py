@@ -28,6 +28,7 @@ from keycheck.lab.config import (
 )
 from keycheck.lab.defect import Promise
 from keycheck.lab.defects import Choice, choose
+from keycheck.lab.drill_defects import DrillDefect
 from keycheck.lab.errors import LabError
 from keycheck.lab.key_sites import KeySite, clean_keys, fleet_keys
 from keycheck.lab.pki import Issued, KeyKind, LeafSpec, Pki
@@ -46,9 +47,15 @@ from keycheck.lab.vendor import (
 
 if TYPE_CHECKING:
     from keycheck.lab.clouds import Clouds
+    from keycheck.lab.crm.canaries import Canaries
+    from keycheck.lab.crm.vendor import Vendor
 
-SECTIONS: Final = frozenset({"endpoints", "keys"})
+DRILLS: Final = "drills"
+"""The vendor's application behind the keys, with canaries, for drills."""
+SECTIONS: Final = frozenset({"endpoints", "keys", DRILLS})
 """Everything that the lab can serve."""
+DRILLED, SPARED = "contacts", "archive"
+"""The key that a drill takes away, and the one above the vendor's control record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +111,8 @@ class Lab:
         places = {"endpoints": [site.id for site in sites], "keys": [key.id for key in keys]}
         self.choices: tuple[Choice, ...] = choose(defects, places)
         self.sections = sections | {choice.defect.section for choice in self.choices} or {"endpoints"}
+        if any(isinstance(choice.defect, DrillDefect) for choice in self.choices):
+            self.sections |= {DRILLS}
         self.home = home.resolve()
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._pki = Pki(self.home, clock())
@@ -111,10 +120,14 @@ class Lab:
         self._places = Places(spread=spread)
         self._one_way_us = round(round_trip_ms * 500)
         self.clouds: Clouds | None = None
+        self.vendor: Vendor | None = None
+        self.canaries: Canaries | None = None
         try:
             self.endpoints = self._build(sites) if "endpoints" in self.sections else ()
             if "keys" in self.sections:
                 self.clouds = _clouds(self.home, keys, self.choices, clock)
+                if DRILLS in self.sections:
+                    self.vendor, self.canaries = _vendor(self.home, self.clouds, self.choices)
         except BaseException:
             self.close()
             raise
@@ -147,6 +160,9 @@ class Lab:
         while self._children:
             self._children.pop().close()
         self._places.close()
+        if self.vendor is not None:
+            self.vendor.__exit__(None, None, None)
+            self.vendor = None
         if self.clouds is not None:
             self.clouds.close()
 
@@ -248,6 +264,23 @@ def _clouds(home: Path, keys: Sequence[KeySite], choices: Sequence[Choice], cloc
             advice="pip install 'keycheck[lab]'",
         ) from error
     return Clouds(home, keys, choices, clock)
+
+
+def _vendor(home: Path, clouds: Clouds, choices: Sequence[Choice]) -> tuple[Vendor, Canaries]:
+    """The vendor's application, up, with canaries planted through its front door."""
+    from keycheck.lab.crm.canaries import plant
+    from keycheck.lab.crm.estates import lab_doors
+    from keycheck.lab.crm.manner import manner
+    from keycheck.lab.crm.vendor import Vendor
+
+    plan = manner("honest")
+    for choice in choices:
+        if isinstance(choice.defect, DrillDefect):
+            plan = choice.defect.change(plan)
+    doors = lab_doors(clouds, DRILLED, SPARED)
+    with clouds.clock.days_ago(1):  # its own records are older than the canaries
+        vendor = Vendor(home, plan, doors).__enter__()
+    return vendor, plant(vendor, clock=clouds.clock)
 
 
 def _described(site: Site, places: Sequence[Place], plain: Sequence[Place], ca: Path, partner: Issued) -> LabEndpoint:

@@ -110,6 +110,9 @@ class GcpIdentity(Model):
     """The same for Resource Manager, whose policies keys inherit."""
     unsafe_plaintext_to_loopback: bool = False
     """Speak gRPC without TLS, to an emulator on this machine; refused for every other address."""
+    unsafe_foreign_endpoints: bool = False
+    """Send this credential's tokens to hosts outside `universe_domain`, and to universes that keycheck does not know.
+    Whoever answers there can use them as the cloud itself."""
 
 
 Identity: TypeAlias = Annotated[AwsIdentity | GcpIdentity, Field(discriminator="provider")]

@@ -44,8 +44,8 @@ ELSEWHERE: Final = frozenset(
 """Actions that a key policy cannot allow: they are not about a key."""
 
 FOR_AWS_RESOURCES: Final = frozenset({"CreateGrant", "ListGrants", "RevokeGrant"})
-"""Actions in whose requests `kms:GrantIsForAWSResource` can stand (KMS Developer Guide, "Controlling access to grants").
-RetireGrant is none of them."""
+"""Actions in whose requests `kms:GrantIsForAWSResource` can stand (KMS Developer Guide, "Controlling access to
+grants"): RetireGrant is none of them."""
 _ALL: Final = frozenset(POWER_OF)
 _LOWER: Final = frozenset(action.lower() for action in _ALL)
 

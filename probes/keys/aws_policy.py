@@ -13,59 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import Enum
-from typing import Final, Literal
+from typing import Literal
 
 from probes.keys import aws_actions, aws_conditions
-from probes.keys.aws_facts import AwsGrant, AwsPolicy, Condition, PrincipalPattern, Statement
-from probes.keys.principals import account_of, identity
-
-
-class Sort(Enum):
-    """What kind of somebody may act, from the widest to the narrowest."""
-
-    EVERYBODY = "everybody"
-    UNCLEAR = "unclear"
-    """Everybody, under a condition that keycheck cannot resolve to principals."""
-    ORGANIZATION = "organization"
-    ACCOUNT = "account"
-    """An account's root as principal: whoever the account's own IAM allows."""
-    WHOLE_ACCOUNT = "whole-account"
-    """Everybody in an account, with no need for a word of its IAM."""
-    MATCHING = "matching"
-    """Principals whose ARN matches a pattern."""
-    NAMED = "named"
-    """A role, a user, a session, a service, a federated identity."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Who:
-    """Somebody that a policy or a grant speaks of."""
-
-    value: str
-    sort: Sort
-
-    @property
-    def account(self) -> str | None:
-        """The account that it belongs to, where it names one."""
-        return account_of(self.value)
-
-    def __str__(self) -> str:
-        match self.sort:
-            case Sort.EVERYBODY:
-                return "everybody"
-            case Sort.UNCLEAR:
-                return f"whoever meets {self.value}"
-            case Sort.ORGANIZATION:
-                return f"everybody in organization {self.value}"
-            case Sort.WHOLE_ACCOUNT:
-                return f"everybody in account {self.account}"
-            case Sort.ACCOUNT:
-                return f"account {self.account}"
-            case Sort.MATCHING:
-                return f"every principal that matches {self.value}"
-            case Sort.NAMED:
-                return self.value
+from probes.keys.aws_facts import AwsGrant, AwsPolicy, PrincipalPattern, Statement
+from probes.keys.aws_who import Sort, Who, account_in, asked, is_everybody, narrowed, who_is
+from probes.keys.principals import identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +83,7 @@ def everybody_denied(statement: Statement, action: str, key_arn: str) -> bool:
         and _about(statement, key_arn) == "yes"
         and action in aws_actions.of(statement)
         and not statement.not_principals
-        and any(_is_everybody(principal) for principal in statement.principals)
+        and any(is_everybody(principal) for principal in statement.principals)
     )
 
 
@@ -153,115 +106,24 @@ def _allowed(policy: str, statement: Statement, key_arn: str) -> list[Access]:
     for_services = aws_conditions.for_services(statement.conditions)
     if for_services == "yes":
         actions &= aws_actions.FOR_AWS_RESOURCES  # in other requests the condition key is missing
-    contested = actions if about == "unclear" else frozenset()
     bound = aws_conditions.bound_to_source(statement.conditions)
     where = f"policy {policy}, statement {statement.sid}" if statement.sid else f"policy {policy}"
     # An Allow with NotPrincipal is for everybody but those.
     everybody = PrincipalPattern(type="*", value="*")
     principals = (everybody,) if statement.not_principals else statement.principals
-    own = account_of(f"arn:aws:iam::{key_arn.split(':')[4]}:root")
-    found = {who for principal in principals for who in _narrowed(_who(principal), statement.conditions, own)}
+    own = account_in(key_arn)
+    meant = [narrowed(who_is(principal), statement.conditions, own) for principal in principals]
+    found = {(who, sure and about == "yes") for people, sure in meant for who in people}
     if not principals:
-        found = {Who("a principal that could not be read", Sort.UNCLEAR)}
+        found = {(Who("a principal that could not be read", Sort.UNCLEAR), False)}
     return [
-        Access(who, actions, contested, where, for_services, bound)
-        for who in sorted(found, key=lambda w: (w.value, w.sort.value))
+        Access(who, actions, frozenset() if sure else actions, where, for_services, bound)
+        for who, sure in sorted(found, key=lambda each: (each[0].value, each[0].sort.value, each[1]))
     ]
-
-
-def _is_everybody(principal: PrincipalPattern) -> bool:
-    return principal.value == "*" and principal.type in ("*", "AWS")
-
-
-def _who(principal: PrincipalPattern) -> Who:
-    if _is_everybody(principal):
-        return Who("*", Sort.EVERYBODY)
-    if principal.type == "AWS" and identity(principal.value).endswith(":root"):
-        return Who(_root(principal.value), Sort.ACCOUNT)
-    return Who(principal.value, Sort.NAMED)
-
-
-def _root(principal: str) -> str:
-    """An account's root as an ARN. The partition says nothing more: it is the key's."""
-    return principal if principal.startswith("arn:") else f"arn:aws:iam::{principal}:root"
-
-
-_WIDTHS: Final = tuple(Sort)[::-1]
-
-
-def _narrowed(who: Who, conditions: Sequence[Condition], own: str | None) -> list[Who]:
-    """Whom a statement for everybody, or for an account, is really for. All conditions must hold, so each alone bounds
-    who is meant, and the narrowest bound counts. `own`: the key's account."""
-    if who.sort not in (Sort.EVERYBODY, Sort.ACCOUNT) or who.account == own is not None:
-        return [who]  # conditions only narrow whom the key's own account may name
-    bounds = [[who], *_named(conditions)]
-    if who.sort is Sort.ACCOUNT:
-        inside = [[n for n in bound if n.account in (who.account, None)] for bound in bounds]
-        bounds = [[n if n.account else who for n in bound] for bound in inside]
-    else:
-        bounds += [*map(_of_accounts, aws_conditions.accounts(conditions))]
-        bounds += [*map(_of_organizations, aws_conditions.organizations(conditions))]
-        if unresolved := aws_conditions.unresolved(conditions):
-            bounds.append([Who(" and ".join(sorted(set(unresolved))), Sort.UNCLEAR)])
-    return min(bounds, key=lambda bound: max((_WIDTHS.index(n.sort) for n in bound), default=-1))
-
-
-def _of_accounts(values: Sequence[str]) -> list[Who]:
-    return [Who(_root(value), Sort.WHOLE_ACCOUNT) if account_of(value) else Who("*", Sort.EVERYBODY) for value in values]
-
-
-def _of_organizations(values: Sequence[str]) -> list[Who]:
-    return [
-        Who("*", Sort.EVERYBODY) if value.startswith(("*", "o-*", "?")) else Who(value, Sort.ORGANIZATION)
-        for value in values
-    ]
-
-
-def _named(conditions: Sequence[Condition]) -> list[list[Who]]:
-    """For each condition on the principal's ARN, those of its principals that no other condition keeps out."""
-    sets = [set(values) for values in aws_conditions.accounts(conditions) if all(map(account_of, values))]
-    accounts = set.intersection(*sets) if sets else None
-    return [
-        [
-            who
-            for value in named.values
-            for arn in (_in_accounts(value, accounts) if named.by_part and accounts is not None else (value,))
-            if aws_conditions.may_be(*_asked(who := _of_arn(arn, named.any_case)), conditions)
-        ]
-        for named in aws_conditions.arns(conditions)
-    ]
-
-
-def _in_accounts(arn: str, accounts: Iterable[str]) -> list[str]:
-    """A pattern for principals of any account, spelled for each of these."""
-    parts = arn.split(":", 5)
-    if len(parts) != 6 or account_of(parts[4]) or "$" in arn:
-        return [arn]
-    spelled = (":".join((*parts[:4], account, parts[5])) for account in accounts)
-    return [each for each, account in zip(spelled, accounts, strict=True) if aws_actions.matches(parts[4], account)]
-
-
-def _of_arn(arn: str, any_case: bool) -> Who:
-    if not {"*", "?", "$"} & set(arn):
-        if identity(arn).endswith(":root"):
-            return Who(arn, Sort.ACCOUNT)
-        # Without regard to case it is a pattern: how the one that it matches is spelled is not known.
-        return Who(arn, Sort.MATCHING if any_case else Sort.NAMED)
-    parts = arn.split(":", 5)
-    if len(parts) == 6 and account_of(parts[4]):
-        return Who(arn, Sort.MATCHING)
-    return Who("*", Sort.EVERYBODY)  # any account's
-
-
-def _asked(who: Who) -> tuple[str | None, str | None]:
-    """The ARN and the account of somebody, as far as conditions can be held against them."""
-    # A session's own principal ARN is its role's, whose path the session does not show.
-    named = who.sort is Sort.NAMED and account_of(who.value) and ":assumed-role/" not in who.value
-    return who.value if named else None, who.account
 
 
 def _granted(grant: AwsGrant) -> Access:
-    who = _who(PrincipalPattern(type="AWS", value=grant.grantee))
+    who = who_is(PrincipalPattern(type="AWS", value=grant.grantee))
     # A grant to an account's root is one to the account.
     return Access(who, aws_actions.matched(f"kms:{op}" for op in grant.operations), frozenset(), f"grant {grant.id}")
 
@@ -289,7 +151,7 @@ def _denies(statement: Statement, who: Who) -> str:
     truths = [about]
     for condition in statement.conditions:
         if who.sort in (Sort.ACCOUNT, Sort.WHOLE_ACCOUNT, Sort.MATCHING) or who.account:
-            truths.append(aws_conditions.holds_for(condition, *_asked(who)))
+            truths.append(aws_conditions.holds_for(condition, *asked(who)))
         elif aws_conditions.names_some(condition):
             truths.append("no" if who.sort is Sort.EVERYBODY else "unclear")  # of everybody, the others stay
         else:
@@ -300,12 +162,12 @@ def _denies(statement: Statement, who: Who) -> str:
 def _denies_whom(statement: Statement, who: Who) -> str:
     if statement.not_principals:
         # Denies everybody but these. Whoever is one of them, or may be, is not surely denied.
-        named = [_who(principal) for principal in statement.not_principals]
+        named = [who_is(principal) for principal in statement.not_principals]
         if who.sort is not Sort.NAMED or any(n.account is not None and n.account == who.account for n in named):
             return "unclear"
         return "no" if any(n.sort is Sort.EVERYBODY or n == who for n in named) else "yes"
     for principal in statement.principals:
-        denied = _who(principal)
+        denied = who_is(principal)
         if denied.sort is Sort.EVERYBODY:
             return "yes"
         if denied.sort is Sort.ACCOUNT and denied.account == who.account:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from keycheck.model.control import Control
 from probes.keys.deletion_control import DeletionWindow
+from probes.keys.drill_controls import AvailabilityCopy, Recovery, Revocation
 from probes.keys.grant_control import Grants
 from probes.keys.hsm_controls import KeyAttestation, KeyJustifications
 from probes.keys.location_control import Location
@@ -28,5 +29,8 @@ CONTROLS: tuple[type[Control], ...] = (
     Logging,
     Use,
     KeyJustifications,
+    Revocation,
+    Recovery,
+    AvailabilityCopy,
 )
 """Every control that a profile can name as `keys.…`."""

@@ -125,7 +125,7 @@ def _held_off(policies: Sequence[AwsPolicy], key_arn: str, at_least: timedelta) 
 
 def _refuses_below(condition: Condition, at_least: timedelta) -> bool:
     """Whether a condition on a Deny is true of every window shorter than this."""
-    operator = condition.operator.lower()
+    operator = condition.operator.lower().removesuffix("ifexists")  # a Deny then also hits requests that name none
     if condition.key.lower() != "kms:schedulekeydeletionpendingwindowindays":
         return False
     limits = [int(value) for value in condition.values if value.isascii() and value.isdigit() and len(value) < 5]

@@ -48,6 +48,8 @@ class AwsTrail(Model):
     """Which management events it keeps. Decrypt and GenerateDataKey are read events: `write` loses them."""
     excludes_kms: bool
     """`kms.amazonaws.com` is among the excluded event sources."""
+    delivery_error: VendorText | None
+    """Why the last log file or digest could not be delivered to its bucket, in words of Amazon S3."""
 
 
 class GcpAuditLevel(Model):

@@ -11,9 +11,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from probes.keys.gcp_facts import GcpHierarchy
+from probes.keys.key_control import SKEW
 from probes.keys.powers import Power
 
 _USE: Final = frozenset({Power.USE})
@@ -75,6 +77,14 @@ ROLES: Final[Mapping[str, frozenset[Power]]] = {
     "roles/resourcemanager.folderIamAdmin": _REGRANT,
     "roles/resourcemanager.folderAdmin": _REGRANT,
     "roles/resourcemanager.organizationAdmin": _REGRANT,
+    "roles/privilegedaccessmanager.serviceAgent": _REGRANT,
+    "roles/privilegedaccessmanager.projectServiceAgent": _REGRANT,
+    "roles/privilegedaccessmanager.folderServiceAgent": _REGRANT,
+    "roles/privilegedaccessmanager.organizationServiceAgent": _REGRANT,
+    "roles/appengineflex.serviceAgent": _REGRANT,
+    "roles/firebase.managementServiceAgent": _REGRANT,
+    "roles/gkehub.crossProjectServiceAgent": _REGRANT,
+    "roles/krmapihosting.anthosApiEndpointServiceAgent": _REGRANT,
 }
 """`useTo…ViaDelegation` inside `roles/cloudkms.admin` and `roles/owner` needs a service that acts for the principal:
 not counted as use there, as Google says of the role that it has no cryptographic operations; counted in the roles that
@@ -87,6 +97,8 @@ _TIME_ONLY: Final = re.compile(
     r"^\s*\(*\s*request\.time\s*[<>]=?\s*timestamp\(\s*[\"'][0-9TZ:.+-]+[\"']\s*\)\s*\)*"
     r"(\s*&&\s*\(*\s*request\.time\s*[<>]=?\s*timestamp\(\s*[\"'][0-9TZ:.+-]+[\"']\s*\)\s*\)*){0,8}\s*$"
 )
+
+_END: Final = re.compile(r"request\.time\s*<=?\s*timestamp\(\s*[\"']([0-9TZ:.+-]+)[\"']")
 
 
 def powers(role: str) -> frozenset[Power] | None:
@@ -103,6 +115,21 @@ def only_in_time(condition: str | None) -> bool:
     return condition is None or _TIME_ONLY.match(condition) is not None
 
 
+def over(condition: str | None, looked: datetime) -> bool:
+    """Whether a condition that only limits in time had ended when it was looked at, and so can never hold again."""
+    if condition is None or not only_in_time(condition):
+        return False
+    return any(end < looked - SKEW for text in _END.findall(condition) if (end := _moment(text)) is not None)
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else None
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """A role that a member holds at one level."""
@@ -116,13 +143,14 @@ class Held:
     where: str
 
 
-def held(hierarchy: GcpHierarchy) -> tuple[Held, ...]:
-    """Everything that is granted on the key or inherited from above it. Levels that could not be read give nothing:
-    the caller must look for them."""
+def held(hierarchy: GcpHierarchy, looked: datetime) -> tuple[Held, ...]:
+    """Everything that is granted on the key or inherited from above it, without what was over when it was `looked` at.
+    Levels that could not be read give nothing: the caller must look for them."""
     return tuple(
         Held(member, binding.role, powers(binding.role), only_in_time(binding.condition), level.resource)
         for level in hierarchy.levels
         if isinstance(level.bindings, tuple)
         for binding in level.bindings
+        if not over(binding.condition, looked)
         for member in binding.members
     )

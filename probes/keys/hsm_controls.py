@@ -73,7 +73,7 @@ class KeyAttestation(KeyControl, id="keys.attestation", version=1):
         breaches: list[str] = []
         doubts: list[Verdict] = []
         for version in held:
-            _attested(version, breaches, doubts)
+            _attested(version, key, breaches, doubts)
         if bare and self.applies == "always":
             doubts.append(
                 inconclusive(
@@ -91,7 +91,7 @@ class KeyAttestation(KeyControl, id="keys.attestation", version=1):
         )
 
 
-def _attested(version: GcpVersion, breaches: list[str], doubts: list[Verdict]) -> None:
+def _attested(version: GcpVersion, key: GcpKey, breaches: list[str], doubts: list[Verdict]) -> None:
     name = f"version {version.id}"
     match version.attestation:
         case None:
@@ -122,6 +122,16 @@ def _attested(version: GcpVersion, breaches: list[str], doubts: list[Verdict]) -
     match attestation.names:
         case "this-version":
             pass
+        case "another" if key.project_number is None or key.project.isdecimal():
+            # Google may write the project by its id or by its number, and the name is attested as a digest only.
+            missing = "number" if key.project_number is None else "id"
+            doubts.append(
+                inconclusive(
+                    Reason.NOT_COVERED,
+                    f"the statement about {name} names another key version, or this one by its project's {missing}, "
+                    "which is not known: let the inspecting identity read the project (resourcemanager.projects.get)",
+                )
+            )
         case "another":
             breaches.append(f"the statement about {name} names another key version")
         case "nothing":

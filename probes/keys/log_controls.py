@@ -5,17 +5,16 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Literal
 
 from keycheck.model.control import Control, Tighter
 from keycheck.model.facts import Facts, Unseen
 from keycheck.model.types import Duration
 from keycheck.model.verdict import Reason, Verdict, inconclusive, passed
 from probes.keys.aspects import Aspect
-from probes.keys.aws_actions import ELSEWHERE, POWER_OF
 from probes.keys.facts import AwsTrail, EventFacts, KeyLogFacts, KeyUse, LoggingFacts
 from probes.keys.key_control import CAVEAT, day, days, settle, shown, undeclared, unread
-from probes.keys.powers import Power
+from probes.keys.operations import kind_of
 from probes.keys.principals import account_of, aws_named, gcp_named, names_many
 from probes.keys.subjects import Agreed
 
@@ -35,12 +34,14 @@ class Logging(LogControl, id="keys.logging", version=1):
     reads: ClassVar[frozenset[Aspect]] = frozenset({Aspect.LOGGING})
     proves = (
         "AWS: a CloudTrail trail that covers the key's Region was logging, keeps read management events (Decrypt is "
-        "one), leaves KMS in, and signs digests of its files. Google Cloud: Data Access logs (DATA_READ) for Cloud KMS "
-        "are on at some level from the project up, and no principal is exempted at any."
+        "one), leaves KMS in, signs digests of its files, and states no error in delivering them. Google Cloud: Data "
+        "Access logs (DATA_READ) for Cloud KMS are on at some level from the project up, and no principal is exempted "
+        "at any."
     )
     does_not_prove = (
         "That the log was on yesterday, that its files are kept, or that somebody reads them. Cross-account denials "
-        "are logged with the caller only."
+        "are logged with the caller only. Google Cloud: that no sink leaves entries out, and how long they are kept, "
+        "is not read."
     )
     example = "{control: keys.logging@1, for: keys}"
     sources = (
@@ -81,6 +82,7 @@ def _lacks(trail: AwsTrail) -> list[str]:
             (trail.management == "none", "keeps no management events"),
             (trail.excludes_kms, "leaves KMS events out"),
             (not trail.validation, "has no log file validation"),
+            (trail.delivery_error is not None, f"cannot deliver its files ({trail.delivery_error})"),
         )
         if is_so
     ]
@@ -107,32 +109,20 @@ def _audit(seen: LoggingFacts) -> Verdict:
     )
 
 
-_GCP_USES: Final = frozenset(
-    "Encrypt Decrypt RawEncrypt RawDecrypt AsymmetricDecrypt AsymmetricSign MacSign MacVerify Decapsulate".split()  # noqa: SIM905
-)
-_GCP_PREFIXES: Final = (
-    "Get", "List", "Create", "Update", "Destroy", "Restore", "Import", "Delete", "SetIamPolicy", "TestIamPermissions",
-    "GenerateRandomBytes", "Verify",
-)  # fmt: skip
-_AWS_EVENTS: Final = frozenset(
-    {"ReEncrypt", "RotateKey", "DeleteKey", "DeleteExpiredKeyMaterial", "RevokeGrant", "CancelKeyDeletion"}
-)
-"""Names in CloudTrail that are no actions of IAM, and what the service itself does."""
-
-
 class Use(LogControl, id="keys.use", version=1):
     """Every use in the log came from an agreed principal, from an agreed place, over TLS 1.3."""
 
     reads: ClassVar[frozenset[Aspect]] = frozenset({Aspect.EVENTS})
     proves = (
-        "The whole log of the last `over` was read: every successful use of the key was by the vendor's principals or "
-        "the users that the deployment declares, from networks that it declares, and over TLS 1.3 where the log states "
-        "the version. At least one such use was seen."
+        "The log of the last `over`, as the cloud keeps it, was read whole: every successful use of the key was by the "
+        "vendor's principals or the users that the deployment declares, from networks that it declares, and over TLS "
+        "1.3 where the log states the version. At least one such use was seen."
     )
     does_not_prove = (
         "Uses that are not logged, or not yet; uses by exempted principals; denials across accounts, which only the "
-        "caller's account logs; use of data keys that somebody still holds. Google does not log the TLS version. "
-        "Failed attempts are shown and not judged."
+        "caller's account logs; use of data keys that somebody still holds. Google does not log the TLS version, and "
+        "its log is read as it is kept: how long its buckets keep entries, and what its sinks leave out, is not read. "
+        "Failed attempts, and changes to the key by others than its administrators, are shown and not judged."
     )
     example = "{control: keys.use@1, for: keys, with: {over: P30D, tls: always}}"
     sources = (
@@ -160,7 +150,7 @@ class Use(LogControl, id="keys.use", version=1):
         breaches: list[str] = []
         worked: list[KeyUse] = []
         for use in recent:
-            kind = _kind(facts.provider, use.operation)
+            kind = kind_of(facts.provider, use.operation)
             if use.error is None and kind == "use":
                 worked.append(use)
                 self._one(use, facts, breaches, doubts)
@@ -172,7 +162,7 @@ class Use(LogControl, id="keys.use", version=1):
                 )
         if not worked:
             doubts.append(inconclusive(Reason.NO_POSITIVE, f"no use of the key in {days(self.over)} is in the log"))
-        failures = _failures(recent)
+        failures = _managed(recent, facts) + _failures(recent)
         if any(_only_account(use.principal) for use in worked):
             failures = f"; the log names callers of other accounts by their account only{failures}"
         count = sum(use.count for use in worked)
@@ -184,6 +174,8 @@ class Use(LogControl, id="keys.use", version=1):
             words += ", over TLS 1.3"
         elif worked:
             words += "; the log does not state the TLS version of every use"
+        if facts.provider == "gcp":
+            words += "; the log as it is kept: retention and exclusions of its sinks are not read"
         verdict = settle(breaches, doubts, passed(words))
         return Verdict(verdict.kind, verdict.reasons, verdict.message + failures)
 
@@ -250,17 +242,6 @@ def _named(principal: str) -> str:
     return f"account {principal}" if principal.isdecimal() else principal
 
 
-def _kind(provider: Literal["aws", "gcp"], operation: str) -> Literal["use", "other", "unknown"]:
-    name = operation.rpartition(".")[2]
-    if provider == "gcp":
-        if name in _GCP_USES or name.startswith("useVersionTo"):  # as entries with justifications name it
-            return "use"
-        return "other" if name.startswith(_GCP_PREFIXES) else "unknown"
-    if name == "ReEncrypt" or POWER_OF.get(name) is Power.USE:
-        return "use"
-    return "other" if name in POWER_OF or name in ELSEWHERE or name in _AWS_EVENTS else "unknown"
-
-
 def _whence(use: KeyUse, agreed: Agreed) -> str | Verdict | None:
     """Why the source is none of the agreed: words for a breach, a doubt, or None where it is one."""
     if not agreed.sources:
@@ -286,6 +267,22 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return mapped or address
+
+
+def _managed(uses: Sequence[KeyUse], facts: KeyLogFacts) -> str:
+    """Changes to the key by others than its administrators, in words: no uses, and so shown and not judged."""
+    named = gcp_named if facts.provider == "gcp" else aws_named
+    changes = [
+        use
+        for use in uses
+        if use.error is None
+        and kind_of(facts.provider, use.operation) == "manage"
+        and not named(use.principal, facts.agreed.administrators)
+    ]
+    if not changes:
+        return ""
+    who = shown(f"{_named(use.principal)} ({use.operation.rpartition('.')[2]})" for use in changes)
+    return f"; {sum(use.count for use in changes)} changes to the key by others than its administrators: {who}"
 
 
 def _failures(uses: Sequence[KeyUse]) -> str:

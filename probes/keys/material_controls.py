@@ -31,8 +31,9 @@ class MaterialAge(KeyControl, id="keys.material-age", version=1):
     )
     does_not_prove = (
         "How old imported material is outside the cloud, that records were encrypted again after a rotation, or that "
-        "the vendor's data keys are as young. For material that an external key manager or a CloudHSM cluster keeps, "
-        "the cloud states no date."
+        "the vendor's data keys are as young. In Google Cloud the primary's age is judged, and whoever names another "
+        "enabled version can still encrypt with that. For material that an external key manager or a CloudHSM cluster "
+        "keeps, the cloud states no date."
     )
     example = "{control: keys.material-age@1, for: keys, with: {max_age: P365D}}"
     sources = (
@@ -65,8 +66,8 @@ class MaterialAge(KeyControl, id="keys.material-age", version=1):
             if isinstance(key.materials, Unseen):
                 return unread("the dates of the key's materials", key.materials)
             current = _current(key.materials, about)
-            if current is None:
-                return inconclusive(Reason.NOT_COVERED, "AWS lists no current material of the key, or several")
+            if isinstance(current, Verdict):
+                return current
             if current.import_state == "PENDING_IMPORT":
                 return inconclusive(Reason.NO_POSITIVE, "the current material is missing: none is in use")
             if current.rotated is not None:
@@ -75,7 +76,14 @@ class MaterialAge(KeyControl, id="keys.material-age", version=1):
             return inconclusive(Reason.NO_POSITIVE, "waits for its material: none is in use")
         if about.origin == "AWS_KMS" or looked - about.created <= self.max_age:
             # The first material that AWS made is as old as its key; imported material was never there before it.
-            return self._aged(about.created, looked, "the key, with its first material, was made")
+            aged = self._aged(about.created, looked, "the key, with its first material, was made")
+            if about.multi_region is not None and aged.kind is Kind.PASS:
+                return inconclusive(
+                    Reason.NOT_COVERED,
+                    f"this key of a multi-Region key was made on {day(about.created)}, but the material is that of a "
+                    "related key, which may be older: rotate it once, and every later date is known",
+                )
+            return aged
         return inconclusive(
             Reason.NOT_COVERED,
             f"its first material was imported between {day(about.created)} and {day(looked)}, and AWS does not state "
@@ -130,9 +138,16 @@ def _may_have_several(about: AwsDescription) -> bool:
     return about.spec == "SYMMETRIC_DEFAULT"
 
 
-def _current(materials: tuple[AwsMaterial, ...], about: AwsDescription) -> AwsMaterial | None:
+def _current(materials: tuple[AwsMaterial, ...], about: AwsDescription) -> AwsMaterial | Verdict:
     found = [m for m in materials if m.state == "CURRENT" or (not m.state and m.id and m.id == about.current_material)]
-    return found[0] if len(found) == 1 else None
+    if len(found) != 1:
+        return inconclusive(Reason.NOT_COVERED, "AWS lists no current material of the key, or several")
+    if found[0].id and about.current_material and found[0].id != about.current_material:
+        listed, described = _short(found[0].id), _short(about.current_material)
+        return inconclusive(
+            Reason.CONFLICTING, f"ListKeyRotations calls material {listed} current, DescribeKey {described}"
+        )
+    return found[0]
 
 
 _ASSOCIATED: Final = frozenset({"CURRENT", "NON_CURRENT"})
@@ -191,6 +206,8 @@ class MaterialExpiry(KeyControl, id="keys.material-expiry", version=1):
             lasting = tuple(m for m in key.materials if m.state not in _WAITING)
             if not lasting:
                 doubts.append(inconclusive(Reason.NO_POSITIVE, "AWS lists no material of the key"))
+            elif isinstance(current := _current(lasting, about), Verdict):
+                doubts.append(current)
         for material in lasting:
             self._one(material, about, looked, breaches, doubts)
         ends = [m.valid_to for m in lasting if m.valid_to is not None]

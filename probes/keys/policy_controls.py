@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, ClassVar, Literal, TypeAlias, assert_never
+from datetime import datetime
+from typing import Annotated, ClassVar, Final, Literal, TypeAlias, assert_never
 
 from keycheck.model.control import Tighter
 from keycheck.model.facts import Unseen
@@ -11,7 +12,8 @@ from keycheck.model.verdict import Reason, Verdict
 from probes.keys import aws_actions, aws_policy, gcp_roles
 from probes.keys.aspects import Aspect
 from probes.keys.aws_facts import AwsGrant, AwsKey, AwsPolicy
-from probes.keys.aws_policy import Access, Sort, Who
+from probes.keys.aws_policy import Access
+from probes.keys.aws_who import Sort, Who
 from probes.keys.facts import KeyFacts
 from probes.keys.gcp_facts import GcpHierarchy, GcpKey
 from probes.keys.judgement import Judgement
@@ -43,8 +45,10 @@ class Policy(KeyControl, id="keys.policy", version=1):
     )
     does_not_prove = (
         "What the IAM policies of an account allow where the key policy delegates to its root, who can pass for a "
-        "named principal, who is in a named group, or what was allowed yesterday. Google's predefined roles are taken "
-        "as Google lists them."
+        "named principal, who is in a named group, or what was allowed yesterday. A role is known by its name: where "
+        "one session of it is declared, the whole role counts as declared. For whom a declared AWS service acts is "
+        "not read. Google's predefined roles are taken as Google lists them; entitlements of Privileged Access "
+        "Manager, by which somebody may get a role for a while, are not read."
     )
     example = "{control: keys.policy@1, for: keys, with: {account_iam: trusted}}"
     sources = (
@@ -61,18 +65,18 @@ class Policy(KeyControl, id="keys.policy", version=1):
         found = Judgement()
         match facts.key:
             case AwsKey() as key:
-                self._aws(key, facts.agreed, found)
+                self._aws(key, facts.agreed, facts.looked, found)
             case GcpKey() as key:
-                _gcp_policy(key, facts.agreed, found)
+                _gcp_policy(key, facts.agreed, facts.looked, found)
             case _:
                 assert_never(facts.key)
         return found.verdict("only declared principals are named, each with what it may")
 
-    def _aws(self, key: AwsKey, agreed: Agreed, found: Judgement) -> None:
+    def _aws(self, key: AwsKey, agreed: Agreed, looked: datetime, found: Judgement) -> None:
         policies = _policies(key, found)
         if action := shown(aws_policy.unheard(policies, key.arn)):
             found.doubt(f"allows {action}, which keycheck does not know", Reason.UNSUPPORTED)
-        for access in aws_policy.accesses(policies, key.arn):
+        for access in aws_policy.accesses(policies, key.arn, looked):
             _aws_access(access, key, agreed, self.account_iam, found)
 
 
@@ -114,9 +118,23 @@ def _aws_access(access: Access, key: AwsKey, agreed: Agreed, account_iam: str, f
             found.breach(f"{who}, which is not declared, {_may(access.actions)} ({access.where})", bool(access.sure))
         return
     refused = forbidden(standings)
+    forgiven = access.for_services if standings & _MAY_LET_SERVICES else "no"
     for actions, sure in ((access.sure, True), (access.contested, False)):
-        if too_much := [action for action in actions if aws_actions.POWER_OF[action] in refused]:
+        for_services = actions & aws_actions.FOR_AWS_RESOURCES if forgiven != "no" else frozenset()
+        if too_much := [action for action in actions - for_services if aws_actions.POWER_OF[action] in refused]:
             found.breach(f"{_called(standings)} {who} {_may(too_much)} ({access.where})", sure)
+        if forgiven == "unclear" and for_services & _GRANTING:
+            found.doubt(
+                f"{_called(standings)} {who} {_may(for_services & _GRANTING)} ({access.where}) in requests that do "
+                "not say for whom: use Bool, not BoolIfExists, on kms:GrantIsForAWSResource"
+            )
+    if who.account is None and who.value.endswith(".amazonaws.com") and not access.bound_to_source:
+        found.leans.add(f"{who} acts for whomever AWS lets it: no aws:SourceAccount or aws:SourceArn says for whom")
+
+
+_MAY_LET_SERVICES: Final = frozenset({Standing.VENDOR, Standing.USER})
+"""Who may make grants where an AWS service asks for them on its behalf."""
+_GRANTING: Final = frozenset({"CreateGrant", "RevokeGrant"})
 
 
 def _called(standings: frozenset[Standing]) -> str:
@@ -154,9 +172,9 @@ def _hierarchy(key: GcpKey, found: Judgement) -> GcpHierarchy | None:
     return key.hierarchy
 
 
-def _gcp_policy(key: GcpKey, agreed: Agreed, found: Judgement) -> None:
+def _gcp_policy(key: GcpKey, agreed: Agreed, looked: datetime, found: Judgement) -> None:
     hierarchy = _hierarchy(key, found)
-    for held in gcp_roles.held(hierarchy) if hierarchy else ():
+    for held in gcp_roles.held(hierarchy, looked) if hierarchy else ():
         where = f"{held.role} on {held.where}"
         if held.powers is None:
             found.doubt(f"{held.member} has {where}, a role that keycheck does not know")
@@ -206,14 +224,14 @@ class Separation(KeyControl, id="keys.separation", version=1):
         found = Judgement()
         match facts.key:
             case AwsKey() as key:
-                self._aws(key, facts.agreed, found)
+                self._aws(key, facts.agreed, facts.looked, found)
             case GcpKey() as key:
-                _gcp_separation(key, found)
+                _gcp_separation(key, facts.looked, found)
             case _:
                 assert_never(facts.key)
         return found.verdict("nobody may both manage the key and use it")
 
-    def _aws(self, key: AwsKey, agreed: Agreed, found: Judgement) -> None:
+    def _aws(self, key: AwsKey, agreed: Agreed, looked: datetime, found: Judgement) -> None:
         policies = _policies(key, found)
         grants: tuple[AwsGrant, ...] = ()
         if isinstance(key.grants, Unseen):
@@ -222,7 +240,7 @@ class Separation(KeyControl, id="keys.separation", version=1):
             grants = key.grants
         users: list[tuple[Access, bool]] = []
         managers: list[tuple[Access, bool]] = []
-        for access in aws_policy.accesses(policies, key.arn, grants):
+        for access in aws_policy.accesses(policies, key.arn, looked, grants):
             if access.who.sort is Sort.ACCOUNT and access.who.account == key.account:
                 _delegated(access, key, agreed, self.account_iam, found)
                 continue
@@ -261,14 +279,17 @@ def _same_somebody(one: Who, other: Who) -> Literal["yes", "no", "unclear"]:
         matching, rest = (one, other) if one.sort is Sort.MATCHING else (other, one)
         if rest.sort is Sort.MATCHING:
             return "unclear"
-        return "yes" if aws_actions.matches(matching.value, rest.value) else "no"
+        if ":assumed-role/" in rest.value:
+            # The pattern is held against the role, whose path the session does not show.
+            return "no" if matching.account not in (rest.account, None) else "unclear"
+        return "yes" if aws_actions.matches(matching.value, rest.value, any_case=True) else "no"
     return "no"
 
 
-def _gcp_separation(key: GcpKey, found: Judgement) -> None:
+def _gcp_separation(key: GcpKey, looked: datetime, found: Judgement) -> None:
     hierarchy = _hierarchy(key, found)
     ways: dict[str, list[gcp_roles.Held]] = {}
-    for held in gcp_roles.held(hierarchy) if hierarchy else ():
+    for held in gcp_roles.held(hierarchy, looked) if hierarchy else ():
         if held.powers is None:
             found.doubt(f"{held.member} has {held.role} on {held.where}, a role that keycheck does not know")
         elif held.powers:

@@ -1,8 +1,8 @@
 """Who is who: principals of policies, grants and logs against the lists of the contract's annex. Pure.
 
 A session (`sts … assumed-role/NAME/SESSION`) is its role: session ARNs carry no path, so a role is known by its
-account and its name, which is unique in an account. Sources: IAM User Guide "IAM identifiers"; Google Cloud
-"Principal identifiers" and "AuthenticationInfo".
+account and its name, which is unique in an account without regard to case. Sources: IAM User Guide "IAM identifiers",
+"IAM and AWS STS quotas"; Google Cloud "Principal identifiers" and "AuthenticationInfo".
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ _MANY: Final = ("group:", "domain:", "principalSet:")
 
 
 def identity(principal: str) -> str:
-    """One spelling for one AWS principal: a session becomes its role, a bare account id its root; without paths."""
+    """One spelling for one AWS principal: a session becomes its role, a bare account id its root; without paths, and
+    names of roles and users in small letters."""
     if _ACCOUNT.match(principal):
         return f"{principal}:root"
     found = _ARN.match(principal)
@@ -32,9 +33,9 @@ def identity(principal: str) -> str:
     if kind == "root":
         return f"{account}:root"
     if kind == "assumed-role":
-        return f"{account}:role/{name.partition('/')[0]}"
+        return f"{account}:role/{name.partition('/')[0].lower()}"
     if kind in ("role", "user"):
-        return f"{account}:{kind}/{name.rpartition('/')[2]}"
+        return f"{account}:{kind}/{name.rpartition('/')[2].lower()}"
     return f"{account}:{found['rest']}"
 
 

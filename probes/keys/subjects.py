@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from keycheck.model.deployment import FileRef, IdentityRef, Subject
-from keycheck.model.types import Model, Prose
+from keycheck.model.deployment import FileRef, IdentityRef, Subject, WitnessRef
+from keycheck.model.types import Duration, Instant, Model, Prose
 
 
 class KeyModel(StrEnum):
@@ -97,6 +98,43 @@ class Agreed(Model):
     """Country (ISO 3166) of the customer's own key manager, for keys that are held outside the cloud."""
 
 
+ContextText: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[ -~]{1,256}$")]
+_Witnesses: TypeAlias = Annotated[tuple[WitnessRef, ...], Field(max_length=20)]
+
+
+class CanaryPaths(Model):
+    """Which witness reads the canary on which path. They are the deployment's witnesses, by name."""
+
+    cold: _Witnesses = ()
+    """Records under data keys that no process can have cached; one read each."""
+    warm: _Witnesses = ()
+    search: _Witnesses = ()
+    export: _Witnesses = ()
+    other: _Witnesses = ()
+    control: _Witnesses = ()
+    """A record under a key that is not revoked: tells revocation from outage."""
+
+
+class KeyDrill(Model):
+    """What a drill must know beforehand. Without it none is offered."""
+
+    context: Annotated[tuple[tuple[ContextText, ContextText], ...], Field(min_length=1, max_length=8)]
+    """What means the canary's record alone in the encryption context of the vendor's own calls: names and values."""
+    rest: Annotated[tuple[tuple[ContextText, ContextText], ...], Field(max_length=8)] = ()
+    """What else the vendor's calls for the record carry; any value that occurs will do."""
+    varies: Annotated[tuple[ContextText, ...], Field(max_length=8)] = ()
+    """Names whose values differ within the record, such as its fields."""
+    planted: Instant
+    """When the canary's record was made at the vendor."""
+    paths: CanaryPaths
+    hold: Duration = timedelta(minutes=5)
+    """How long the key stays away at most."""
+    quiet: Duration = timedelta(seconds=30)
+    """How long no read may succeed before the last success counts as the last."""
+    settle: Duration = timedelta(seconds=5)
+    """Between the two looks that prove it restored."""
+
+
 class Key(Subject):
     """One key that the contract says the customer holds."""
 
@@ -113,6 +151,7 @@ class Key(Subject):
     agreed: Agreed = Agreed()
     attestation_roots: Annotated[tuple[FileRef, ...], Field(max_length=20)] = ()
     """PEM files of the roots that HSM attestations must chain to: the module maker's and the cloud's."""
+    drill: KeyDrill | None = None
 
     @model_validator(mode="after")
     def _resource_of_provider(self) -> Self:

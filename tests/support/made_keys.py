@@ -308,6 +308,7 @@ def trail(**changes: object) -> AwsTrail:
         "validation": True,
         "management": "all",
         "excludes_kms": False,
+        "delivery_error": None,
     }
     return AwsTrail.model_validate({**fields, **changes})
 

@@ -86,6 +86,8 @@ class Trail:
     since: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     event_selectors: tuple[Document, ...] = DEFAULT_SELECTORS
     advanced_event_selectors: tuple[Document, ...] = ()
+    delivery_error: str | None = None
+    """Error of Amazon S3, such as `NoSuchBucket`, with which log files and digests cannot be delivered."""
 
 
 class Trails:
@@ -115,6 +117,7 @@ class Trails:
         kms_key: str | None = None,
         event_selectors: Sequence[Document] = DEFAULT_SELECTORS,
         advanced_event_selectors: Sequence[Document] = (),
+        delivery_error: str | None = None,
     ) -> Trail:
         """Put a trail into `account`, or replace the one of that name."""
         partition = "aws-eusc" if region.startswith("eusc-") else "aws"
@@ -131,6 +134,7 @@ class Trails:
             kms_key=kms_key,
             event_selectors=() if advanced_event_selectors else tuple(event_selectors),
             advanced_event_selectors=tuple(advanced_event_selectors),
+            delivery_error=delivery_error,
         )
         with self._lock:
             self._trails[trail.arn] = trail
@@ -269,8 +273,10 @@ def _status(trail: Trail, now: datetime) -> Document:
         "StartLoggingTime": started,
         "TimeLoggingStarted": trail.since.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
+    if trail.delivery_error is not None:
+        told |= dict.fromkeys(("LatestDeliveryError", "LatestDigestDeliveryError"), trail.delivery_error)
     if trail.logging:
-        return {**told, "LatestDeliveryTime": latest}
+        return {**told, "LatestDeliveryTime": started if trail.delivery_error else latest}
     return {**told, "StopLoggingTime": latest}
 
 

@@ -65,6 +65,10 @@ class Service:
         self._crm = crm
         self._tokens = {token.encode("ascii"): tenant for token, tenant in tokens.items()}
 
+    def admit(self, token: str, tenant: str) -> None:
+        """One more token (ASCII)."""
+        self._tokens = {**self._tokens, token.encode("ascii"): tenant}
+
     def respond(self, method: str, path: str, body: bytes = b"", authorization: str = "") -> Answer:
         """The answer to one request: ``path`` with its query, ``authorization`` the header's value. Raises nothing."""
         if len(body) > LONGEST_BODY:
@@ -219,6 +223,7 @@ class _Handler(BaseHTTPRequestHandler):
     server_version = "practice-crm"
     sys_version = ""
     timeout = _PATIENCE
+    wbufsize = -1  # head and body leave together: apart, Nagle's algorithm waits 40 ms for an acknowledgement
     server: _Server
 
     def _serve(self) -> None:

@@ -7,6 +7,7 @@ denied, cut short or unreadable is `Unseen` with its reason, never empty.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from keycheck.model.facts import Census, Unseen
 from keycheck.model.observation import Blob
@@ -14,12 +15,17 @@ from keycheck.model.probe import Io
 from keycheck.model.types import PartName
 from probes.keys.aspects import Aspect
 from probes.keys.aws import configuration, describe, trail
-from probes.keys.aws.clients import api
-from probes.keys.aws.configuration import asked_or
+from probes.keys.aws.clients import api, unspoken
+from probes.keys.aws.configuration import asked_or, fitting
 from probes.keys.aws.operations import calls
 from probes.keys.aws_facts import AwsKey, AwsPolicy
 from probes.keys.facts import EventFacts, LoggingFacts
 from probes.keys.subjects import Key
+
+_GRANTS: Final = 512 * 1024
+_POLICIES: Final = 192 * 1024
+_SMALL: Final = 64 * 1024
+"""Bytes, of the 1 MiB of one line of evidence."""
 
 
 def key_calls(asked: frozenset[Aspect]) -> int:
@@ -58,18 +64,23 @@ def key(subject: Key, part: PartName, asked: frozenset[Aspect], io: Io) -> tuple
         account=found.arn.account,
         region=found.arn.region,
         endpoint=door.endpoint("kms", found.arn.region),
-        caller=asked_or(Aspect.CALLER in asked, lambda: door.caller(arn.region)[0]),
         description=found.description,
-        materials=asked_or(Aspect.MATERIALS in asked, lambda: configuration.materials(door, arn)),
+        materials=asked_or(
+            Aspect.MATERIALS in asked, fitting("materials", _SMALL, lambda: configuration.materials(door, arn))
+        ),
         rotation=asked_or(Aspect.ROTATION in asked, lambda: configuration.rotation(door, arn)),
-        policies=asked_or(Aspect.POLICIES in asked, policies),
-        grants=asked_or(Aspect.GRANTS in asked, lambda: configuration.grants(door, arn)),
-        aliases=asked_or(Aspect.ALIASES in asked, lambda: configuration.aliases(door, arn)),
-        tags=asked_or(Aspect.TAGS in asked, lambda: configuration.tags(door, arn)),
+        policies=asked_or(Aspect.POLICIES in asked, fitting("policies", _POLICIES, policies)),
+        grants=asked_or(Aspect.GRANTS in asked, fitting("grants", _GRANTS, lambda: configuration.grants(door, arn))),
+        aliases=asked_or(Aspect.ALIASES in asked, fitting("aliases", _SMALL, lambda: configuration.aliases(door, arn))),
+        tags=asked_or(Aspect.TAGS in asked, fitting("tags", _SMALL, lambda: configuration.tags(door, arn))),
         last_usage=asked_or(Aspect.LAST_USAGE in asked, lambda: configuration.last_usage(door, arn)),
         store=asked_or(Aspect.STORE in asked, lambda: configuration.store(door, arn, found.description)),
+        # Last: another service, whose silence must not take the time of all others.
+        caller=asked_or(Aspect.CALLER in asked, lambda: door.caller(arn.region)[0]),
     )
-    return facts, (*texts, door.answers.blob())
+    blobs = (*texts, door.answers.blob())
+    unspoken("kms", door, [facts.model_dump_json(), *(blob.content for blob in blobs)])
+    return facts, blobs
 
 
 def log(
@@ -95,4 +106,6 @@ def log(
 
     kept = asked_or(Aspect.LOGGING in asked, logging)
     said = asked_or(Aspect.EVENTS in asked, events)
-    return kept, said, door.endpoint("cloudtrail", arn.region), (*bodies, door.answers.blob())
+    answers = door.answers.blob()
+    unspoken("cloudtrail", door, [*(part.model_dump_json() for part in (kept, said)), answers.content])
+    return kept, said, door.endpoint("cloudtrail", arn.region), (*bodies, answers)

@@ -48,6 +48,10 @@ class Answers:
             self._keep(call)
         self._dropped += other._dropped
 
+    def any(self) -> bool:
+        """Whether anything was asked at all."""
+        return bool(self._calls or self._dropped)
+
     def blob(self) -> Blob:
         """All of it, as `answers`."""
         outer = dumps({"calls": None, "dropped": self._dropped})

@@ -7,10 +7,10 @@ Which cloud a client talks to follows the SDK's own conventions alone (Region an
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 from urllib.parse import urlsplit
 
 from keycheck.errors import ProbeError
@@ -20,11 +20,11 @@ from keycheck.model.probe import Io
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
 from probes.keys.aws.answers import Answers
-from probes.keys.aws.bounded import bound
+from probes.keys.aws.bounded import until
 from probes.keys.aws.errors import AwsError, answering
 from probes.keys.aws.operations import OPERATIONS, Service
 from probes.keys.aws.pace import Deadline, Pace
-from probes.keys.aws.reading import Answer, parsing, structure, text
+from probes.keys.aws.reading import Answer, MalformedError, parsing, structure, text
 from probes.keys.aws.sessions import config_for, making, session_for, verify_for
 from probes.keys.aws.shapes import checked
 
@@ -34,6 +34,14 @@ if TYPE_CHECKING:
 
 CONNECTIONS: Final = 32
 """Of a client: as many threads can use it side by side."""
+
+CALL_SHARE: Final = 0.4
+"""Of a unit's time for one call: three attempts that nobody answers."""
+
+_SECRET: Final = 12
+"""Characters from which on a text is no coincidence."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +69,22 @@ class Access:
         rate = OPERATIONS[operation].rate
         return self.once.get(("aws", "pace", *self.key, operation, region), lambda: Pace(rate, self.monotonic))
 
+    def belongs(self, region: str) -> None:
+        """Raises ProbeError(malformed) for a Region of another partition than the identity was taken for: an answer
+        that names one must not lead to another cloud."""
+        with answering("endpoint", self.who, region):
+            found = self.session.get_partition_for_region(region)
+        if found != (partition := self.key[2]):
+            raise ProbeError(
+                Reason.MALFORMED, f"{region} is a Region of {found} and not of {partition}; check the ARN's spelling"
+            )
+
     def _make(self, service: Service, region: str) -> BaseClient:
+        self.belongs(region)
         make = cast("Callable[..., BaseClient]", self.session.client)
         config = config_for(self.vantage, max(1.0, min(10.0, self.budget / 8)), CONNECTIONS)
         with making(self.once):
             client = make(service, region_name=region, config=config, verify=verify_for(self.vantage, self.base))
-        bound(client)
         checked(client)
         return client
 
@@ -89,7 +107,7 @@ class Api:
             pace.turn(operation, self.deadline)
         endpoint = client.meta.endpoint_url
         try:
-            with answering(operation, self.access.who, region):
+            with answering(operation, self.access.who, region), until(self._end()):
                 call = cast("Callable[..., object]", getattr(client, spec.method))
                 answer = structure("the answer", call(**parameters))
         except AwsError as error:
@@ -101,6 +119,10 @@ class Api:
         self.answers.add(operation, endpoint, parameters, answer)
         return answer
 
+    def _end(self) -> float:
+        """When a call must be over, with all its attempts: one that hangs leaves time for the others."""
+        return min(self.deadline.at, self.access.monotonic() + self.access.budget * CALL_SHARE)
+
     def endpoint(self, service: Service, region: str) -> str:
         """Who answers for a service in a Region: what the SDK's conventions lead to. Raises ProbeError."""
         with answering("endpoint", self.access.who, region):
@@ -109,20 +131,42 @@ class Api:
     def caller(self, region: str) -> tuple[str, str]:
         """ARN and account that we ask as (sts:GetCallerIdentity, which needs no permission), asked once a Region."""
 
+        def look(door: Api) -> tuple[str, str]:
+            operation = "sts:GetCallerIdentity"
+            answer = door.ask(operation, region)
+            with parsing(operation):
+                arn, account = text(answer, "Arn"), text(answer, "Account")
+                if arn.split(":")[4:5] != [account]:
+                    raise MalformedError("the answer contradicts itself about the account")
+                return arn, account
+
+        return self.shared("caller", region, look)
+
+    def shared(self, what: str, region: str, look: Callable[[Api], T]) -> T:
+        """What `look` finds, asked once for all units of work. So is its failure: a service that is silent must not
+        take the time of every key. Raises ProbeError."""
         inner = Api(self.access, self.deadline)
 
-        def look() -> tuple[str, str, Answers]:
-            answer = inner.ask("sts:GetCallerIdentity", region)
-            with parsing("sts:GetCallerIdentity"):
-                return text(answer, "Arn"), text(answer, "Account"), inner.answers
+        def make() -> tuple[T | ProbeError, Answers]:
+            try:
+                return look(inner), inner.answers
+            except ProbeError as error:
+                if not inner.answers.any() or self.deadline.left() <= 0:
+                    raise  # for lack of time here, which says nothing about there
+                return error, inner.answers
 
         try:
-            arn, account, answers = self.access.once.get(("aws", "caller", *self.access.key, region), look)
+            found, answers = self.access.once.get(("aws", what, *self.access.key, region), make)
         except ProbeError:
             self.answers.extend(inner.answers)
             raise
         self.answers.extend(answers)
-        return arn, account
+        match found:
+            case AwsError():
+                raise AwsError(found.reason, str(found), found.code)
+            case ProbeError():
+                raise ProbeError(found.reason, str(found))
+        return found
 
 
 def api(io: Io, ref: str | None, partition: str, region: str) -> Api:
@@ -140,13 +184,25 @@ def api(io: Io, ref: str | None, partition: str, region: str) -> Api:
         return Access(who, key, session, io.once, io.vantage, io.base, io.budget, io.monotonic)
 
     access = io.once.get(("aws", "access", *key), make)
-    with answering("endpoint", who, region):
-        belongs = access.session.get_partition_for_region(region)
-    if belongs != partition:
-        raise ProbeError(
-            Reason.MALFORMED, f"{region} is a Region of {belongs} and not of {partition}; check the ARN's spelling"
-        )
+    access.belongs(region)
     return Api(access, Deadline.of(io.budget, io.monotonic))
+
+
+def unspoken(what: str, door: Api, recorded: Iterable[str | bytes]) -> None:
+    """Raises ProbeError(malformed) when what is about to be recorded holds a credential that was used to ask for it:
+    an endpoint, or somebody who can write tags, can say back what it was told."""
+    with answering(what, door.access.who, "here"):
+        credentials = door.access.session.get_credentials()
+        frozen = None if credentials is None else credentials.get_frozen_credentials()
+    spoken = [part for part in (frozen.secret_key, frozen.token) if part and len(part) >= _SECRET] if frozen else []
+    for text_or_bytes in recorded:
+        content = text_or_bytes.encode("utf-8") if isinstance(text_or_bytes, str) else text_or_bytes
+        if any(part.encode() in content for part in spoken):
+            raise ProbeError(
+                Reason.MALFORMED,
+                f"{what}: an answer holds a credential that keycheck itself uses, so nothing of it is kept; check whom "
+                "the endpoint belongs to, and renew the credential",
+            )
 
 
 def _identity(io: Io, ref: str | None) -> AwsIdentity | None:

@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+from pydantic_core import to_json
+
 from keycheck.errors import ProbeError
 from keycheck.model.facts import Unseen
 from keycheck.model.observation import Blob
@@ -281,6 +283,25 @@ def _pages(
             return Page(items(answer), marker)
 
     return whole(collect(operation, fetch))
+
+
+def fitting(what: str, limit: int, look: Callable[[], T]) -> Callable[[], T]:
+    """As `look`, raising ProbeError(not-covered) when what it finds takes more than `limit` bytes: all that is known
+    about a key stands in one line of evidence, and one long listing must not cost the rest."""
+
+    def looked() -> T:
+        found = look()
+        size = len(to_json(found))
+        if size > limit:
+            number = f"{len(found)} of them, " if isinstance(found, tuple) else ""
+            raise ProbeError(
+                Reason.NOT_COVERED,
+                f"{what}: {number}{size} bytes, and evidence of one key holds {limit} of them; remove what is no "
+                "longer needed",
+            )
+        return found
+
+    return looked
 
 
 def _unseen(error: ProbeError) -> Unseen:

@@ -6,9 +6,10 @@ Source: CloudTrail user guide, "record contents"; KMS developer guide, "Examples
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -20,7 +21,6 @@ from probes.keys.aws.reading import (
     MalformedError,
     child_or_none,
     children,
-    exact,
     structure,
     text,
     text_or_none,
@@ -30,7 +30,18 @@ from probes.keys.facts import EventFacts, KeyUse
 MAX_EVENT: Final = 512 * 1024
 """Characters of one event; CloudTrail's own limit is 256 KB."""
 MAX_GROUPS: Final = 500
+"""Kinds with the names in their contexts, which whoever makes a call chooses freely; as many again without these."""
+MAX_LATECOMERS: Final = 200
+"""Kinds that are kept even then, one for each principal that would not appear otherwise."""
 MAX_CONTEXT: Final = 64
+MAX_NAME: Final = 100
+"""Characters of one name in a context."""
+MORE: Final = "…"
+"""Stands for the names in a context that are not kept."""
+MAX_SIZE: Final = 768 * 1024
+"""Bytes of all groups: they stand in one line of evidence."""
+_GROUP: Final = 400
+"""Bytes of a group beside its texts."""
 MAX_KEPT: Final = 32 * 2**20
 """Bytes of events that are kept for their digest."""
 DELIVERY: Final = timedelta(minutes=15)
@@ -84,9 +95,15 @@ class Tally:
     elsewhere: int = 0
     """Events of other services that name the key, such as a bucket's settings: no uses."""
     ungrouped: int = 0
+    simplified: int = 0
+    """Entries whose contexts' names are not kept."""
     kept: list[bytes] = field(default_factory=list)
-    _ids: set[str] = field(default_factory=set)
+    _ids: dict[str, bytes] = field(default_factory=dict)
+    """What each was about, as a digest."""
     _groups: dict[Alike, _Group] = field(default_factory=dict)
+    _principals: set[str] = field(default_factory=set)
+    _grouped: int = 0
+    """Bytes of the groups."""
     _size: int = 0
 
     def add(self, entry: Answer) -> None:
@@ -107,18 +124,44 @@ class Tally:
         if not self.since - _TOLERANCE <= event.at <= self.until + _TOLERANCE:
             self.unreadable += 1
             return
-        if event.id in self._ids:
+        about = hashlib.sha256(repr(event).encode("utf-8", "backslashreplace")).digest()
+        known = self._ids.get(event.id)
+        if known is not None:
+            # Two events under one id: at most one of them is CloudTrail's.
+            self.unreadable += known != about
             return
-        self._ids.add(event.id)
+        self._ids[event.id] = about
         self.entries += 1
-        group = self._groups.get(event.alike)
+        self._count(event)
+
+    def _count(self, event: Event) -> None:
+        alike = event.alike
+        plain = replace(alike, context_keys=(MORE,)) if alike.context_keys else alike
+        if self._joins(alike, event, MAX_GROUPS, MAX_SIZE // 2):
+            return
+        # A flood of kinds must not hide who called, from where and how.
+        if self._joins(plain, event, 2 * MAX_GROUPS, MAX_SIZE * 3 // 4) or (
+            event.alike.principal not in self._principals
+            and self._joins(plain, event, 2 * MAX_GROUPS + MAX_LATECOMERS, MAX_SIZE)
+        ):
+            self.simplified += plain != alike
+            return
+        self.ungrouped += 1
+
+    def _joins(self, alike: Alike, event: Event, groups: int, size: int) -> bool:
+        """Whether the event could be counted in a group, an old one or, within these bounds, a new one."""
+        group = self._groups.get(alike)
         if group is not None:
             group.count += 1
             group.first, group.last = min(group.first, event.at), max(group.last, event.at)
-        elif len(self._groups) < MAX_GROUPS:
-            self._groups[event.alike] = _Group(1, event.at, event.at)
-        else:
-            self.ungrouped += 1
+            return True
+        cost = _GROUP + _size_of(alike)
+        if len(self._groups) >= groups or self._grouped + cost > size:
+            return False
+        self._grouped += cost
+        self._principals.add(alike.principal)
+        self._groups[alike] = _Group(1, event.at, event.at)
+        return True
 
     def _keep(self, written: str) -> None:
         content = written.encode("utf-8", "surrogatepass")
@@ -132,7 +175,11 @@ class Tally:
         if self.unreadable:
             gaps.append(f"{self.unreadable} entries could not be read or are not about this key in this time")
         if self.ungrouped:
-            gaps.append(f"{self.ungrouped} entries are of more kinds than the {MAX_GROUPS} that are kept")
+            gaps.append(f"{self.ungrouped} entries are of more kinds than the {len(self._groups)} that are kept")
+        if self.simplified:
+            gaps.append(
+                f"of {self.simplified} entries the names in the encryption context are not kept: too many kinds"
+            )
         if self._size > MAX_KEPT:
             gaps.append(f"more than {MAX_KEPT} bytes of entries: not all are kept")
         return EventFacts(
@@ -188,7 +235,9 @@ def principal_of(identity: Answer) -> str:
     """
     arn = text_or_none(identity, "arn")
     if arn is None:
-        for name in ("invokedBy", "accountId", "principalId", "type"):
+        # A service may have called on behalf of another account: that account, and not the service, is the caller.
+        first = "accountId" if text_or_none(identity, "type") == "AWSAccount" else "invokedBy"
+        for name in (first, "invokedBy", "accountId", "principalId", "type"):
             if value := text_or_none(identity, name):
                 return value
         raise MalformedError("userIdentity names nobody")
@@ -209,9 +258,15 @@ def _context_keys(event: Answer) -> tuple[str, ...]:
     if not isinstance(context, dict):
         # Absent, or withheld by CloudTrail as a text.
         return ()
-    if len(context) > MAX_CONTEXT:
-        raise MalformedError("an encryption context with too many members")
-    return tuple(sorted(exact("a name in the encryption context", name) for name in context))
+    # The caller chooses the names, so none of them may make the event unreadable.
+    names = sorted(vendor_text(name, MAX_NAME) for name in context)
+    return tuple(names if len(names) <= MAX_CONTEXT else [*names[:MAX_CONTEXT], MORE])
+
+
+def _size_of(alike: Alike) -> int:
+    texts = (alike.operation, alike.principal, alike.account, alike.source, alike.via, alike.tls_version)
+    more = (alike.key_exchange, alike.error, *alike.context_keys)
+    return sum(len(json.dumps(value, ensure_ascii=False).encode()) + 1 for value in (*texts, *more))
 
 
 def _load(written: str) -> object:

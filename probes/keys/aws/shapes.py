@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from probes.keys.aws.reading import MalformedError
+from probes.keys.aws.reading import MAX_MEMBERS, MalformedError
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
     from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
 
 _DEPTH: Final = 24
+_INSTANT: Final = 40
+"""Characters of a time."""
 _PROTOCOL: Final = "json"
 
 
@@ -69,13 +71,13 @@ def check(value: object, shape: Shape, room: int) -> None:
                     if (inner := value.get(member.serialization.get("name", name))) is not None:
                         check(inner, member, room - 1)
         case "list":
-            fits = isinstance(value, list)
-            if isinstance(value, list):
+            fits = isinstance(value, list) and len(value) <= MAX_MEMBERS
+            if isinstance(value, list) and fits:
                 for inner in value:
                     check(inner, cast("ListShape", shape).member, room - 1)
         case "map":
-            fits = isinstance(value, dict)
-            if isinstance(value, dict):
+            fits = isinstance(value, dict) and len(value) <= MAX_MEMBERS
+            if isinstance(value, dict) and fits:
                 for inner in value.values():
                     check(inner, cast("MapShape", shape).value, room - 1)
         case "string" | "blob":
@@ -85,7 +87,10 @@ def check(value: object, shape: Shape, room: int) -> None:
         case "integer" | "long":
             fits = isinstance(value, int) and not isinstance(value, bool)
         case "timestamp":
-            fits = isinstance(value, int | float | str) and not isinstance(value, bool)
+            # The SDK takes long ones apart for as long as they are.
+            fits = (isinstance(value, int | float) and not isinstance(value, bool)) or (
+                isinstance(value, str) and len(value) <= _INSTANT
+            )
         case _:
             fits = True
     if not fits:

@@ -11,7 +11,6 @@ from keycheck.errors import ProbeError
 from keycheck.model.observation import Blob, Disposition
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
-from probes.keys.aws.answers import Answers
 from probes.keys.aws.arns import KmsArn, is_region
 from probes.keys.aws.clients import Api
 from probes.keys.aws.events import Tally
@@ -61,19 +60,7 @@ def right_account(door: Api, key: KmsArn) -> None:
 
 def logging(door: Api, region: str) -> LoggingFacts:
     """The trails that cover a Region; asked once for all keys in it. Raises ProbeError."""
-
-    inner = Api(door.access, door.deadline)
-
-    def look() -> tuple[LoggingFacts, Answers]:
-        return _logging(inner, region), inner.answers
-
-    try:
-        facts, answers = door.access.once.get(("aws", "trails", *door.access.key, region), look)
-    except ProbeError:
-        door.answers.extend(inner.answers)
-        raise
-    door.answers.extend(answers)
-    return facts
+    return door.shared("trails", region, lambda inner: _logging(inner, region))
 
 
 def _logging(door: Api, region: str) -> LoggingFacts:
@@ -116,6 +103,7 @@ def _trail(door: Api, item: Answer, region: str, gaps: list[str]) -> AwsTrail:
     status = door.ask(operation, home, Name=arn)
     with parsing(operation):
         active = flag(status, "IsLogging")
+        errors = {text_or_none(status, name) for name in ("LatestDeliveryError", "LatestDigestDeliveryError")}
     management: Literal["all", "read", "write", "none", "unknown"]
     try:
         operation = "cloudtrail:GetEventSelectors"
@@ -133,6 +121,7 @@ def _trail(door: Api, item: Answer, region: str, gaps: list[str]) -> AwsTrail:
         validation=validation,
         management=management,
         excludes_kms=excludes,
+        delivery_error=vendor_text(", ".join(sorted(error for error in errors if error))) or None,
     )
 
 

@@ -1,17 +1,15 @@
 """Credentials and clients of an identity, made once in a run.
 
-Which cloud is asked follows the identity: its universe's own endpoints over TLS, in the SDK's ordinary way, or the
-endpoints that it names. Without TLS only addresses of this machine are spoken to, and only by an identity that says
-so: a bearer token must never cross a network in the clear.
+Which cloud is asked follows the identity: its universe's own endpoints over TLS, or the ones below the universe that
+it names. Without TLS only addresses of this machine are spoken to, and only by an identity that says so: a bearer token
+must never cross a network in the clear, nor go to somebody else.
 """
 
 from __future__ import annotations
 
 import ipaddress
-import json
 import os
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -20,8 +18,13 @@ from keycheck.model.deployment import GcpIdentity
 from keycheck.model.facts import Unseen
 from keycheck.model.probe import Io
 from keycheck.model.verdict import Reason
+from probes.keys.gcp.documents import SCOPES, credential
 from probes.keys.gcp.errors import login_failed, translated
+from probes.keys.gcp.files import read_regular
 from probes.keys.gcp.pace import Api
+from probes.keys.gcp.token_http import MAX_BUNDLE, TokenTransport
+from probes.keys.gcp.tokens import TOKEN_S, Spoken, Tokens
+from probes.keys.gcp.universes import check_endpoint, check_universe
 
 if TYPE_CHECKING:
     import grpc
@@ -30,13 +33,12 @@ if TYPE_CHECKING:
     from google.cloud.logging_v2.services.logging_service_v2 import LoggingServiceV2Client
     from google.cloud.resourcemanager_v3 import FoldersClient, OrganizationsClient, ProjectsClient
 
-SCOPES: Final = ("https://www.googleapis.com/auth/cloud-platform",)
-"""Cloud KMS accepts no read-only scope; what may be done is bounded by the identity's roles."""
-MAX_CREDENTIAL: Final = 65_536
-MAX_BUNDLE: Final = 4 * 1024 * 1024
-MAX_MESSAGE: Final = 16 * 1024 * 1024
-"""Bytes of one answer."""
+MAX_MESSAGE: Final[Mapping[Api, int]] = {Api.KMS: 4 << 20, Api.LOGGING: 4 << 20, Api.RESOURCES: 1 << 20}
+"""Bytes of one answer. In memory an answer takes about twenty times as much, before anybody can count what is in it."""
 _LOOKUP_S: Final = 5.0
+
+# gRPC's core writes to the terminal what a token service or a cloud answered; it reads this when it is first imported
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 C = TypeVar("C")
 
@@ -62,6 +64,7 @@ def credentials(identity: GcpIdentity, io: Io) -> Credentials:
     def make() -> Credentials | Unseen:
         # a credential that is no good is so for every key: remembered, not tried again for each
         try:
+            check_universe(identity)
             return _load(identity, io.base)
         except ProbeError as error:
             return Unseen(reason=error.reason, detail=str(error))
@@ -194,32 +197,52 @@ def _addresses(host: str, io: Io) -> Sequence[ipaddress.IPv4Address | ipaddress.
     try:
         return (ipaddress.ip_address(host),)
     except ValueError:
+        pass
+    try:
         found = [ipaddress.ip_address(each) for each in io.resolver(host, _LOOKUP_S)]
+    except ValueError:
+        return ()
     # a name that has any other address is not this machine's own
     return found if all(each.is_loopback for each in found) else ()
 
 
 def _client(client: Callable[..., C], transport: Callable[..., object], api: Api, identity: GcpIdentity, io: Io) -> C:
-    """The SDK resolves endpoint, universe and client certificates; only the channel's options are ours."""
+    """The SDK resolves endpoint, universe and client certificates; the channel and what it carries are ours."""
     import grpc
     from google.api_core.client_options import ClientOptions
     from google.api_core.exceptions import GoogleAPICallError
     from google.auth.exceptions import GoogleAuthError
 
     from probes.keys.gcp.bearer import with_bearer
+    from probes.keys.gcp.counted import Counted
 
     held = credentials(identity, io)
-    target = plaintext_target(identity, api, io) if identity.unsafe_plaintext_to_loopback else endpoint(identity, api)
-    limits = (("grpc.max_receive_message_length", MAX_MESSAGE), ("grpc.max_send_message_length", MAX_MESSAGE))
+    named = endpoint(identity, api)
+    if identity.unsafe_plaintext_to_loopback:
+        target: str | None = plaintext_target(identity, api, io)
+    else:
+        target = named
+        if named is not None:
+            check_endpoint(identity, named)
+    limits = (("grpc.max_receive_message_length", MAX_MESSAGE[api]), ("grpc.max_send_message_length", MAX_MESSAGE[api]))
+
+    def tokens_of(given: object) -> Tokens:
+        # the SDK makes a copy of an account's credential, which signs its own tokens
+        return _tokens(identity, io) if given is held else _made(given, io)
 
     def plain(_host: str, **given: object) -> grpc.Channel:
         # a proxy from the environment would carry the token off this machine
         options = (*limits, ("grpc.enable_http_proxy", 0))
-        return with_bearer(grpc.insecure_channel(str(target), options=options), given["credentials"])
+        return with_bearer(
+            Counted(grpc.insecure_channel(str(target), options=options)), tokens_of(given["credentials"])
+        )
 
     def secure(host: str, **given: object) -> grpc.Channel:
-        create: Callable[..., grpc.Channel] = transport.create_channel  # type: ignore[attr-defined]
-        return create(host, **{**given, **_way(given.get("ssl_credentials"), io), "options": (*limits, *_proxy(io))})
+        check_endpoint(identity, host)
+        options = (*limits, *_proxy(io))
+        # the scheme is ours: a host named like one of gRPC's would be taken for it
+        channel = grpc.secure_channel(f"dns:///{host}", _way(given.get("ssl_credentials"), io), options=options)
+        return with_bearer(Counted(channel), tokens_of(given["credentials"]))
 
     def build(**given: object) -> object:
         return transport(channel=plain if identity.unsafe_plaintext_to_loopback else secure, **given)
@@ -236,35 +259,44 @@ def _proxy(io: Io) -> tuple[tuple[str, str], ...]:
     return () if io.vantage.proxy is None else (("grpc.http_proxy", io.vantage.proxy),)
 
 
-def _way(given: object, io: Io) -> dict[str, object]:
+def _way(given: object, io: Io) -> grpc.ChannelCredentials:
     """The vantage's trust store instead of the system's, unless client certificates already made one."""
     import grpc
 
-    if given is not None or io.vantage.ca_bundle is None:
-        return {}
+    if isinstance(given, grpc.ChannelCredentials):
+        return given
+    if io.vantage.ca_bundle is None:
+        return grpc.ssl_channel_credentials()
     try:
-        with (io.base / io.vantage.ca_bundle).open("rb") as file:
-            roots = file.read(MAX_BUNDLE)
+        roots = read_regular(io.base / io.vantage.ca_bundle, MAX_BUNDLE)
     except OSError as error:
         raise ProbeError(Reason.UNREACHABLE, f"the vantage's ca_bundle cannot be read: {error.strerror}") from None
-    return {"ssl_credentials": grpc.ssl_channel_credentials(root_certificates=roots)}
+    return grpc.ssl_channel_credentials(root_certificates=roots)
 
 
-def refresh(identity: GcpIdentity, io: Io) -> None:
-    """Have a token that is not past its end, where the credential gets one from a token service.
+def refresh(identity: GcpIdentity, io: Io, seconds: float = TOKEN_S) -> None:
+    """Have a token that is not past its end, where the credential gets one from a token service; over within `seconds`.
 
-    gRPC would do it by itself, without a time limit, and would write what the token service answers into the log.
-    Raises google-auth's errors.
+    Raises google-auth's errors, ProbeError(timeout).
     """
     from google.oauth2 import service_account
 
-    from probes.keys.gcp.bearer import refreshed
-
     held = credentials(identity, io)
-    if identity.unsafe_plaintext_to_loopback or isinstance(held, service_account.Credentials):
-        return  # the one does it on its own channel, the other signs its own tokens
-    with io.once.get(("gcp", "refreshing", identity), threading.Lock):
-        refreshed(held)
+    if not isinstance(held, service_account.Credentials):  # these sign their own tokens
+        _tokens(identity, io).ready(seconds)
+
+
+def spoken(io: Io) -> Spoken:
+    """The tokens that this run has sent."""
+    return io.once.get(("gcp", "spoken"), Spoken)
+
+
+def _tokens(identity: GcpIdentity, io: Io) -> Tokens:
+    return io.once.get(("gcp", "tokens", io.vantage, identity), lambda: _made(credentials(identity, io), io))
+
+
+def _made(held: object, io: Io) -> Tokens:
+    return Tokens(held, lambda seconds: TokenTransport(io, seconds), io.monotonic, spoken(io))
 
 
 def _load(identity: GcpIdentity, base: Path) -> Credentials:
@@ -276,7 +308,7 @@ def _load(identity: GcpIdentity, base: Path) -> Credentials:
         if identity.credentials is None:
             held, _ = google.auth.default(scopes=SCOPES)
         else:
-            held = _of_document(_document(identity.id, identity.credentials, base), identity.id)
+            held = credential(identity, identity.credentials, base)
         if identity.impersonate is not None:
             held = impersonated_credentials.Credentials(  # type: ignore[no-untyped-call]
                 source_credentials=held, target_principal=identity.impersonate, target_scopes=list(SCOPES)
@@ -295,48 +327,3 @@ def _load(identity: GcpIdentity, base: Path) -> Credentials:
             f"identity {identity.id}: its credential is of another universe than {identity.universe_domain}",
         )
     return held
-
-
-def _of_document(info: dict[str, object], identity: str) -> Credentials:
-    """A credential of a document's kind. One that would run a program of its own is refused."""
-    from google.auth import aws, identity_pool, impersonated_credentials
-    from google.oauth2 import credentials as user
-    from google.oauth2 import service_account
-
-    source = info.get("credential_source")
-    make: Callable[..., Credentials]
-    match info.get("type"):
-        case "service_account":
-            make = service_account.Credentials.from_service_account_info
-        case "authorized_user":
-            # its scopes were fixed when the user consented
-            held: Credentials = user.Credentials.from_authorized_user_info(info)  # type: ignore[no-untyped-call]
-            return held
-        case "impersonated_service_account":
-            make = impersonated_credentials.Credentials.from_impersonated_service_account_info
-        case "external_account" if isinstance(source, dict) and "executable" not in source:
-            make = (aws if "environment_id" in source else identity_pool).Credentials.from_info
-        case _:
-            raise login_failed(identity, "its document is of no kind that is read")
-    return make(info, scopes=SCOPES)
-
-
-def _document(identity: str, reference: str, base: Path) -> dict[str, object]:
-    """The credential document of a `file:` or `env:` reference; never shown, neither as such nor in an error."""
-    kind, _, name = reference.partition(":")
-    try:
-        if kind == "env":
-            text = os.environ[name].encode()
-        else:
-            with (base / name).open("rb") as file:
-                text = file.read(MAX_CREDENTIAL + 1)
-        info = json.loads(text) if len(text) <= MAX_CREDENTIAL else None
-    except KeyError:
-        raise login_failed(identity, f"environment variable {name} is not set") from None
-    except OSError as error:
-        raise login_failed(identity, f"its file cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError):
-        raise login_failed(identity, "its document is not JSON") from None
-    if not isinstance(info, dict):
-        raise login_failed(identity, "its document is no JSON object, or too long")
-    return info

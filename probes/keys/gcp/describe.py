@@ -22,12 +22,16 @@ from probes.keys.gcp_facts import Attestation, GcpVersion, Justifications, NoJus
 
 if TYPE_CHECKING:
     from cryptography import x509
-    from google.cloud.kms_v1.types import CryptoKey, CryptoKeyVersion
+    from google.cloud.kms_v1.types import CryptoKey, CryptoKeyVersion, KeyOperationAttestation
 
 VERSIONS: Final = Bounds(pages=40, items=2_000)
 _PAGE: Final = 100
 """Versions a page: with attestations each has about ten thousand bytes."""
 MAX_BLOB: Final = 262_144
+MAX_LISTED: Final = 32 * 1024 * 1024
+"""Bytes of all versions; a full list of attested ones has about twenty million."""
+_MAX_CERTIFICATES: Final = 20
+"""In one list of an attestation, before anything is copied; how many may be in a chain is decided later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +62,10 @@ def versions_of(name: KeyName, session: Session) -> tuple[CryptoKeyVersion, ...]
     from google.cloud.kms_v1.types import CryptoKeyVersion, ListCryptoKeyVersionsRequest
 
     client = clients.kms(session.identity, session.io)
+    size = 0
 
     def fetch(token: str) -> Page[CryptoKeyVersion]:
+        nonlocal size
         request = ListCryptoKeyVersionsRequest(
             parent=name.full,
             page_size=_PAGE,
@@ -72,6 +78,11 @@ def versions_of(name: KeyName, session: Session) -> tuple[CryptoKeyVersion, ...]
             lambda seconds: client.list_crypto_key_versions(request=request, retry=None, timeout=seconds),
         )
         # the pager fetches on by itself, without limits: only its first answer is used
+        if len(answer.crypto_key_versions) > _PAGE:
+            raise ProbeError(Reason.MALFORMED, f"a page of more than the {_PAGE} versions that were asked for")
+        size += sum(CryptoKeyVersion.pb(each).ByteSize() for each in answer.crypto_key_versions)
+        if size > MAX_LISTED:
+            raise ProbeError(Reason.NOT_COVERED, f"they have more than the {MAX_LISTED} bytes that are read")
         return Page(tuple(answer.crypto_key_versions), answer.next_page_token, answer.total_size)
 
     listing = read_all(fetch, VERSIONS)
@@ -111,12 +122,19 @@ def attestation_blobs(version: CryptoKeyVersion, name: KeyName) -> tuple[Blob, .
         return ()
     label = f"attestation-{version_number(raw.name, name)}"
     chains = raw.attestation.cert_chains
+    if _too_many(chains):
+        return ()
     pems = "\n".join((*chains.cavium_certs, *chains.google_card_certs, *chains.google_partition_certs))
     kept = [
         Blob(label, raw.attestation.content),
         Blob(f"{label}-certificates", pems.encode(), "application/x-pem-file"),
     ]
     return tuple(blob for blob in kept if 0 < len(blob.content) <= MAX_BLOB)
+
+
+def _too_many(chains: KeyOperationAttestation.CertificateChains) -> bool:
+    lists = (chains.cavium_certs, chains.google_card_certs, chains.google_partition_certs)
+    return any(len(each) > _MAX_CERTIFICATES for each in lists)
 
 
 def justifications_of(key: CryptoKey) -> Justifications | NoJustifications:
@@ -144,9 +162,9 @@ def _attestation(version: CryptoKeyVersion, name: KeyName, verifying: Verifying)
     answered = Answered(
         format=enum_name(KeyOperationAttestation.AttestationFormat, raw.attestation.format),
         content=raw.attestation.content,
-        maker=tuple(chains.cavium_certs),
-        cloud_card=tuple(chains.google_card_certs),
-        cloud_partition=tuple(chains.google_partition_certs),
+        maker=tuple(chains.cavium_certs[:_MAX_CERTIFICATES]),
+        cloud_card=tuple(chains.google_card_certs[:_MAX_CERTIFICATES]),
+        cloud_partition=tuple(chains.google_partition_certs[:_MAX_CERTIFICATES]),
     )
     number = version_number(raw.name, name)
     projects = {name.project, raw.name.split("/")[1], verifying.number or name.project}

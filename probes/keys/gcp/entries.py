@@ -15,7 +15,8 @@ from keycheck.model.types import format_instant, vendor_text
 from keycheck.model.verdict import Reason
 from probes.keys.facts import EventFacts, KeyUse
 from probes.keys.gcp import clients
-from probes.keys.gcp.errors import unseen
+from probes.keys.gcp.errors import TRANSIENT, unseen
+from probes.keys.gcp.hierarchy import memo
 from probes.keys.gcp.names import KeyName, moment
 from probes.keys.gcp.pace import Api
 from probes.keys.gcp.pages import Bounds, Page, read_all
@@ -26,17 +27,25 @@ if TYPE_CHECKING:
     from google.cloud.logging_v2.types import LogEntry
 
 ENTRIES: Final = Bounds(pages=40, items=20_000)
-_PAGE: Final = 1_000
+_PAGE: Final = 500
+"""Entries a page, of about two thousand bytes each."""
 MAX_BYTES: Final = 32 * 1024 * 1024
 """Of raw entries."""
 MAX_USES: Final = 500
 """Kinds of use that are told apart."""
+_COARSE: Final = ((400, ()), (450, ("justification",)), (MAX_USES, ("justification", "source")))
+"""Up to how many kinds, and what of a use is left out. Callers choose their reasons and addresses, and could fill the
+table with them; who did what with which outcome must still have a row."""
 RETENTION: Final = timedelta(days=30)
 """How long the `_Default` bucket, where Data Access entries go, keeps them unless somebody set another time."""
 NEEDED: Final = ("logging.logEntries.list", "logging.privateLogEntries.list")
 _AUDIT_LOG: Final = "type.googleapis.com/google.cloud.audit.AuditLog"
+_LOG: Final = "/logs/cloudaudit.googleapis.com%2F"
+"""In the names of the logs that Google alone writes: anybody who may write entries at all can write look-alikes to
+others."""
+_OWN_LOG: Final = re.compile(r"[a-z]+/[A-Za-z0-9.:_-]+/logs/cloudaudit\.googleapis\.com%2F(activity|data_access)")
 _NOBODY: Final = "not stated"
-_REASON: Final = re.compile(r"^[A-Z][A-Z_]{2,60}$")
+_REASON: Final = re.compile(r"[A-Z][A-Z_]{2,60}")
 """`CUSTOMER_INITIATED_ACCESS` and the like."""
 
 
@@ -68,7 +77,7 @@ def query(name: KeyName, window: tuple[datetime, datetime]) -> str:
     whose names only begin alike are sorted out afterwards."""
     since, until = (format_instant(each) for each in window)
     return (
-        'protoPayload.serviceName="cloudkms.googleapis.com"'
+        f'logName:"{_LOG}" AND protoPayload.serviceName="cloudkms.googleapis.com"'
         f' AND protoPayload.resourceName:"{name.below_project}"'
         f' AND timestamp>="{since}" AND timestamp<="{until}"'
     )
@@ -98,9 +107,11 @@ class Tally:
 
     def add(self, entries: Iterable[LogEntry]) -> None:
         """Count entries, each once, and only the key's own."""
-        unread = uncounted = 0
+        unread = uncounted = coarse = 0
         for entry in entries:
             raw = type(entry).pb(entry)
+            if not _OWN_LOG.fullmatch(raw.log_name):
+                continue
             mark = (raw.log_name, raw.insert_id, raw.timestamp.seconds, raw.timestamp.nanos)
             if raw.insert_id and mark in self._seen:
                 continue
@@ -114,9 +125,13 @@ class Tally:
                 continue
             self._keep(raw.SerializeToString(deterministic=True))
             self.entries += 1
-            uncounted += not self._count(use_of(log), at)
+            left_out = self._count(use_of(log), at)
+            uncounted += left_out is None
+            coarse += bool(left_out)
         if unread:
             self.gaps.append(f"{unread} entries are no audit entries that can be read")
+        if coarse:
+            self.gaps.append(f"{coarse} entries are counted without their justification or source: too many kinds")
         if uncounted:
             self.gaps.append(f"{uncounted} entries are of kinds beyond the {MAX_USES} that are told apart")
 
@@ -151,16 +166,22 @@ class Tally:
     def _keep(self, entry: bytes) -> None:
         self.raw += len(entry).to_bytes(4, "big") + entry
 
-    def _count(self, use: Use, at: datetime) -> bool:
-        known = self._uses.get(use)
-        if known is None:
-            if len(self._uses) >= MAX_USES:
-                return False
-            self._uses[use] = (1, at, at)
-            return True
-        count, first, last = known
-        self._uses[use] = (count + 1, min(first, at), max(last, at))
-        return True
+    def _count(self, use: Use, at: datetime) -> tuple[str, ...] | None:
+        """What of the use was left out; None: it has no row."""
+        for room, left_out in _COARSE:
+            row = use._replace(
+                justification=None if "justification" in left_out else use.justification,
+                source=None if "source" in left_out else use.source,
+            )
+            known = self._uses.get(row)
+            if known is not None:
+                count, first, last = known
+                self._uses[row] = (count + 1, min(first, at), max(last, at))
+                return left_out
+            if len(self._uses) < room:
+                self._uses[row] = (1, at, at)
+                return left_out
+        return None
 
 
 def decoded(type_url: str, value: bytes) -> AuditLog:
@@ -222,7 +243,7 @@ def _justification(log: AuditLog) -> str | None:
             return vendor_text(reason.string_value)
     reason = log.request_metadata.request_attributes.reason
     # Google's own services put opaque text there
-    return reason if _REASON.match(reason) else None
+    return reason if _REASON.fullmatch(reason) else None
 
 
 def _read(name: KeyName, window: tuple[datetime, datetime], session: Session) -> Tally:
@@ -244,6 +265,8 @@ def _read(name: KeyName, window: tuple[datetime, datetime], session: Session) ->
             f"log entries of projects/{name.project}",
             lambda seconds: client.list_log_entries(request=request, retry=None, timeout=seconds),
         )
+        if len(answer.entries) > _PAGE:
+            raise ProbeError(Reason.MALFORMED, f"a page of more than the {_PAGE} entries that were asked for")
         entries = tuple(answer.entries)
         tally.add(entries)
         full = len(tally.raw) > MAX_BYTES
@@ -260,24 +283,35 @@ def _may_see(project: str, session: Session) -> str:
     """Why entries may be missing without a word: without `logging.privateLogEntries.list` the API answers and leaves
     Data Access entries out. TestIamPermissions needs no permission. Raises ProbeError(permission-denied)."""
 
-    def make() -> tuple[str, ...]:
+    share = session.sharing(0.4)
+
+    def make() -> tuple[str, ...] | Unseen:
         from google.iam.v1.iam_policy_pb2 import TestIamPermissionsRequest  # type: ignore[import-untyped]
 
-        client = clients.projects(session.identity, session.io)
         request = TestIamPermissionsRequest(resource=f"projects/{project}", permissions=NEEDED)
-        answer = session.ask(
-            Api.RESOURCES,
-            f"own permissions on projects/{project}",
-            lambda seconds: client.test_iam_permissions(request=request, retry=None, timeout=seconds),
-        )
-        return tuple(answer.permissions)
+        try:
+            client = clients.projects(session.identity, session.io)
+            answer = share.ask(
+                Api.RESOURCES,
+                f"own permissions on projects/{project}",
+                lambda seconds: client.test_iam_permissions(request=request, retry=None, timeout=seconds),
+            )
+        except ProbeError as error:
+            return unseen(error)
+        return tuple(answer.permissions[: len(NEEDED)])
 
+    def lasting(found: tuple[str, ...] | Unseen) -> bool:
+        return not isinstance(found, Unseen) or found.reason not in TRANSIENT
+
+    key = ("gcp", "log permissions", session.io.vantage, session.identity, project)
     try:
-        held = session.io.once.get(("gcp", "log permissions", session.io.vantage, session.identity, project), make)
+        held = memo(key, session).get(make, lasting, share.left)
     except ProbeError as error:
-        if error.reason is not Reason.UNSUPPORTED:
-            raise
-        return "whether Data Access entries may be seen is not known"
+        held = unseen(error)
+    if isinstance(held, Unseen):
+        if held.reason is Reason.UNSUPPORTED or held.reason in TRANSIENT:
+            return f"whether Data Access entries may be seen is not known: {held.detail}"
+        raise ProbeError(held.reason, held.detail)
     if missing := [each for each in NEEDED if each not in held]:
         raise ProbeError(
             Reason.PERMISSION_DENIED,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 from keycheck.errors import ProbeError
@@ -18,7 +19,8 @@ TRANSIENT: Final = frozenset({Reason.THROTTLED, Reason.TIMEOUT, Reason.UNREACHAB
 _SECRET: Final = re.compile(
     r"(?i:bearer)\s+\S+|ya29\.[\w.-]+|\bAIza[\w-]{20,}|1//[\w-]{20,}|GOCSPX-[\w-]+"
     r"|eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?|-----BEGIN[^-]*-----.*"
-    r"|(?i:private_key|refresh_token|client_secret|access_token|id_token|assertion)\W{1,5}\S+",
+    r"|(?i:private_key|refresh_token|client_secret|access_token|id_token|assertion)\W{1,5}\S+"
+    r"|[\w+=-]{40,}",
     re.DOTALL,
 )
 _CLOCK: Final = re.compile(
@@ -58,6 +60,22 @@ def clock_wrong(identity: str) -> ProbeError:
         Reason.CLOCK_UNTRUSTED,
         f"identity {identity}: the token service refuses the times of our request (iat, exp): set this machine's clock",
     )
+
+
+def no_token(words: str) -> Exception:
+    """google-auth's own error for a token that was not had."""
+    from google.auth import exceptions as auth
+
+    make: Callable[[str], Exception] = auth.RefreshError
+    return make(words)
+
+
+def no_answer(words: str) -> Exception:
+    """google-auth's own error for a service that did not answer."""
+    from google.auth import exceptions as auth
+
+    make: Callable[[str], Exception] = auth.TransportError
+    return make(words)
 
 
 def translated(error: Exception, doing: str, identity: str) -> ProbeError | None:

@@ -7,7 +7,7 @@ principal access boundaries (other APIs), and who is in a group.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +18,7 @@ from keycheck.model.verdict import Reason
 from probes.keys.gcp import clients
 from probes.keys.gcp.errors import TRANSIENT, unseen
 from probes.keys.gcp.pace import Api
+from probes.keys.gcp.patience import Patient
 from probes.keys.gcp.session import Session
 from probes.keys.gcp_facts import Binding
 
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
 MAX_BINDINGS: Final = 1_500
 MAX_MEMBERS: Final = 5_000
 """In one policy; IAM allows 1,500 principals in all."""
-_NUMBER: Final = re.compile(r"^[0-9]{1,30}$")
-_PARENT: Final = re.compile(r"^(folders|organizations)/[0-9]{1,30}$")
+_PROJECT: Final = re.compile(r"projects/([0-9]{1,30})")
+_PARENT: Final = re.compile(r"(folders|organizations)/[0-9]{1,30}")
+_SHARE: Final = 0.4
+"""Of the time left for a key, for what is above it: a Resource Manager that is silent must not cost the key itself."""
 MAX_LEVELS: Final = 13
 """Folders nest at most ten deep, under one organization."""
 
@@ -90,16 +93,18 @@ class Ancestry:
 def ancestry(project: str, session: Session) -> Ancestry:
     """The project's own, read once in a run and identity. Never raises for a level: it says what it could not read."""
 
-    def make() -> Ancestry:
-        found = _climb(project, session)
-        if found.passing:
-            raise _PassingError(found)
-        return found
-
+    share = session.sharing(_SHARE)
+    key = ("gcp", "ancestry", session.io.vantage, session.identity, project)
     try:
-        return session.io.once.get(("gcp", "ancestry", session.io.vantage, session.identity, project), make)
-    except _PassingError as passing:
-        return passing.ancestry
+        return memo(key, session).get(lambda: _climb(project, share), lambda found: not found.passing, share.left)
+    except ProbeError as error:
+        name = f"projects/{project}"
+        return Ancestry((Level(name, unseen(error)),), None, None, _above(name, error))
+
+
+def memo(key: tuple[Hashable, ...], session: Session) -> Patient:
+    """What several keys ask, kept in the run."""
+    return session.io.once.get((*key, "memo"), lambda: Patient(session.io.monotonic))
 
 
 def policy_of(
@@ -146,31 +151,31 @@ def _audit(policy: Policy) -> list[AuditSetting]:
     return found
 
 
-class _PassingError(Exception):
-    """Carries what was read past the memo, so that the next key asks again."""
-
-    def __init__(self, ancestry: Ancestry) -> None:
-        super().__init__("")
-        self.ancestry = ancestry
-
-
 def _climb(project: str, session: Session) -> Ancestry:
     name = f"projects/{project}"
     levels = [_level(name, session)]
+    if (silent := _silence(levels[-1])) is not None:
+        return Ancestry(tuple(levels), None, None, _above(name, silent))
     try:
         found = _project(name, session)
     except ProbeError as error:
         return Ancestry(tuple(levels), None, None, _above(name, error))
-    number = found.name.removeprefix("projects/")
-    ids = (number if _NUMBER.match(number) else None, vendor_text(found.project_id, 100) or None)
+    named = _PROJECT.fullmatch(found.name)
+    if named is None or project not in (named[1], found.project_id):
+        # an empty answer would look like a project without a parent, and somebody else's like ours
+        gap = Unseen(reason=Reason.MALFORMED, detail=f"what is above {name} is not known: the answer is not about it")
+        return Ancestry(tuple(levels), None, None, gap)
+    ids = (named[1], vendor_text(found.project_id, 100) or None)
     parent = found.parent
     seen = {name}
     while parent:
-        if parent in seen or len(levels) >= MAX_LEVELS or not _PARENT.match(parent):
+        if parent in seen or len(levels) >= MAX_LEVELS or not _PARENT.fullmatch(parent):
             gap = Unseen(reason=Reason.MALFORMED, detail="the parents that the cloud names are no hierarchy")
             return Ancestry(tuple(levels), *ids, gap)
         seen.add(parent)
         levels.append(_level(parent, session))
+        if (silent := _silence(levels[-1])) is not None:
+            return Ancestry(tuple(levels), *ids, _above(parent, silent))
         if parent.startswith("organizations/"):
             break
         try:
@@ -204,11 +209,20 @@ def _parent(name: str, session: Session) -> str:
     found = session.ask(
         Api.RESOURCES, f"get {name}", lambda seconds: client.get_folder(name=name, retry=None, timeout=seconds)
     )
+    if found.name != name:
+        raise ProbeError(Reason.MALFORMED, "the answer is about another folder")
     return str(found.parent)
 
 
-def _above(resource: str, error: ProbeError) -> Unseen:
-    return Unseen(reason=error.reason, detail=vendor_text(f"what is above {resource} is not known: {error}"))
+def _silence(level: Level) -> Unseen | None:
+    """Of a service that does not answer nothing more is asked: each further question would wait as long."""
+    policy = level.policy
+    return policy if isinstance(policy, Unseen) and policy.reason is Reason.TIMEOUT else None
+
+
+def _above(resource: str, error: ProbeError | Unseen) -> Unseen:
+    why = error.detail if isinstance(error, Unseen) else str(error)
+    return Unseen(reason=error.reason, detail=vendor_text(f"what is above {resource} is not known: {why}"))
 
 
 def _level(resource: str, session: Session) -> Level:
@@ -236,11 +250,13 @@ def shared_level(
         try:
             return Level(resource, policy_of(resource, api, ask, session))
         except ProbeError as error:
-            if error.reason in TRANSIENT:
-                raise
             return Level(resource, unseen(error))
 
+    def lasting(level: Level) -> bool:
+        return not isinstance(level.policy, Unseen) or level.policy.reason not in TRANSIENT
+
+    key = ("gcp", "policy", session.io.vantage, session.identity, resource)
     try:
-        return session.io.once.get(("gcp", "policy", session.io.vantage, session.identity, resource), make)
+        return memo(key, session).get(make, lasting, session.left)
     except ProbeError as error:
         return Level(resource, unseen(error))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from keycheck.errors import ProbeError
 from keycheck.model.facts import Unseen
-from keycheck.model.observation import Blob
+from keycheck.model.observation import Blob, Disposition
 from keycheck.model.probe import Io
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
@@ -30,9 +32,12 @@ from probes.keys.gcp_facts import GcpHierarchy, GcpKey, GcpVersion, PolicyLevel
 from probes.keys.subjects import Key
 
 if TYPE_CHECKING:
-    from google.cloud.kms_v1.types import CryptoKey
+    from google.cloud.kms_v1.types import CryptoKey, CryptoKeyVersion
     from google.iam.v1.iam_policy_pb2 import GetIamPolicyRequest  # type: ignore[import-untyped]
     from google.iam.v1.policy_pb2 import Policy  # type: ignore[import-untyped]
+
+MAX_BLOBS: Final = 8 * 1024 * 1024
+"""Bytes of one key's attestations that go into the evidence whole; real ones have about ten thousand a version."""
 
 
 def read_key(subject: Key, asked: frozenset[Aspect], io: Io) -> tuple[GcpKey, tuple[Blob, ...]]:
@@ -42,11 +47,14 @@ def read_key(subject: Key, asked: frozenset[Aspect], io: Io) -> tuple[GcpKey, tu
     identity = clients.identity_of(subject.identities.inspect, io)
     session = Session(identity, io)
     found = crypto_key(name, session)
-    above = ancestry(name.project, session) if Aspect.POLICIES in asked else None
-    versions, blobs = _versions(subject, name, asked, above, session)
     raw = type(found).pb(found)
     if not raw.HasField("create_time"):
         raise ProbeError(Reason.MALFORMED, "a key without a time of creation")
+    # the key's own first: what is above it is another service's word, which may be slow
+    listed = _listed(name, session)
+    own = _own_levels(name, session) if Aspect.POLICIES in asked else ()
+    above = ancestry(name.project, session) if Aspect.POLICIES in asked else None
+    versions, blobs = _versions(subject, name, asked, above, listed, io)
     key = GcpKey(
         name=vendor_text(raw.name),
         project=vendor_text(name.project if above is None else above.project_id or name.project),
@@ -64,33 +72,60 @@ def read_key(subject: Key, asked: frozenset[Aspect], io: Io) -> tuple[GcpKey, tu
         import_only=raw.import_only,
         backend=vendor_text(raw.crypto_key_backend) or None,
         versions=versions,
-        hierarchy=NOT_ASKED if above is None else _hierarchy(name, above, session),
+        hierarchy=NOT_ASKED if above is None else _hierarchy(own, above),
         justifications=justifications_of(found) if Aspect.JUSTIFICATIONS in asked else NOT_ASKED,
     )
+    # a cloud that repeats our token would have us publish it
+    known = clients.spoken(io)
+    if known.within(key.model_dump_json().encode()) or any(known.within(blob.content) for blob in blobs):
+        raise ProbeError(Reason.MALFORMED, "the answers repeat the credential that they were asked with")
     return key, blobs
 
 
+def _listed(name: KeyName, session: Session) -> tuple[CryptoKeyVersion, ...] | Unseen:
+    try:
+        return versions_of(name, session)
+    except ProbeError as error:
+        return unseen(error)
+
+
 def _versions(
-    subject: Key, name: KeyName, asked: frozenset[Aspect], above: Ancestry | None, session: Session
+    subject: Key,
+    name: KeyName,
+    asked: frozenset[Aspect],
+    above: Ancestry | None,
+    listed: tuple[CryptoKeyVersion, ...] | Unseen,
+    io: Io,
 ) -> tuple[tuple[GcpVersion, ...] | Unseen, tuple[Blob, ...]]:
+    if isinstance(listed, Unseen):
+        return listed, ()
     verifying = None
     if Aspect.ATTESTATION in asked:
-        io = session.io
         files = subject.attestation_roots
         roots = io.once.get(("gcp", "roots", io.base, files), lambda: read_roots(files, io.base))
         verifying = Verifying(roots, io.clock(), None if above is None else above.number)
     try:
-        listed = versions_of(name, session)
         facts = tuple(version_fact(each, name, verifying) for each in listed)
         if len({each.id for each in facts}) != len(facts):
             raise ProbeError(Reason.MALFORMED, "a version was listed twice")
     except ProbeError as error:
         return unseen(error), ()
-    blobs = () if verifying is None else tuple(blob for each in listed for blob in attestation_blobs(each, name))
+    blobs = () if verifying is None else _kept(blob for each in listed for blob in attestation_blobs(each, name))
     return tuple(sorted(facts, key=lambda each: int(each.id))), blobs
 
 
-def _hierarchy(name: KeyName, above: Ancestry, session: Session) -> GcpHierarchy:
+def _kept(blobs: Iterable[Blob]) -> tuple[Blob, ...]:
+    """Whole up to a budget, in the order of the listing; of the others the digest alone goes into the evidence."""
+    kept: list[Blob] = []
+    room = MAX_BLOBS
+    for blob in blobs:
+        room -= len(blob.content)
+        kept.append(blob if room >= 0 else replace(blob, disposition=Disposition.DIGEST_ONLY))
+    return tuple(kept)
+
+
+def _own_levels(name: KeyName, session: Session) -> tuple[Level, Level]:
+    """The policies of the key and of its key ring."""
     client = clients.kms(session.identity, session.io)
 
     def ask(request: GetIamPolicyRequest, timeout: float) -> Policy:
@@ -100,9 +135,12 @@ def _hierarchy(name: KeyName, above: Ancestry, session: Session) -> GcpHierarchy
         own = Level("cryptoKey", policy_of(name.full, Api.KMS, ask, session))
     except ProbeError as error:
         own = Level("cryptoKey", unseen(error))
-    ring = Level("keyRing", shared_level(name.ring_name, Api.KMS, ask, session).policy)
-    levels = (own, ring, *above.levels)
-    why_not = [f"{each.resource}: {each.policy.detail}" for each in (own, ring) if isinstance(each.policy, Unseen)]
+    return own, Level("keyRing", shared_level(name.ring_name, Api.KMS, ask, session).policy)
+
+
+def _hierarchy(own: tuple[Level, ...], above: Ancestry) -> GcpHierarchy:
+    levels = (*own, *above.levels)
+    why_not = [f"{each.resource}: {each.policy.detail}" for each in own if isinstance(each.policy, Unseen)]
     if above.why_not:
         why_not.append(above.why_not)
     return GcpHierarchy(

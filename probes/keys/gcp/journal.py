@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from keycheck.errors import ProbeError
 from keycheck.model.facts import Unseen
 from keycheck.model.observation import Blob
 from keycheck.model.probe import Io
+from keycheck.model.verdict import Reason
 from probes.keys.aspects import Aspect
 from probes.keys.facts import EventFacts, LoggingFacts
 from probes.keys.gcp import clients
@@ -35,8 +37,12 @@ def read_log(
     configured: LoggingFacts | Unseen = NOT_ASKED
     events: EventFacts | Unseen = NOT_ASKED
     blobs: tuple[Blob, ...] = ()
-    if Aspect.LOGGING in asked:
-        configured = logging_facts(ancestry(name.project, session), identity.universe_domain)
+    # the log first: what is above the project is another service's word, which may be slow
     if Aspect.EVENTS in asked:
         events, blobs = event_facts(name, window, session)
+    if Aspect.LOGGING in asked:
+        configured = logging_facts(ancestry(name.project, session), identity.universe_domain)
+    known = clients.spoken(io)
+    if any(known.within(each.model_dump_json().encode()) for each in (configured, events)):
+        raise ProbeError(Reason.MALFORMED, "the answers repeat the credential that they were asked with")
     return configured, events, clients.host(identity, Api.LOGGING), blobs

@@ -12,10 +12,10 @@ from keycheck.errors import ProbeError
 from keycheck.model.verdict import Reason
 
 _KEY: Final = re.compile(
-    r"^projects/(?P<project>[a-z0-9.:-]+)/locations/(?P<location>[a-z0-9-]+)"
-    r"/keyRings/(?P<ring>[A-Za-z0-9_-]{1,63})/cryptoKeys/(?P<key>[A-Za-z0-9_-]{1,63})$"
+    r"projects/(?P<project>[a-z0-9.:-]+)/locations/(?P<location>[a-z0-9-]+)"
+    r"/keyRings/(?P<ring>[A-Za-z0-9_-]{1,63})/cryptoKeys/(?P<key>[A-Za-z0-9_-]{1,63})"
 )
-_NUMBER: Final = re.compile(r"^[0-9]{1,12}$")
+_NUMBER: Final = re.compile(r"[0-9]{1,12}")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST_S: Final = 253_402_300_799
 """End of the year 9999."""
@@ -51,7 +51,7 @@ class KeyName:
 
 def key_name(resource: str) -> KeyName:
     """Parse a CryptoKey's name. Raises ProbeError(malformed)."""
-    match = _KEY.match(resource)
+    match = _KEY.fullmatch(resource)
     if match is None:
         raise ProbeError(Reason.MALFORMED, "not the resource name of a CryptoKey")
     return KeyName(match["project"], match["location"], match["ring"], match["key"])
@@ -61,14 +61,14 @@ def version_number(version: str, key: KeyName) -> str:
     """Number of a version of `key`. Raises ProbeError(malformed) for a version of anything else: an answer about
     another key must not be taken for one about this key."""
     head, _, number = version.partition("/cryptoKeyVersions/")
-    if not _NUMBER.match(number) or not same_key(head, key):
+    if not _NUMBER.fullmatch(number) or not same_key(head, key):
         raise ProbeError(Reason.MALFORMED, "the answer names a version that is not one of the key")
     return number
 
 
 def same_key(resource: str, key: KeyName) -> bool:
     """Whether a resource name is the key's, its project written by id or by number."""
-    match = _KEY.match(resource)
+    match = _KEY.fullmatch(resource)
     return match is not None and resource.endswith(key.below_project)
 
 

@@ -13,6 +13,7 @@ from keycheck.model.verdict import Reason
 from probes.keys.gcp import clients
 from probes.keys.gcp.errors import translated
 from probes.keys.gcp.pace import QUOTAS, Api, Pace
+from probes.keys.gcp.tokens import TOKEN_S
 
 T = TypeVar("T")
 
@@ -33,6 +34,18 @@ class Session:
         self._sleep = sleep
         self._until = io.monotonic() + io.budget - _MARGIN_S
 
+    def sharing(self, part: float) -> Session:
+        """For something that must not use up the time of what comes after it: at most this part of what is left."""
+        other = Session(self.identity, self.io, self._sleep)
+        now = self.io.monotonic()
+        other._until = now + max(0.0, self._until - now) * part
+        return other
+
+    @property
+    def left(self) -> float:
+        """Seconds that may still be spent; none or less: it is over."""
+        return self._until - self.io.monotonic()
+
     def ask(self, api: Api, doing: str, call: Callable[[float], T]) -> T:
         """What `call`, given its seconds, answers. Raises ProbeError."""
         from google.api_core.exceptions import GoogleAPICallError, RetryError
@@ -44,7 +57,7 @@ class Session:
         while True:
             self._queue(api, doing)
             try:
-                clients.refresh(self.identity, self.io)
+                clients.refresh(self.identity, self.io, min(TOKEN_S, self._left(doing)))
                 return call(min(CALL_S, self._left(doing)))
             except (GoogleAPICallError, RetryError, GoogleAuthError, DecodeError, RpcError) as error:
                 failure = translated(error, doing, self.identity.id)
@@ -52,11 +65,14 @@ class Session:
                     raise
                 if tries >= len(_PAUSES_S) or not _passing(error, failure) or self._left(doing) <= _PAUSES_S[tries]:
                     raise failure from None
+            except ValueError:
+                # api_core: the status of an answer contradicts the details that came with it, or cannot be decoded
+                raise ProbeError(Reason.MALFORMED, f"{doing}: the answer's status cannot be read") from None
             self._sleep(_PAUSES_S[tries])
             tries += 1
 
     def _left(self, doing: str) -> float:
-        left = self._until - self.io.monotonic()
+        left = self.left
         if left <= 0:
             raise ProbeError(Reason.TIMEOUT, f"{doing}: the time for this key was over before it was asked")
         return left

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from datetime import timedelta
 
 import pytest
 from made_keys import (
+    ADMIN,
     AGREED,
     DENIED,
     DRILL,
@@ -23,6 +26,7 @@ from made_keys import (
 
 from probes.keys.facts import KeyLogFacts
 from probes.keys.log_controls import Logging, Use
+from probes.keys.operations import kind_of
 from probes.keys.subjects import Agreed
 
 MONTH = Use.model_validate({"over": "P30D"})
@@ -44,6 +48,7 @@ def verdict(control: Logging | Use, seen: KeyLogFacts) -> tuple[str, str, str]:
         ({"management": "none"}, "fail"),
         ({"excludes_kms": True}, "fail"),
         ({"validation": False}, "fail"),
+        ({"delivery_error": "NoSuchBucket"}, "fail"),
         ({"management": "unknown"}, "inconclusive"),
         ({"management": "unknown", "logging": False}, "fail"),
     ],
@@ -134,6 +139,45 @@ def test_failed_attempts_are_shown_and_not_judged() -> None:
     assert verdict(MONTH, log(seen=events(refused)))[1] == "no-positive"
 
 
+def test_changes_by_others_than_administrators_are_shown_and_not_judged() -> None:
+    changed = use(operation="PutKeyPolicy", count=2)
+    kind, _, message = verdict(MONTH, log(seen=events(use(), changed)))
+    assert kind == "pass"
+    assert "2 changes to the key by others than its administrators" in message
+    assert "crm-app/pod-1 (PutKeyPolicy)" in message
+    mine = changed.model_copy(update={"principal": ADMIN})
+    quiet = (mine, use(operation="GetKeyPolicy"), use(operation="RotateKey", principal="kms.amazonaws.com"))
+    assert "changes" not in verdict(MONTH, log(seen=events(use(), *quiet)))[2]
+    google = {"principal": "serviceAccount:crm-app@vendor-prod.iam.gserviceaccount.com", "tls_version": None}
+    seen = events(use(**google), use(**google, operation="google.iam.v1.IAMPolicy.SetIamPolicy"))
+    assert "(SetIamPolicy)" in verdict(LENIENT, log(seen=seen, provider="gcp"))[2]
+
+
+def test_what_the_clients_can_do_with_keys_is_known() -> None:
+    """Of every method of the installed client, whether it uses, changes or looks; but one, which takes a key out."""
+    import google.cloud.kms_v1.services as services
+
+    methods: set[str] = set()
+    for module in pkgutil.iter_modules(services.__path__):
+        base = importlib.import_module(f"{services.__name__}.{module.name}.transports.base")
+        for name, transport in vars(base).items():
+            if name.endswith("Transport"):
+                methods |= {each for each, value in vars(transport).items() if isinstance(value, property)}
+    methods -= {"kind", "host", "operations_client"}
+    named = {"".join(word.title() for word in method.split("_")) for method in methods}
+    assert "Decrypt" in named
+    unknown = {name for name in named if kind_of("gcp", name) == "unknown"}
+    assert unknown <= {"ExportTrustedKeyWrappedCryptoKeyVersion"}
+
+
+def test_only_whole_names_of_operations_are_known() -> None:
+    for operation in ("CreateSignature", "VerifyAnything", "GetSecretBytes", "ImportantDecrypt"):
+        seen = events(use(tls_version=None, principal="user:eve@x.example", operation=operation))
+        kind, reasons, _ = verdict(LENIENT, log(seen=seen, provider="gcp"))
+        assert kind == "inconclusive"
+        assert "unsupported" in reasons
+
+
 def test_a_log_that_is_not_whole_or_not_declared() -> None:
     assert verdict(MONTH, log(seen=events(use(), complete=False)))[1] == "not-covered"
     assert verdict(MONTH, log(seen=events(use(tls_version="TLSv1.1"), complete=False)))[0] == "fail"
@@ -149,6 +193,7 @@ def test_google_logs_no_tls_version() -> None:
     kind, _, message = verdict(LENIENT, log(seen=seen, provider="gcp"))
     assert kind == "pass"
     assert "does not state the TLS version" in message
+    assert "exclusions of its sinks are not read" in message
     stranger = events(use(**{**member, "principal": "eve@vendor.example"}))
     assert verdict(LENIENT, log(seen=stranger, provider="gcp"))[0] == "fail"
     grouped = G_AGREED.model_copy(update={"users": ("group:crm@vendor.example",)})

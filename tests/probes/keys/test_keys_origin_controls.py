@@ -205,6 +205,29 @@ def test_material_age_is_the_materials_own() -> None:
     assert verdict(YEAR, aws_key(rsa, materials=DENIED))[0] == "pass"
 
 
+RELATED = MultiRegion(kind="PRIMARY", primary=KEY_ARN, replicas=())
+
+
+@pytest.mark.parametrize(("origin", "model"), [("AWS_KMS", None), ("EXTERNAL", "KEY_MATERIAL_DOES_NOT_EXPIRE")])
+def test_material_of_a_multi_region_key_may_be_older_than_the_key(origin: str, model: str | None) -> None:
+    def aged(days: int, rotated: object = None) -> tuple[str, str, str]:
+        about = description(origin=origin, created=ago(days), multi_region=RELATED, expiration_model=model)
+        return verdict(YEAR, aws_key(about, materials=(material(rotated=rotated),)))
+
+    assert aged(3)[:2] == ("inconclusive", "not-covered")
+    assert aged(400, ago(3))[0] == "pass"
+    assert aged(3, ago(400))[0] == "fail"
+    assert aged(400)[0] == ("fail" if origin == "AWS_KMS" else "inconclusive")
+
+
+def test_there_is_one_current_material_and_all_answers_name_it() -> None:
+    for rule in (YEAR, MONTH):
+        assert verdict(rule, aws_key(materials=(material("NON_CURRENT"),)))[:2] == ("inconclusive", "not-covered")
+        assert verdict(rule, aws_key(materials=(material(), material(id="other"))))[1] == "not-covered"
+        assert verdict(rule, aws_key(description(current_material="other")))[:2] == ("inconclusive", "conflicting")
+        assert verdict(rule, aws_key(description(current_material=None)))[0] == "pass"
+
+
 def test_material_age_where_the_cloud_keeps_no_date() -> None:
     lenient = YEAR.model_copy(update={"applies": "recorded"})
     for key in (external(), gcp_key(version(protection="EXTERNAL", imported=None, import_job=None))):
@@ -266,6 +289,8 @@ def test_deletion_window_of_aws() -> None:
     [
         (statement("*", ("kms:ScheduleKeyDeletion",), when("NumericLessThan", LIMIT, "14"), effect="Deny"), "pass"),
         (statement("*", ("kms:Schedule*",), when("NumericLessThanEquals", LIMIT, "13"), effect="Deny"), "pass"),
+        (statement("*", ("kms:*",), when("NumericLessThanIfExists", LIMIT, "14"), effect="Deny"), "pass"),
+        (statement("*", ("kms:*",), when("NumericLessThanIfExists", LIMIT, "13"), effect="Deny"), "fail"),
         (statement("*", ("kms:ScheduleKeyDeletion",), effect="Deny"), "pass"),
         (statement("*", ("kms:ScheduleKeyDeletion",), when("NumericLessThan", LIMIT, "13"), effect="Deny"), "fail"),
         (statement(VENDOR, ("kms:*",), when("NumericLessThan", LIMIT, "14"), effect="Deny"), "fail"),
@@ -311,8 +336,16 @@ def test_deletion_window_of_google() -> None:
     ],
 )
 def test_attestation(change: dict[str, object], kind: str, reason: str) -> None:
-    key = gcp_key(version("1"), version("2", attestation=attestation(**change)))
+    key = gcp_key(version("1"), version("2", attestation=attestation(**change)), project_number="123456789012")
     assert verdict(KeyAttestation(), key)[:2] == (kind, reason)
+
+
+def test_a_statement_may_name_the_project_in_the_way_that_is_not_known() -> None:
+    named = version("2", attestation=attestation(names="another"))
+    for unknown in ({"project_number": None}, {"project": "123456789012", "project_number": "123456789012"}):
+        kind, reason, message = verdict(KeyAttestation(), gcp_key(named, **unknown))
+        assert (kind, reason) == ("inconclusive", "not-covered")
+        assert "resourcemanager.projects.get" in message
 
 
 def test_attestations_are_told_apart_by_their_words() -> None:
@@ -320,7 +353,11 @@ def test_attestations_are_told_apart_by_their_words() -> None:
         *({"maker": chain(status)} for status in ChainStatus if status is not ChainStatus.VERIFIED),
         {"statement": "not-signed"}, {"names": "another"}, {"extractable": "yes"},
     )  # fmt: skip
-    words = {verdict(KeyAttestation(), gcp_key(version(attestation=attestation(**change))))[2] for change in changes}
+    number = "123456789012"
+    words = {
+        verdict(KeyAttestation(), gcp_key(version(attestation=attestation(**change)), project_number=number))[2]
+        for change in changes
+    }
     assert len(words) == len(changes)
 
 

@@ -15,6 +15,7 @@ from made_keys import (
     G_APP,
     HONEST,
     KEY_ARN,
+    LOOKED,
     MANAGES,
     OTHER,
     OWNER,
@@ -48,6 +49,15 @@ TRUSTED = Policy(account_iam="trusted")
 APART = Separation(account_iam="trusted")
 NOBODY = Agreed(owner=OWNER)
 DECRYPT = ("kms:Decrypt",)
+SERVICES = ("kms:CreateGrant", "kms:RevokeGrant")
+FOR_SERVICES = when("Bool", "kms:GrantIsForAWSResource", "true")
+MAYBE_FOR_SERVICES = when("BoolIfExists", "kms:GrantIsForAWSResource", "true")
+VARIABLE = "arn:aws:kms:eu-central-1:${aws:ResourceAccount}:key/*"
+X_MANAGES = statement(
+    "*", ("kms:PutKeyPolicy",), when("ArnLike", "aws:PrincipalArn", f"arn:aws:iam::{STRANGER}:role/x-*")
+)
+ENDED = 'request.time < timestamp("2020-01-01T00:00:00Z")'
+ANY_APP = when("ArnLike", "aws:PrincipalArn", "arn:aws:iam::*:role/crm-app")
 
 
 def verdict(control: Control, key: object, agreed: Agreed | None = None) -> tuple[str, str, str]:
@@ -103,6 +113,18 @@ def test_the_honest_policy_passes() -> None:
         statement(DRILL, ("kms:DisableKey",)),
         statement(ADMIN, DECRYPT),
         statement(READER, DECRYPT),
+        # grants for AWS services only: the vendor's affair and a user's, nobody else's
+        statement("*", SERVICES, FOR_SERVICES),
+        statement("*", SERVICES, MAYBE_FOR_SERVICES),
+        statement(f"arn:aws:iam::{STRANGER}:root", ("kms:CreateGrant",), FOR_SERVICES),
+        statement(READER, ("kms:CreateGrant",), FOR_SERVICES),
+        statement(APP, ("kms:RetireGrant",), MAYBE_FOR_SERVICES),
+        statement("*", ("**",)),
+        statement(f"arn:aws:iam::{STRANGER}:root", DECRYPT, ANY_APP),
+        statement(OTHER, DECRYPT, when("DateLessThan", "aws:CurrentTime", "2020-01-01T00:00:00Z", "2030-01-01T00:00Z")),
+        statement(OTHER, DECRYPT, when("DateLessThan", "aws:CurrentTime", f"{LOOKED:%Y-%m-%dT%H:%M:%SZ}")),
+        statement(OTHER, DECRYPT, when("DateLessThan", "aws:CurrentTime", "soon")),
+        statement(OTHER, DECRYPT, when("DateGreaterThan", "aws:CurrentTime", "2020-01-01T00:00:00Z")),
     ],
 )  # fmt: skip
 def test_a_policy_that_allows_too_much_fails_in_either_policy(bad: Statement) -> None:
@@ -124,8 +146,20 @@ def test_a_policy_that_allows_too_much_fails_in_either_policy(bad: Statement) ->
         statement(ROOT, ("kms:Describe*",)),
         statement(OTHER, DECRYPT, effect="Deny"),
         statement(DRILL, ("kms:Encrypt",), resources=(KEY_ARN,)),
+        statement(DRILL, SERVICES, FOR_SERVICES),
+        statement(APP, ("kms:*",), FOR_SERVICES),
+        # the account's own root, however narrowed, is no more than the root
+        statement(ROOT, ("kms:*",), when("ArnLike", "aws:PrincipalArn", "arn:aws:iam::*:role/Key*")),
+        statement(ROOT, ("kms:*",), when("ArnLike", "aws:PrincipalArn", f"arn:aws:iam::{OWNER}:role/Key*")),
+        # conditions that only together say who
+        statement("*", DECRYPT, ANY_APP, when("StringEquals", "aws:PrincipalAccount", VENDOR)),
+        statement("*", DECRYPT, ANY_APP, when("StringEquals", "aws:PrincipalArn", APP)),
+        statement("*", DECRYPT, when("StringEquals", "aws:PrincipalArn", APP, OTHER),
+                  when("StringNotEquals", "aws:PrincipalAccount", STRANGER)),
+        statement("*", DECRYPT, when("StringEqualsIgnoreCase", "aws:PrincipalArn", APP.replace("crm-app", "CRM-App"))),
+        statement(OTHER, DECRYPT, when("DateLessThan", "aws:CurrentTime", "2020-01-01T00:00:00Z")),
     ],
-)
+)  # fmt: skip
 def test_a_policy_that_allows_what_was_agreed_passes(fine: Statement) -> None:
     assert verdict(TRUSTED, with_(fine))[0] == "pass", verdict(TRUSTED, with_(fine))
 
@@ -138,8 +172,15 @@ def test_a_policy_that_allows_what_was_agreed_passes(fine: Statement) -> None:
         statement("*", DECRYPT, when("StringEqualsIfExists", "aws:PrincipalAccount", OWNER)),
         statement("*", DECRYPT, when("ForAllValues:StringEquals", "aws:PrincipalArn", APP)),
         statement(APP, ("kms:FutureAction",)),
+        statement(APP, ("kms:CreateGrant",), MAYBE_FOR_SERVICES),
+        statement("*", ("kms:*",), resources=(VARIABLE,)),
+        # a wildcard over all of an ARN may reach past the account
+        statement("*", DECRYPT, when("StringLike", "aws:PrincipalArn", "arn:aws:iam::*:role/crm-app"),
+                  when("StringEquals", "aws:PrincipalAccount", VENDOR)),
+        statement("*", DECRYPT, ANY_APP, when("StringEquals", "aws:PrincipalOrgID", "o-1")),
+        statement("*", DECRYPT, ANY_APP, when("StringEquals", "aws:PrincipalTag/team", "crm")),
     ],
-)
+)  # fmt: skip
 def test_what_is_not_understood_is_inconclusive(doubtful: Statement) -> None:
     assert verdict(TRUSTED, with_(doubtful))[0] == "inconclusive"
 
@@ -195,6 +236,9 @@ def test_nobody_declared_is_not_everybody_unknown() -> None:
         (statement(APP, DECRYPT, effect="Deny"), "fail"),
         (statement("*", ("kms:Encrypt",), effect="Deny"), "fail"),
         (statement("*", DECRYPT, effect="Deny", resources=("arn:aws:kms:*:*:key/x",)), "fail"),
+        (statement("*", DECRYPT, effect="Deny", not_resources=("arn:aws:kms:*:*:key/x",)), "pass"),
+        (statement("*", DECRYPT, effect="Deny", not_resources=(VARIABLE,)), "inconclusive"),
+        (statement("*", DECRYPT, effect="Deny", resources=(VARIABLE,)), "inconclusive"),
     ],
 )  # fmt: skip
 def test_allow_minus_deny(denied: Statement, kind: str) -> None:
@@ -208,6 +252,28 @@ def test_a_deny_that_says_who_not_narrows_everybody_in_a_way_that_is_not_resolve
     assert verdict(TRUSTED, aws_key(policies=only(allow, deny)))[0] == "inconclusive"
     some = statement("*", ("kms:*",), when("ArnEquals", "aws:PrincipalArn", OTHER), effect="Deny")
     assert verdict(TRUSTED, aws_key(policies=only(allow, some)))[0] == "fail"
+
+
+def test_an_allow_in_any_case_outlives_a_deny_in_one() -> None:
+    loud = OTHER.replace("other", "OTHER")
+    allow = statement("*", DECRYPT, when("StringEqualsIgnoreCase", "aws:PrincipalArn", loud))
+    deny = statement("*", DECRYPT, when("StringEquals", "aws:PrincipalArn", loud), effect="Deny")
+    assert verdict(TRUSTED, aws_key(policies=only(allow), grants=()))[0] == "fail"
+    assert verdict(TRUSTED, aws_key(policies=only(allow, deny), grants=()))[0] == "inconclusive"
+    named = statement(OTHER, DECRYPT, effect="Deny")
+    lower = statement("*", DECRYPT, when("StringEqualsIgnoreCase", "aws:PrincipalArn", OTHER.replace("other", "Other")))
+    assert verdict(TRUSTED, aws_key(policies=only(lower, named), grants=()))[0] == "pass"
+
+
+def test_a_service_is_asked_for_whom_it_acts() -> None:
+    service = "logs.eu-central-1.amazonaws.com"
+    declared = AGREED.model_copy(update={"users": (DRILL, service)})
+    bare = verdict(TRUSTED, with_(statement(service, DECRYPT)), declared)
+    assert bare[0] == "pass"
+    assert "aws:SourceAccount" in bare[2]
+    for key, value, lean in (("aws:SourceAccount", OWNER, False), ("aws:SourceArn", "*", True)):
+        bound = with_(statement(service, DECRYPT, when("StringLike", key, value)))
+        assert ("aws:SourceAccount" in verdict(TRUSTED, bound, declared)[2]) is lean
 
 
 def test_policies_that_cannot_be_read() -> None:
@@ -246,6 +312,14 @@ def test_a_federated_principal_is_unknown() -> None:
         ((statement(f"arn:aws:iam::{STRANGER}:root", ("kms:*",)),), (), "fail"),
         ((statement(ADMIN, DECRYPT), statement("*", DECRYPT, effect="Deny")), (), "pass"),
         ((statement(ADMIN, DECRYPT, effect="Deny"),), (grant(grantee=ADMIN, operations=("Decrypt",)),), "pass"),
+        ((statement("*", DECRYPT, when("StringEqualsIgnoreCase", "aws:PrincipalArn", ADMIN.replace("key", "KEY"))),),
+         (), "fail"),
+        # which path the role of a session has is not known
+        ((X_MANAGES,),
+         (grant(grantee=f"arn:aws:sts::{STRANGER}:assumed-role/x-1/pod", operations=("Decrypt",)),), "inconclusive"),
+        ((X_MANAGES,),
+         (grant(grantee=f"arn:aws:sts::{VENDOR}:assumed-role/x-1/pod", operations=("Decrypt",)),), "pass"),
+        ((statement(ROOT, ("kms:*",), when("ArnLike", "aws:PrincipalArn", "arn:aws:iam::*:role/Key*")),), (), "pass"),
     ],
 )  # fmt: skip
 def test_separation_over_all_ways(statements: tuple[Statement, ...], grants: tuple[object, ...], kind: str) -> None:
@@ -315,6 +389,12 @@ def test_grants_that_are_alike_bound_or_absent() -> None:
         (binding("cloudkms.newRole", G_APP), "inconclusive", "inconclusive"),
         (binding("cloudkms.admin", G_APP, condition='request.time < timestamp("2027-01-01T00:00Z")'), "fail", "fail"),
         (binding("cloudkms.admin", G_APP, condition='resource.name.endsWith("other")'), "inconclusive", "inconclusive"),
+        (binding("cloudkms.admin", G_APP, condition=ENDED), "pass", "pass"),
+        (binding("cloudkms.admin", G_APP, condition=ENDED.replace("<", ">")), "fail", "fail"),
+        (binding("cloudkms.admin", G_APP, condition=ENDED.replace("Z", "")), "fail", "fail"),
+        (binding("privilegedaccessmanager.projectServiceAgent", G_APP), "fail", "fail"),
+        (binding("privilegedaccessmanager.serviceAgent", "user:ops@vendor.example"), "fail", "pass"),
+        (binding("gkehub.crossProjectServiceAgent", "user:ops@vendor.example"), "fail", "pass"),
         (binding("cloudkms.cryptoKeyDecrypter", "deleted:user:x@acme.example?uid=1"), "inconclusive", "pass"),
     ],
 )  # fmt: skip

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from keycheck.model.facts import Unseen
 from keycheck.model.verdict import Reason
 from probes.keys.aws.arns import kms_arn
-from probes.keys.aws.events import MAX_GROUPS, Tally, parse_event, principal_of
+from probes.keys.aws.events import MAX_GROUPS, MORE, Tally, parse_event, principal_of
 from probes.keys.aws.reading import MalformedError
 
 ARN = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
@@ -118,7 +118,6 @@ def test_the_same_event_twice_counts_once() -> None:
         {"eventTime": "2027-11-20T11:00:00Z"},
         {"userIdentity": {}},
         {"userIdentity": "root"},
-        {"requestParameters": {"encryptionContext": {f"k{n}": "v" for n in range(100)}}},
         {"sourceIPAddress": "\u202e1.2.3.4\x00"},
     ],
 )
@@ -154,10 +153,71 @@ def test_events_of_other_services_are_no_uses() -> None:
     assert (facts.complete, facts.entries, facts.uses) == (True, 0, ())
 
 
-def test_more_kinds_than_are_kept_leave_it_incomplete() -> None:
-    many = (event(eventID=f"e{n}", sourceIPAddress=f"10.0.{n // 256}.{n % 256}") for n in range(MAX_GROUPS + 3))
-    facts = add(tally(), *many).facts(None)
-    assert (len(facts.uses), facts.entries, facts.complete) == (MAX_GROUPS, MAX_GROUPS + 3, False)
+@pytest.mark.parametrize(
+    "context",
+    [
+        {f"k{n}": "v" for n in range(100)},
+        {"a\nb": "v"},
+        {"\u202e": "v"},
+        {"x" * 10_000: "v"},
+        {"\ud800": "v"},
+        {"": 7},
+    ],
+)
+def test_no_name_in_a_context_hides_a_use(context: dict[str, object]) -> None:
+    facts = add(tally(), event(requestParameters={"encryptionContext": context})).facts(None)
+    (use,) = facts.uses
+    assert (facts.complete, use.principal) == (True, "arn:aws:iam::444455556666:role/app")
+    assert len(use.context_keys) <= 65
+    assert (use.context_keys[-1] == MORE) == (len(context) > 64)
+    assert max(map(len, use.context_keys)) <= 101
+
+
+STRANGER = {"arn": "arn:aws:iam::666666666666:user/stranger", "accountId": "666666666666"}
+
+
+def test_a_flood_of_contexts_hides_nobody() -> None:
+    flood = [
+        event(eventID=f"e{n}", requestParameters={"encryptionContext": {f"k{n}": "v"}}) for n in range(MAX_GROUPS + 3)
+    ]
+    facts = add(tally(), *flood, event(eventID="last", userIdentity=STRANGER)).facts(None)
+    assert (len(facts.uses), facts.entries, facts.complete) == (MAX_GROUPS + 2, MAX_GROUPS + 4, False)
+    assert "4 entries" in facts.why_not
+    (stranger,) = (use for use in facts.uses if use.principal == STRANGER["arn"])
+    assert (stranger.source, stranger.tls_version, stranger.error) == ("203.0.113.7", "TLSv1.3", None)
+    assert stranger.context_keys == (MORE,)
+    assert sum(use.count for use in facts.uses) == facts.entries
+
+
+def test_a_flood_of_kinds_hides_nobody_either() -> None:
+    flood = [event(eventID=f"e{n}", sourceIPAddress=f"10.0.{n // 256}.{n % 256}") for n in range(2 * MAX_GROUPS + 3)]
+    facts = add(tally(), *flood, event(eventID="last", userIdentity=STRANGER)).facts(None)
+    assert facts.entries == 2 * MAX_GROUPS + 4
+    assert not facts.complete
+    assert "3 entries are of more kinds" in facts.why_not
+    assert STRANGER["arn"] in {use.principal for use in facts.uses}
+
+
+def test_all_kinds_together_fit_into_a_line_of_evidence() -> None:
+    def wide(number: int) -> dict[str, object]:
+        who = {"arn": f"arn:aws:iam::444455556666:user/{number}-" + "\u00e9" * 400, "accountId": "444455556666"}
+        context = {f"{number}-{n}-" + "\u4e2d" * 90: "v" for n in range(60)}
+        return event(
+            eventID=f"e{number}",
+            userIdentity=who,
+            errorCode="\u4e2d" * 500,
+            requestParameters={"encryptionContext": context},
+        )
+
+    facts = add(tally(), *map(wide, range(600))).facts(None)
+    assert not facts.complete
+    assert len(facts.model_dump_json().encode()) < 900_000
+
+
+def test_one_id_for_two_events_is_unreadable() -> None:
+    facts = add(tally(), event(), event(userIdentity=STRANGER), event()).facts(None)
+    assert (facts.entries, facts.complete) == (1, False)
+    assert "1 entries could not be read" in facts.why_not
 
 
 def test_a_short_listing_is_incomplete() -> None:
@@ -192,6 +252,11 @@ def test_a_short_listing_is_incomplete() -> None:
         ),
         ({"type": "AWSService", "invokedBy": "kms.amazonaws.com"}, "kms.amazonaws.com"),
         ({"type": "AWSAccount", "principalId": "AROA:x", "accountId": "444455556666"}, "444455556666"),
+        # A service that calls for another account does not hide it.
+        (
+            {"type": "AWSAccount", "accountId": "444455556666", "invokedBy": "dynamodb.amazonaws.com"},
+            "444455556666",
+        ),
     ],
 )
 def test_the_principal_is_named_as_policies_name_it(identity: dict[str, object], principal: str) -> None:

@@ -538,6 +538,15 @@ def test_what_a_trail_keeps(
     assert (trail.logging, trail.multi_region, trail.validation, logging.complete) == (True, True, True, True)
 
 
+def test_a_trail_that_cannot_deliver_says_why(lab: Lab, imported: LabKey) -> None:
+    lab.cloud.trails.add(CUSTOMER, REGION, "well")
+    lab.cloud.trails.add(CUSTOMER, REGION, "lost", delivery_error="NoSuchBucket")
+    logging, _ = log(lab, imported)
+    assert isinstance(logging, LoggingFacts)
+    told = {trail.name: (trail.logging, trail.delivery_error) for trail in logging.trails}
+    assert told == {"well": (True, None), "lost": (True, "NoSuchBucket")}
+
+
 def test_trails_that_do_not_cover_the_region_are_left_out(lab: Lab, imported: LabKey) -> None:
     lab.cloud.trails.add(CUSTOMER, "eu-west-1", "elsewhere", multi_region=False)
     lab.cloud.trails.add(CUSTOMER, REGION, "stopped", multi_region=False, logging=False)

@@ -121,6 +121,25 @@ def test_entries_of_other_keys_and_times_are_not_counted(company: Company) -> No
     assert happened(company, name).entries == 0
 
 
+class Forged(Entry):
+    """What anybody with logging.logEntries.create can write to a log of their own."""
+
+    __slots__ = ()
+
+    @property
+    def log_name(self) -> str:
+        return f"{self.container}/logs/{self.log}"
+
+
+def test_only_the_logs_that_google_writes_count(company: Company) -> None:
+    name = company.seed()
+    for log in ("app", "x%2Flogs%2Fcloudaudit.googleapis.com%2Fdata_access", "cloudaudit.googleapis.com%2Fothers"):
+        genuine = entry(name)
+        company.cloud.logs.seed(Forged(genuine.at, genuine.method, genuine.resource, genuine.principal, log))
+    facts = happened(company, name)
+    assert (facts.entries, facts.complete) == (0, True)
+
+
 def test_an_entry_on_the_key_itself_counts_in_the_activity_log_too(company: Company) -> None:
     name = company.seed()
     company.cloud.logs.seed(entry(name, method="UpdateCryptoKey", resource=name, log=ACTIVITY))

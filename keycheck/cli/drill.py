@@ -1,0 +1,161 @@
+"""`keycheck drill`: changing the world on purpose, and putting it back."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keycheck.cli import common
+from keycheck.cli.run import Deployment, KeyFile, Outputs, Passphrase, Profile, interruptible, signer_hint
+from keycheck.model.verdict import ExitCode
+
+app = typer.Typer(
+    rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=True,
+    help="Take a key away for a moment, watch who can still read, put it back, and prove that it is back.",
+)
+
+Authorization = Annotated[
+    Path, typer.Option("--authorization", "-a", help="A signed authorization with the technique `drill`.")
+]
+Machine = Annotated[bool, typer.Option("--json", help="For tools.")]
+
+
+@app.command("revoke")
+def revoke(
+    ctx: typer.Context,
+    deployment: Deployment,
+    profile: Profile,
+    authorization: Authorization,
+    subject: Annotated[str, typer.Option("--subject", help="The key's id in the deployment.")],
+    out: Annotated[Path, typer.Option("--out", help="Directory for the bundle.")] = Path("keycheck-runs"),
+    output: Outputs = None,
+    key: KeyFile = None,
+    passphrase: Passphrase = None,
+) -> int:
+    """Revoke one key for its canary alone, time the last read on every path, restore, and prove it.
+
+    Everything that speaks against it is said before anything is changed. Ctrl-C at any time restores first. Exit 6: it
+    could not be proved that everything is back; the commands for a person are printed.
+    """
+    from keycheck.cli.progress import Progress
+    from keycheck.cli.show import MEANING, assessment_text, caveats_of
+    from keycheck.registry import load_registry
+    from keycheck.session import Request, prepare, run_contract
+
+    wanted = common.outputs(output or [])
+    signer = common.signing_key(key, passphrase)
+    registry = load_registry()
+    request = Request(
+        deployment=deployment,
+        profile=profile,
+        only=(f"keys/{subject}:keys.revocation",),
+        authorization=authorization,
+        drills=True,
+    )
+    prepared = prepare(request, registry)
+    world = common.real_world(common.environment_of(ctx))
+    with interruptible() as stop:
+        outcome = run_contract(prepared, registry, world, out, signer, Progress(), stop, common.note)
+    common.note(f"bundle: {outcome.bundle.path}")
+    common.note(f"verify: keycheck verify {outcome.bundle.path} --key {signer_hint(key)}")
+    for each in wanted:
+        text = (
+            outcome.assessment_json + b"\n"
+            if each.format == "json"
+            else assessment_text(
+                outcome.assessment, prepared.profile.profile, sys.stdout, caveats_of(outcome.assessment, registry)
+            ).encode()
+        )
+        common.deliver(each, text)
+    if outcome.unrestored:
+        common.note("NOT PROVED TO BE RESTORED. Do this now, then `keycheck drill status`:")
+        for line in outcome.unrestored:
+            common.note(f"  {line}")
+    common.note(f"exit {int(outcome.exit_code)}: {MEANING[ExitCode(outcome.exit_code)]}")
+    return int(outcome.exit_code)
+
+
+@app.command("status")
+def status(machine: Machine = False) -> int:
+    """Every drill of this account on this machine, and what it still owes. Exit 6 when something is owed."""
+    from keycheck.drill.home import default_home
+    from keycheck.drill.phases import Phase
+    from keycheck.drill.status import status as drills
+
+    found = drills(default_home(os.environ), common.utc_now)
+    owed = [each for each in found if each.phase is not Phase.CLOSED]
+    if machine:
+        typer.echo(
+            json.dumps(
+                [
+                    {
+                        "drill": each.drill,
+                        "phase": each.phase.value if each.phase else "unreadable",
+                        "running": each.running,
+                        "subject": each.subject,
+                        "overdue": each.overdue,
+                        "words": each.words,
+                        "by_hand": list(each.by_hand),
+                    }
+                    for each in found
+                ]
+            )
+        )
+        return int(ExitCode.NOT_RESTORED if owed else ExitCode.MET)
+    for each in found:
+        late = " OVERDUE" if each.overdue else ""
+        running = " running" if each.running else ""
+        phase = each.phase.value if each.phase else "unreadable"
+        typer.echo(f"{each.drill}  {phase}{running}{late}  {each.kind} {each.subject}  {each.words}")
+        for line in each.by_hand:
+            typer.echo(f"    by hand: {line}")
+    if not found:
+        typer.echo("no drills")
+    return int(ExitCode.NOT_RESTORED if owed else ExitCode.MET)
+
+
+@app.command("recover")
+def recover(drill: Annotated[str | None, typer.Argument(help="Only this one.")] = None) -> int:
+    """Put back what an ended or killed drill left behind. May be run any number of times. Exit 6: not proved."""
+    from keycheck.drill.home import default_home
+    from keycheck.drill.recover import Means
+    from keycheck.drill.recover import recover as recover_one
+    from keycheck.drill.recover import recover_all
+    from keycheck.registry import load_registry
+
+    home, means = default_home(os.environ), Means(load_registry(), {})
+    done = (recover_one(home, drill, means),) if drill else recover_all(home, means)
+    for each in done:
+        typer.echo(f"{each.drill}  {each.result}  {each.words}")
+        for line in each.by_hand:
+            typer.echo(f"    by hand: {line}")
+    if not done:
+        typer.echo("nothing to recover")
+    codes = {each.exit_code for each in done}
+    first = (code for code in (ExitCode.NOT_RESTORED, ExitCode.LOCKED) if code in codes)
+    return int(next(first, ExitCode.MET))
+
+
+@app.command("halt")
+def halt(
+    why: Annotated[str, typer.Argument(help="Words for whoever finds the lever pulled.")] = "",
+    release: Annotated[bool, typer.Option("--release", help="Let drills start again.")] = False,
+) -> int:
+    """Pull the lever: running drills restore at once, and none starts until it is released."""
+    from keycheck.drill.home import default_home
+
+    home = default_home(os.environ)
+    if release:
+        home.release()
+        typer.echo("released")
+        return int(ExitCode.MET)
+    home.halt(why or "halted by hand")
+    typer.echo("halted: running drills restore now; `keycheck drill halt --release` lets new ones start")
+    return int(ExitCode.MET)

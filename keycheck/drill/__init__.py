@@ -1,0 +1,1 @@
+"""Changing the world safely: journal, watchdog, recovery. Knows no cloud."""

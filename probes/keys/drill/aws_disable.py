@@ -1,0 +1,170 @@
+"""Revoke by disabling the whole key: everything under it stops until it is enabled again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, ClassVar, Final
+
+from pydantic import Field
+
+from keycheck.errors import ProbeError
+from keycheck.model.drill import Change, Mechanism, Standing, Where
+from keycheck.model.probe import Io
+from keycheck.model.types import CanonicalJson, Model, VendorText, vendor_text
+from keycheck.model.verdict import Reason
+from probes.keys.aws.arns import KmsArn, kms_arn
+from probes.keys.aws.reading import child, parsing, text
+from probes.keys.drill.aws_calls import Hand, Sleep, hand, pause
+from probes.keys.drill.aws_common import KeyArns, commands, everywhere, felt, read, subject_of, together
+from probes.keys.drill.aws_common import written as kept
+from probes.keys.drill.aws_sentinel import Withholding
+from probes.keys.drill.canary import Canary
+from probes.keys.subjects import Key
+
+_PAUSES: Final = (0.0, 0.2, 0.4, 0.8, 1.6)
+"""Seconds between looks at the state after EnableKey, before it is sent again."""
+_TRIES: Final = 3
+_OURS: Final = ("Enabled", "Disabled", "Updating")
+"""States between which enabling and disabling move a key. Any other is somebody else's doing."""
+
+
+class DisableParameters(Model):
+    """Which key, and what feels it."""
+
+    keys: KeyArns
+    canary: Canary
+
+    def arns(self) -> tuple[KmsArn, ...]:
+        """The key in every Region: a replica is disabled by itself."""
+        return tuple(kms_arn(key) for key in self.keys)
+
+
+class StateBefore(Model):
+    """The state in one Region."""
+
+    arn: VendorText
+    state: VendorText
+
+
+class DisableBefore(Model):
+    """The states as they were."""
+
+    states: Annotated[tuple[StateBefore, ...], Field(max_length=100)]
+
+
+def disable(drill: str, subject: Key, keys: Iterable[str], canary: Canary, deadline: datetime) -> Change:
+    """The change that a drill makes. Ends only when somebody enables the key."""
+    parameters = DisableParameters(keys=tuple(keys), canary=canary)
+    return Change(
+        kind=Disable.kind,
+        drill=drill,
+        subject=f"keys/{subject.id}",
+        body=kept(subject),
+        parameters=kept(parameters),
+        deadline=deadline,
+        by_hand=commands(parameters.arns(), lambda arn: f"aws kms enable-key --region {arn.region} --key-id {arn}"),
+    )
+
+
+def state_of(who: Hand, arn: KmsArn) -> str:
+    """KeyState by DescribeKey. Raises ProbeError."""
+    operation = "kms:DescribeKey"
+    answer = who.ask(operation, arn.region, KeyId=str(arn))
+    with parsing(operation):
+        return text(child(answer, "KeyMetadata"), "KeyState")
+
+
+class Disable(Mechanism):
+    """DisableKey and EnableKey. Hits all data under the key; needs a dead-man in the cloud, as it never ends by itself.
+
+    EnableKey is sent once without asking for the state first, because a stale answer must not skip it. That somebody
+    else disabled the key meanwhile cannot be told from our own change. Source: KMS developer guide, "Enable and disable
+    keys" and "Key states".
+    """
+
+    kind: ClassVar[str] = "aws-disable"
+    lossless: ClassVar[bool] = True
+    expires: ClassVar[bool] = False
+
+    def __init__(self, sleep: Sleep | None = None) -> None:
+        self._sleep = sleep or pause()
+
+    def look(self, change: Change, io: Io) -> CanonicalJson:
+        """The state in every Region."""
+        subject, parameters = subject_of(change), read(DisableParameters, change.parameters)
+        states = tuple(
+            StateBefore(arn=str(arn), state=state_of(hand(io, subject.identities.drill, arn), arn))
+            for arn in parameters.arns()
+        )
+        return kept(DisableBefore(states=states))
+
+    def rehearse(self, change: Change, before: CanonicalJson, io: Io) -> None:
+        """EnableKey on the enabled key, as the identity that restores, and a look at the canary."""
+        subject, parameters = subject_of(change), read(DisableParameters, change.parameters)
+        self._enabled_before(before)
+        for arn in parameters.arns():
+            who = hand(io, subject.identities.restore, arn)
+            if (state := state_of(who, arn)) != "Enabled":
+                raise ProbeError(Reason.CONFLICTING, vendor_text(f"{arn.region}: the key is now {state}; start anew"))
+            who.ask("kms:EnableKey", arn.region, KeyId=str(arn))
+            standing = felt(io, subject, arn, parameters.canary, Withholding.DISABLED)
+            if standing.where is not Where.RESTORED:
+                raise ProbeError(Reason.NO_POSITIVE, vendor_text(f"{arn.region}: {standing.words}"))
+
+    def act(self, change: Change, before: CanonicalJson, io: Io) -> None:
+        """DisableKey in every Region."""
+        subject, parameters = subject_of(change), read(DisableParameters, change.parameters)
+        self._enabled_before(before)
+        if io.clock() >= change.deadline:
+            raise ProbeError(Reason.NOT_COVERED, "the drill's deadline is over; plan it anew")
+        for arn in parameters.arns():
+            hand(io, subject.identities.drill, arn).ask("kms:DisableKey", arn.region, KeyId=str(arn))
+
+    def undo(self, change: Change, before: CanonicalJson, io: Io) -> None:
+        """EnableKey where the key was enabled, until DescribeKey says so."""
+        subject, parameters = subject_of(change), read(DisableParameters, change.parameters)
+        self._enabled_before(before)
+        everywhere(parameters.arns(), lambda arn: self._enable(hand(io, subject.identities.restore, arn), arn))
+
+    def standing(self, change: Change, before: CanonicalJson, io: Io) -> Standing:
+        """The states, and the canary decrypted by the control identity, in every Region."""
+        subject, parameters = subject_of(change), read(DisableParameters, change.parameters)
+        return together([(arn, self._stands(arn, subject, parameters, io)) for arn in parameters.arns()])
+
+    def _stands(self, arn: KmsArn, subject: Key, parameters: DisableParameters, io: Io) -> Standing:
+        try:
+            state = state_of(hand(io, subject.identities.restore, arn), arn)
+        except ProbeError as error:
+            return Standing(Where.CHANGED, vendor_text(f"the key's state is not known: {error}"))
+        if state not in _OURS:
+            return Standing(Where.FOREIGN, vendor_text(f"the key is {state}, which is not this drill's doing"))
+        if state != "Enabled":
+            return Standing(Where.CHANGED, f"the key is {state}")
+        standing = felt(io, subject, arn, parameters.canary, Withholding.DISABLED)
+        return Standing(standing.where, f"the key is enabled and {standing.words}")
+
+    def _enabled_before(self, before: CanonicalJson) -> None:
+        states = read(DisableBefore, before).states
+        if any(item.state != "Enabled" for item in states):
+            raise ProbeError(Reason.UNSUPPORTED, "the key was not Enabled before: there is nothing to disable or undo")
+
+    def _enable(self, who: Hand, arn: KmsArn) -> None:
+        held: ProbeError | None = None
+        for _ in range(_TRIES):
+            try:
+                who.ask("kms:EnableKey", arn.region, KeyId=str(arn))
+            except ProbeError as error:
+                if error.reason not in (Reason.THROTTLED, Reason.TIMEOUT, Reason.UNREACHABLE):
+                    raise
+                held = error
+            for wait in _PAUSES:
+                self._sleep(wait)
+                try:
+                    if state_of(who, arn) == "Enabled":
+                        return
+                except ProbeError as error:
+                    held = error
+        raise held or ProbeError(
+            Reason.PROPAGATION_PENDING, f"{arn.region}: EnableKey was taken, and does not show yet"
+        )

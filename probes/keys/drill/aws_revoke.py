@@ -1,0 +1,166 @@
+"""What a revoke drill needs of AWS: the checks before, the change, our own principal's looks, our marks in the log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from keycheck.errors import ProbeError
+from keycheck.model.drill import Change, Mechanism
+from keycheck.model.facts import Unseen
+from keycheck.model.probe import Io
+from keycheck.model.types import vendor_text
+from keycheck.model.verdict import Reason
+from probes.keys import aws
+from probes.keys.aspects import Aspect
+from probes.keys.aws.arns import KmsArn, kms_arn
+from probes.keys.aws.clients import api
+from probes.keys.aws_facts import AwsKey
+from probes.keys.drill import Refusal, Sight
+from probes.keys.drill.aws_calls import hand
+from probes.keys.drill.aws_deny import Deny, deny
+from probes.keys.drill.aws_log import RawLog, recent
+from probes.keys.drill.aws_preflight import refusals
+from probes.keys.drill.aws_sentinel import Sentinel, sentinels
+from probes.keys.drill.aws_window import Window, markers, marking, window_uses
+from probes.keys.drill.canary import Canary, plant
+from probes.keys.drill.polling import Ask, Look, Way
+from probes.keys.drill_facts import Markers, Scope, WindowUses
+from probes.keys.facts import KeyFacts
+from probes.keys.subjects import Key, KeyDrill
+from probes.keys.timeline import Path, Saw
+
+ASPECTS: Final = frozenset({Aspect.DESCRIPTION, Aspect.CALLER, Aspect.MATERIALS, Aspect.POLICIES})
+BEFORE: Final = timedelta(days=1)
+"""How far before the canary was planted the log is searched for its context."""
+KEPT: Final = timedelta(days=90)
+CLOCKS: Final = 2_000_000
+"""Microseconds: whole seconds in events, and a clock offset of less than one."""
+_SAW: Final = {Sight.READABLE: Saw.READABLE, Sight.DENIED: Saw.DENIED, Sight.UNAVAILABLE: Saw.UNAVAILABLE}
+
+
+@dataclass(frozen=True, slots=True)
+class AwsRevocation:
+    """One drill's hands and eyes in AWS. `prepared` raises before anything is changed."""
+
+    drill: str
+    subject: Key
+    io: Io
+    arns: tuple[str, ...]
+    canary: Canary
+    change: Change
+    mechanism: Mechanism
+    ours: tuple[str, ...]
+    looks: tuple[Sentinel, ...]
+    started: datetime
+    scope: Scope
+    clock_us: int = field(default=CLOCKS)
+
+    @classmethod
+    def prepared(cls, drill: str, subject: Key, plan: KeyDrill, deadline: datetime, io: Io) -> AwsRevocation:
+        """Everything looked at, nothing changed. Raises ProbeError with every reason not to start."""
+        started = io.clock()
+        census = aws.survey(subject, io)
+        if census.open:
+            raise ProbeError(census.open[0].reason, f"where the key is is not known: {census.open[0].detail}")
+        facts = [_facts(subject, part, io) for part in census.parts]
+        arns = tuple(fact.key.arn for fact in facts if isinstance(fact.key, AwsKey))
+        first = kms_arn(arns[0])
+        canary = plant(
+            hand(io, subject.identities.control, first),
+            first,
+            plan.context,
+            rest=plan.rest,
+            varies=plan.varies,
+            planted=plan.planted,
+            entropy=io.entropy,
+        )
+        change = deny(drill, subject, arns, canary, deadline)
+        logs = [recent(subject, kms_arn(arn), _span(plan, io), io) for arn in arns]
+        against = refusals(subject, facts, logs, change, io, plan.settle)
+        if against:
+            raise ProbeError(_gravest(against), "not started: " + "; ".join(each.words for each in against))
+        return cls(
+            drill=drill,
+            subject=subject,
+            io=io,
+            arns=arns,
+            canary=canary,
+            change=change,
+            mechanism=Deny(),
+            ours=_ours(subject, first, io),
+            looks=sentinels(io, subject, canary, arns),
+            started=started,
+            scope=Scope(context_names=tuple(vendor_text(name) for name, _ in plan.context), regions=len(arns)),
+        )
+
+    def sentinel_ways(self) -> tuple[Way, ...]:
+        """Our own principal, in every Region."""
+        return tuple(Way(Path.SENTINEL, look.arn.region, _asking(look)) for look in self.looks)
+
+    def mark(self) -> None:
+        """A call of our own that succeeds in every Region, for the log: it shows whether the log is whole. Raises
+        ProbeError."""
+        for arn in map(kms_arn, self.arns):
+            hand(self.io, self.subject.identities.control, arn).ask(
+                "kms:Encrypt",
+                arn.region,
+                KeyId=str(arn),
+                Plaintext=b"keycheck",
+                EncryptionContext=marking(self.canary, self.drill),
+            )
+
+    def log(self, at: Mapping[str, datetime]) -> tuple[WindowUses | Unseen, Markers | Unseen]:
+        """What the log says by now of the time between act and undo, and which of our marks have arrived."""
+        if not {"intended", "acted", "undo-intended", "found-restored"} <= at.keys():
+            unseen = Unseen(reason=Reason.NOT_RECORDED, detail="the drill has no whole window")
+            return unseen, unseen
+        window = Window(at["intended"], at["acted"], at["undo-intended"], at["found-restored"])
+        span = self.io.clock() - self.started + timedelta(seconds=2)
+        try:
+            logs: Sequence[RawLog] = [recent(self.subject, kms_arn(arn), span, self.io) for arn in self.arns]
+        except ProbeError as error:
+            unseen = Unseen(reason=error.reason, detail=vendor_text(str(error)))
+            return unseen, unseen
+        return window_uses(logs, window, self.canary, ()), markers(logs, window, self.canary, self.drill)
+
+
+def _facts(subject: Key, part: str, io: Io) -> KeyFacts:
+    key, _ = aws.key(subject, part, ASPECTS, io)
+    return KeyFacts(
+        agreed=subject.agreed,
+        model=subject.model,
+        named=vendor_text(subject.resource),
+        looked=io.clock(),
+        asked=tuple(sorted(ASPECTS)),
+        key=key,
+    )
+
+
+def _span(plan: KeyDrill, io: Io) -> timedelta:
+    return min(KEPT, max(BEFORE, io.clock() - plan.planted + BEFORE))
+
+
+def _gravest(against: Sequence[Refusal]) -> Reason:
+    """Unsupported before all others: no permission or patience would help."""
+    reasons = [each.reason for each in against]
+    return Reason.UNSUPPORTED if Reason.UNSUPPORTED in reasons else reasons[0]
+
+
+def _ours(subject: Key, arn: KmsArn, io: Io) -> tuple[str, ...]:
+    """Our own principals as the log names them, sessions under their roles."""
+    names = set()
+    for ref in (subject.identities.drill, subject.identities.control, subject.identities.restore):
+        caller, _ = api(io, ref, arn.partition, arn.region).caller(arn.region)
+        names.add(caller)
+    return tuple(sorted(names))
+
+
+def _asking(look: Sentinel) -> Ask:
+    def ask() -> Look:
+        sample = look.ask()
+        return Look(_SAW[sample.sight], sample.words)
+
+    return ask

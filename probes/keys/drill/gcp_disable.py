@@ -1,0 +1,226 @@
+"""Revoke by disabling the versions of a canary's CryptoKey: everything under it stops until they are enabled again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, ClassVar, Final
+
+from pydantic import Field, StringConstraints, model_validator
+
+from keycheck.errors import ProbeError
+from keycheck.model.drill import Change, Mechanism, Standing, Where
+from keycheck.model.probe import Io
+from keycheck.model.types import CanonicalJson, Model, VendorText, vendor_text
+from keycheck.model.verdict import Reason
+from probes.keys.drill.aws_common import read, subject_of, written
+from probes.keys.drill.gcp_calls import GcpError, Hand, Sleep, hand, waiting_sleep
+from probes.keys.drill.gcp_canary import CanaryKey, GcpCanary
+from probes.keys.drill.gcp_common import change_of, in_time
+from probes.keys.drill.gcp_sentinel import Withholding, felt
+from probes.keys.gcp.describe import versions_of
+from probes.keys.gcp.names import enum_name, version_number
+from probes.keys.subjects import Key
+
+_BACK_OFF: Final = (0.2, 0.4, 0.8, 1.6)
+_OURS: Final = ("ENABLED", "DISABLED")
+"""States between which enabling and disabling move a version. Any other is somebody else's doing."""
+
+Number = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,11}$")]
+
+
+class DisableVersionParameters(CanaryKey):
+    """Which versions, and what feels it."""
+
+    versions: Annotated[tuple[Number, ...], Field(min_length=1, max_length=10)]
+    """All that are enabled."""
+    canary: GcpCanary
+
+    @model_validator(mode="after")
+    def _felt(self) -> DisableVersionParameters:
+        if self.canary.version not in self.versions or len(set(self.versions)) != len(self.versions):
+            raise ValueError("the version that sealed the canary must be among the versions, each named once")
+        return self
+
+
+class VersionBefore(Model):
+    """One version as it was."""
+
+    version: Number
+    state: VendorText
+
+
+class DisableVersionBefore(Model):
+    """The versions as they were."""
+
+    versions: Annotated[tuple[VersionBefore, ...], Field(min_length=1, max_length=10)]
+
+
+def disable(
+    drill: str,
+    subject: Key,
+    key: str,
+    versions: Iterable[str],
+    canary: GcpCanary,
+    deadline: datetime,
+    *,
+    declared: bool = False,
+) -> Change:
+    """The change that a drill makes on `key`, the canary's CryptoKey. Ends only when somebody enables the versions.
+
+    Raises ValueError for a key that is not marked as a canary's, unless the customer has declared it.
+    """
+    parameters = DisableVersionParameters(key=key, declared=declared, versions=tuple(versions), canary=canary)
+    name = parameters.name
+    at = f"--project {name.project} --location {name.location} --keyring {name.ring} --key {name.key}"
+    commands = tuple(f"gcloud kms keys versions enable {number} {at}" for number in parameters.versions)
+    return change_of(DisableVersion.kind, drill, subject, parameters, deadline, commands)
+
+
+class DisableVersion(Mechanism):
+    """UpdateCryptoKeyVersion to DISABLED, and to ENABLED. Hits all data under the canary's CryptoKey, and never another
+    key; nothing is ever destroyed. Needs a dead-man in the cloud, as it never ends by itself.
+
+    ENABLED is sent once without asking for the state first, because a stale answer must not skip it. That somebody else
+    disabled a version meanwhile cannot be told from our own change. Source: "Cloud KMS resource consistency":
+    enabling is strongly consistent, disabling typically takes up to one minute and in exceptional cases several hours,
+    so that a version may go on working after it.
+    """
+
+    kind: ClassVar[str] = "gcp-disable"
+    lossless: ClassVar[bool] = True
+    expires: ClassVar[bool] = False
+
+    def __init__(self, sleep: Sleep | None = None) -> None:
+        self._sleep = sleep or waiting_sleep
+
+    def look(self, change: Change, io: Io) -> CanonicalJson:
+        """The states. Raises ProbeError unless the versions that are enabled are those that are named."""
+        subject, parameters = subject_of(change), read(DisableVersionParameters, change.parameters)
+        parameters.apart_from(subject)
+        states = self._states(parameters, hand(io, subject.identities.drill, sleep=self._sleep))
+        enabled = {number for number, state in states.items() if state == "ENABLED"}
+        if idle := sorted(set(parameters.versions) - enabled):
+            raise ProbeError(
+                Reason.UNSUPPORTED, f"version {idle[0]} of {parameters.name.key} is not ENABLED; mend that first"
+            )
+        if forgotten := sorted(enabled - set(parameters.versions)):
+            raise ProbeError(
+                Reason.NOT_COVERED,
+                f"version {forgotten[0]} of {parameters.name.key} is enabled too, and would go on working; name it",
+            )
+        before = DisableVersionBefore(
+            versions=tuple(VersionBefore(version=number, state="ENABLED") for number in parameters.versions)
+        )
+        return written(before)
+
+    def rehearse(self, change: Change, before: CanonicalJson, io: Io) -> None:
+        """ENABLED on the enabled versions, as the identity that restores and as the one that acts; then the canary must
+        decrypt."""
+        subject, parameters = subject_of(change), read(DisableVersionParameters, change.parameters)
+        self._enabled_before(before)
+        for ref in (subject.identities.restore, subject.identities.drill):
+            who = hand(io, ref, sleep=self._sleep)
+            for number in parameters.versions:
+                self._still(who, parameters, number)
+                _enabled(who, parameters, number)
+        standing = felt(io, subject, parameters.name, parameters.canary, Withholding.DISABLED)
+        if standing.where is not Where.RESTORED:
+            raise ProbeError(Reason.NO_POSITIVE, standing.words)
+
+    def act(self, change: Change, before: CanonicalJson, io: Io) -> None:
+        """DISABLED, once each."""
+        subject, parameters = subject_of(change), read(DisableVersionParameters, change.parameters)
+        self._enabled_before(before)
+        in_time(change.deadline, io)
+        parameters.apart_from(subject)
+        who = hand(io, subject.identities.drill, sleep=self._sleep)
+        for number in parameters.versions:
+            self._still(who, parameters, number)
+        for number in parameters.versions:
+            who.switch(parameters.name, number, enabled=False)
+
+    def undo(self, change: Change, before: CanonicalJson, io: Io) -> None:
+        """ENABLED, whatever the state is said to be. A version that cannot be enabled, because somebody scheduled its
+        destruction, is ProbeError(conflicting), after the others were enabled."""
+        subject, parameters = subject_of(change), read(DisableVersionParameters, change.parameters)
+        self._enabled_before(before)
+        who = hand(io, subject.identities.restore, sleep=self._sleep)
+        failed: list[ProbeError] = []
+        for number in parameters.versions:
+            try:
+                self._enable(who, parameters, number)
+            except ProbeError as error:
+                failed.append(error)
+        if failed:
+            raise failed[0]
+
+    def standing(self, change: Change, before: CanonicalJson, io: Io) -> Standing:
+        """The states, and the canary decrypted by the control identity."""
+        subject, parameters = subject_of(change), read(DisableVersionParameters, change.parameters)
+        try:
+            who = hand(io, subject.identities.restore, sleep=self._sleep)
+            states = {number: who.state(parameters.name, number) for number in parameters.versions}
+        except ProbeError as error:
+            return Standing(Where.CHANGED, vendor_text(f"the versions' states are not known: {error}"))
+        for wrong, where in ((_not_ours, Where.FOREIGN), (_not_enabled, Where.CHANGED)):
+            for number, state in states.items():
+                if wrong(state):
+                    whose = ", which is not this drill's doing" if where is Where.FOREIGN else ""
+                    return Standing(where, vendor_text(f"version {number} is {state}{whose}"))
+        standing = felt(io, subject, parameters.name, parameters.canary, Withholding.DISABLED)
+        return Standing(standing.where, vendor_text(f"the versions are enabled and {standing.words}"))
+
+    def _states(self, parameters: DisableVersionParameters, who: Hand) -> dict[str, str]:
+        from google.cloud.kms_v1.types import CryptoKeyVersion
+
+        name = parameters.name
+        return {
+            version_number(each.name, name): enum_name(CryptoKeyVersion.CryptoKeyVersionState, each.state)
+            for each in versions_of(name, who.session)
+        }
+
+    def _still(self, who: Hand, parameters: DisableVersionParameters, number: str) -> None:
+        if (state := who.state(parameters.name, number)) != "ENABLED":
+            raise ProbeError(Reason.CONFLICTING, vendor_text(f"version {number} is now {state}; start anew"))
+
+    def _enabled_before(self, before: CanonicalJson) -> None:
+        if any(each.state != "ENABLED" for each in read(DisableVersionBefore, before).versions):
+            raise ProbeError(Reason.UNSUPPORTED, "a version was not enabled before: there is nothing to take away")
+
+    def _enable(self, who: Hand, parameters: DisableVersionParameters, number: str) -> None:
+        held: ProbeError | None = None
+        for wait in _BACK_OFF:
+            try:
+                return _enabled(who, parameters, number)
+            except ProbeError as error:
+                passing = (Reason.THROTTLED, Reason.TIMEOUT, Reason.UNREACHABLE, Reason.PROPAGATION_PENDING)
+                if error.reason not in passing:
+                    raise
+                held = error
+            self._sleep(wait)
+        raise held or ProbeError(Reason.UNREACHABLE, f"version {number} could not be enabled")
+
+
+def _enabled(who: Hand, parameters: DisableVersionParameters, number: str) -> None:
+    """Enable the version, whatever its state is said to be. Raises ProbeError(conflicting) where that cannot be."""
+    try:
+        state = who.switch(parameters.name, number, enabled=True)
+    except GcpError as error:
+        if error.status != "FAILED_PRECONDITION":
+            raise
+        # Permissions are checked first, and the API's pages do not say that one that is enabled may be enabled again.
+        if (state := who.state(parameters.name, number)) not in _OURS:
+            raise ProbeError(
+                Reason.CONFLICTING, vendor_text(f"version {number} is {state} and cannot be enabled: {error}")
+            ) from error
+    if state != "ENABLED":
+        raise ProbeError(Reason.PROPAGATION_PENDING, vendor_text(f"version {number} is still {state}"))
+
+
+def _not_ours(state: str) -> bool:
+    return state not in _OURS
+
+
+def _not_enabled(state: str) -> bool:
+    return state != "ENABLED"
