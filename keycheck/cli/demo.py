@@ -27,8 +27,9 @@ CHEATS: Final = (
     "no-hsts",
     "replica-elsewhere",
     "administrators-decrypt@hold",
-    "stranger-uses",
+    "stranger-uses@archive",
     "exempted-principal",
+    "endless-cache",
 )
 """Each sits on its own endpoint or breaks its own control, so that each promise can be told apart."""
 
@@ -48,7 +49,8 @@ def demo(
     registry = load_registry()
     common.note(
         "1. An honest vendor under contract eu-sovereign-crm: a CRM on real sockets with real TLS, and its customer's\n"
-        "   keys in two clouds that speak AWS's and Google's protocols on loopback.\n"
+        "   keys in two clouds that speak AWS's and Google's protocols on loopback. At the end a drill takes one key\n"
+        "   from a canary record for some seconds, watches who can still read it, and puts it back.\n"
     )
     out.mkdir(parents=True, exist_ok=True)
     signer = SigningKey.generate()
@@ -57,8 +59,8 @@ def demo(
     clean = shown(honest.assessment)
     kept = not false_alarms(clean) and honest.assessment.exit_code is ExitCode.INCOMPLETE
     common.note(
-        "\n   Every control passes or does not apply. The rest is planned and says so: not tested is never a pass,"
-        f"\n   and so the exit code is {int(honest.exit_code)}.\n"
+        "\n   Every control passes or does not apply, but for drills on the keys that have no canary. The rest is"
+        f"\n   planned and says so: not tested is never a pass, and so the exit code is {int(honest.exit_code)}.\n"
     )
     common.note(f"2. The same vendor cheats: {', '.join(CHEATS[:5])},\n   {', '.join(CHEATS[5:])}.\n")
     cheating = _act(CHEATS, registry, out, signer)
@@ -88,7 +90,9 @@ def _act(defects: tuple[str, ...], registry: Registry, out: Path, signer: Signin
     from keycheck.lab.world import SECTIONS, Lab
 
     with TemporaryDirectory(prefix="keycheck-lab-") as home, Lab(Path(home), defects, sections=SECTIONS) as lab:
-        outcome, papers = observe(lab, registry, out, Progress(), signer)
+        outcome, papers = observe(
+            lab, registry, out, Progress(), signer, drills=True, say=lambda line: common.note(f"   {line}")
+        )
         profile = load_profile(str(papers.profile), registry).profile
     sys.stdout.write(assessment_text(outcome.assessment, profile, sys.stdout, caveats_of(outcome.assessment, registry)))
     sys.stdout.flush()

@@ -125,9 +125,8 @@ def status(machine: Machine = False) -> int:
 def recover(drill: Annotated[str | None, typer.Argument(help="Only this one.")] = None) -> int:
     """Put back what an ended or killed drill left behind. May be run any number of times. Exit 6: not proved."""
     from keycheck.drill.home import default_home
-    from keycheck.drill.recover import Means
+    from keycheck.drill.recover import Means, recover_all
     from keycheck.drill.recover import recover as recover_one
-    from keycheck.drill.recover import recover_all
     from keycheck.registry import load_registry
 
     home, means = default_home(os.environ), Means(load_registry(), {})

@@ -91,6 +91,9 @@ def _verbs(arguments: Sequence[str]) -> list[str]:
 
 
 def _code_of(error: KeycheckError) -> ExitCode:
+    code = getattr(error, "exit_code", None)  # an error that knows better, such as another drill in the way
+    if isinstance(code, ExitCode):
+        return code
     match error:
         case IntegrityError():
             return ExitCode.EVIDENCE_BROKEN

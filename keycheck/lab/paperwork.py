@@ -93,7 +93,7 @@ def _deployment(lab: Lab, names: tuple[str, ...]) -> dict[str, object]:
             from keycheck.lab.crm.canaries import drill_entry, witnesses
 
             written["witnesses"] = [dict(witness) for witness in witnesses(lab.vendor, lab.canaries)]
-            drill = drill_entry(lab.vendor, lab.canaries, hold="PT10S", quiet="PT1S")
+            drill = drill_entry(lab.vendor, lab.canaries, hold="PT12S", quiet="PT1S")
             written["keys"] = [
                 {**key.entry, "drill": dict(drill)} if key.id == DRILLED else dict(key.entry) for key in lab.clouds.keys
             ]
@@ -135,7 +135,11 @@ def _contract(approver: SigningKey, base: str) -> dict[str, object]:
         "title": "The practice vendor's contract",
         "extends": base,
         # A drill of seconds needs a bound of seconds.
-        "parameters": {"jurisdiction": {"value": ["EU"]}, "revocation_within": {"value": "PT3S"}},
+        "parameters": {
+            "jurisdiction": {"value": ["EU"]},
+            "revocation_within": {"value": "PT3S"},
+            "recovery_within": {"value": "PT3S"},
+        },
         "approvers": [{"name": "Practice customer", "public_key": base64.b64encode(der).decode()}],
     }
 

@@ -39,9 +39,7 @@ class KeyProbe(PartProbe[Key]):
         cloud = aws if subject.provider == "aws" else gcp
         yield Touch(
             what=f"{subject.resource}: read {', '.join(sorted(asked))}",
-            credential=f"identity {subject.identities.inspect}"
-            if subject.identities.inspect
-            else "the SDK's own chain",
+            credential=credential_of(subject.identities.inspect, io),
             changes=False,
             technique=Technique.PASSIVE,
             connections=1,

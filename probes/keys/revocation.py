@@ -15,7 +15,7 @@ from keycheck.drill.home import Home
 from keycheck.drill.kit import kit_for
 from keycheck.drill.records import Found, Record
 from keycheck.drill.runner import Outcome, Result, run
-from keycheck.errors import ProbeError
+from keycheck.errors import KeycheckError, ProbeError
 from keycheck.model.authorization import Technique
 from keycheck.model.drill import DRILL, Desk, DrillProbe, Where
 from keycheck.model.facts import Facts, Unseen
@@ -28,7 +28,7 @@ from probes.keys.drill.polling import EVERY, Ask, Look, Polling, Way
 from probes.keys.drill_facts import Mark, Restored, RevocationFacts, Stop, Unsupported
 from probes.keys.observe import credential_of
 from probes.keys.subjects import CanaryPaths, Key, KeyDrill, KeyModel
-from probes.keys.timeline import VENDOR_PATHS, Path, Saw, fold_all
+from probes.keys.timeline import VENDOR_PATHS, Path, PathTimeline, Saw, fold_all
 from probes.keys.witness import Reader, open_witness
 
 BASELINE: Final = 20.0
@@ -163,29 +163,37 @@ class _Drill:
             self._desk.unrestored += outcome.by_hand
             self._desk.say(f"{self._id}: {outcome.result}: {outcome.words}")
             self._undone.set()
-            cloud.mark()
+            self._mark(cloud)
             self._recovery(polling)
         finally:
             self._over.set()
             polling.stop()
-        return Observed(DRILL, self._facts(cloud, polling, unsupported, outcome))
+        facts = self._facts(cloud, polling, unsupported, outcome)
+        for line in facts.timelines:
+            self._desk.say(told(line, facts.undoing))
+        return Observed(DRILL, facts)
 
     def _run(self, cloud: AwsRevocation, polling: Polling) -> Outcome:
         home = Home(self._desk.home)
         subject = f"keys/{self._subject.id}"
         kit = kit_for(self._desk.deployment, self._desk.file, subject, self._io, frozenset(cloud.arns))
-        return run(
-            cloud.change,
-            cloud.mechanism,
-            self._io,
-            home,
-            kit,
-            during=lambda held: self._during(held, cloud, polling),
-            settle=self._plan.settle,
-            stop=self._desk.stop,
-            until=self._io.clock() + self._plan.hold,
-            watch=self._moments.saw,
-        )
+        try:
+            return run(
+                cloud.change,
+                cloud.mechanism,
+                self._io,
+                home,
+                kit,
+                during=lambda held: self._during(held, cloud, polling),
+                settle=self._plan.settle,
+                stop=self._desk.stop,
+                until=self._io.clock() + self._plan.hold,
+                watch=self._moments.saw,
+            )
+        except ProbeError:
+            raise
+        except KeycheckError as error:  # of the journal's home, before anything was touched
+            raise ProbeError(Reason.CONFLICTING, f"not started: {error}; {error.advice}") from error
 
     def _during(self, held: Held, cloud: AwsRevocation, polling: Polling) -> None:
         """Hold until access has ended on every path and stayed ended, or until something says stop."""
@@ -196,7 +204,7 @@ class _Drill:
             sentinels = [line for line in lines if line.path is Path.SENTINEL]
             denied = bool(sentinels) and all(line.refused is not None for line in sentinels)
             if denied and not marked:
-                cloud.mark()
+                self._mark(cloud)
                 marked = True
                 self._desk.say(f"{self._id}: our own principal is denied")
             control = [line for line in lines if line.path is Path.CONTROL_RECORD]
@@ -209,6 +217,13 @@ class _Drill:
             enough = (enough or self._io.monotonic()) if done else 0.0
             if enough and self._io.monotonic() - enough > SLACK.total_seconds():
                 return
+
+    def _mark(self, cloud: AwsRevocation) -> None:
+        """A mark that cannot be made is missing from the log, which the judge sees; it ends nothing."""
+        try:
+            cloud.mark()
+        except ProbeError as error:
+            self._desk.say(f"{self._id}: a marking call failed: {error}")
 
     def _recovery(self, polling: Polling) -> None:
         """Go on looking until every path reads again, or for as long as the key was away at most."""
@@ -322,6 +337,22 @@ class _Drill:
         if outcome.result is not Result.RESTORED or first is None or again is None:
             return Unseen(reason=Reason.CONFLICTING, detail=vendor_text(f"{outcome.result}: {outcome.words}"))
         return Restored(first=first, again=again)
+
+
+def told(line: PathTimeline, undoing: Mark | Unseen) -> str:
+    """One path of the timeline for people: seconds from the act, and from the undo."""
+    ended = f"refused from {seconds(line.refused.end_us)}" if line.refused else "not refused to the end"
+    last = f"last read {seconds(line.last_success.at_us)}" if line.last_success else "not read after the act"
+    back = ""
+    if line.again and isinstance(undoing, Mark):
+        back = f", again {seconds(line.again.end_us - undoing.at_us)} after the undo"
+    return f"  {line.path:<14} {line.by:<16} {last}, {ended}{back}"
+
+
+def seconds(us: int) -> str:
+    """`+1.234 s`."""
+    sign = "-" if us < 0 else "+"
+    return f"{sign}{abs(us) // 1_000_000}.{abs(us) // 1000 % 1000:03} s"
 
 
 def _micros(length: timedelta) -> int:

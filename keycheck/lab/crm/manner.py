@@ -52,7 +52,7 @@ class Trouble(StrEnum):
 
 SHORT: Final = 0.5
 """Seconds that the honest vendor's data keys live in a process; short, so that a drill in the lab is."""
-LONG: Final = 6.0
+LONG: Final = 9.0
 
 
 @dataclass(frozen=True, slots=True)
