@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 MAX_BLOBS: Final = 8 * 1024 * 1024
 """Bytes of one key's attestations that go into the evidence whole; real ones have about ten thousand a version."""
 
+MAX_FACTS: Final = 384 * 1024
+"""Bytes of the versions, and of the policies, as they are written; a line of evidence holds a million in all."""
+
 
 def read_key(subject: Key, asked: frozenset[Aspect], io: Io) -> tuple[GcpKey, tuple[Blob, ...]]:
     """The key and the bytes of its attestations. Raises ProbeError when the key itself cannot be read; what else
@@ -75,11 +78,27 @@ def read_key(subject: Key, asked: frozenset[Aspect], io: Io) -> tuple[GcpKey, tu
         hierarchy=NOT_ASKED if above is None else _hierarchy(own, above),
         justifications=justifications_of(found) if Aspect.JUSTIFICATIONS in asked else NOT_ASKED,
     )
+    key = fitting(key)
     # a cloud that repeats our token would have us publish it
     known = clients.spoken(io)
     if known.within(key.model_dump_json().encode()) or any(known.within(blob.content) for blob in blobs):
         raise ProbeError(Reason.MALFORMED, "the answers repeat the credential that they were asked with")
     return key, blobs
+
+
+def fitting(key: GcpKey) -> GcpKey:
+    """The key without what would not fit into a line of evidence, which says so in its place: the rest is kept."""
+    large = Unseen(
+        reason=Reason.NOT_COVERED, detail=f"it takes more than the {MAX_FACTS} bytes that are written of one key"
+    )
+    written = {} if isinstance(key.versions, Unseen) else {"versions": sum(_size(each) for each in key.versions)}
+    if not isinstance(key.hierarchy, Unseen):
+        written["hierarchy"] = _size(key.hierarchy)
+    return key.model_copy(update={field: large for field, size in written.items() if size > MAX_FACTS})
+
+
+def _size(facts: GcpVersion | GcpHierarchy) -> int:
+    return len(facts.model_dump_json().encode())
 
 
 def _listed(name: KeyName, session: Session) -> tuple[CryptoKeyVersion, ...] | Unseen:

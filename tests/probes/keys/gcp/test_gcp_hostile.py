@@ -38,10 +38,10 @@ from probes.keys import gcp
 from probes.keys.facts import EventFacts, LoggingFacts
 from probes.keys.gcp.counted import MAX_FIELDS, check_count
 from probes.keys.gcp.entries import MAX_USES, NEEDED, Tally
-from probes.keys.gcp.inspection import MAX_BLOBS
+from probes.keys.gcp.inspection import MAX_BLOBS, fitting
 from probes.keys.gcp.names import key_name
 from probes.keys.gcp.patience import AGAIN_S, Patient
-from probes.keys.gcp_facts import GcpHierarchy, GcpKey
+from probes.keys.gcp_facts import Binding, GcpHierarchy, GcpKey
 
 KEY = "projects/acme/locations/europe-west3/keyRings/crm/cryptoKeys/byok"
 Answer = Callable[[grpc.ServicerContext], bytes]
@@ -398,3 +398,23 @@ def test_grpc_is_kept_from_writing_what_it_hears() -> None:
     )
     clean = {name: value for name, value in os.environ.items() if name != "GRPC_VERBOSITY"}
     assert subprocess.run([sys.executable, "-c", check], check=False, env=clean).returncode == 0
+
+
+def test_what_does_not_fit_into_a_line_of_evidence_leaves_the_rest(company: Company) -> None:
+    with cloud(company) as io:
+        key, _ = look(company, io)
+    assert fitting(key) == key
+    assert not isinstance(key.versions, Unseen)
+    assert isinstance(key.hierarchy, GcpHierarchy)
+    many = key.model_copy(update={"versions": key.versions * 2_000})
+    cut = fitting(many)
+    assert isinstance(cut.versions, Unseen)
+    assert cut.versions.reason is Reason.NOT_COVERED
+    assert cut.hierarchy == key.hierarchy
+    level = key.hierarchy.levels[0]
+    wide = level.model_copy(
+        update={"bindings": (Binding(role="r", members=("user:" + "x" * 300,) * 2_000, condition=None),)}
+    )
+    cut = fitting(key.model_copy(update={"hierarchy": key.hierarchy.model_copy(update={"levels": (wide,)})}))
+    assert isinstance(cut.hierarchy, Unseen)
+    assert cut.versions == key.versions

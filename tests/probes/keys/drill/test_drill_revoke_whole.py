@@ -1,0 +1,180 @@
+"""A revoke drill from end to end on the lab: restored whatever happens, refused before anything is changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from keycheck.evidence.keys import SigningKey
+from keycheck.evidence.sign import AUTHORIZATION_TYPE, sign_file, signature_path
+from keycheck.lab.paperwork import Papers, write_papers
+from keycheck.lab.world import DRILLS, Lab
+
+pytestmark = pytest.mark.slow
+
+
+class Stage:
+    """A lab with a vendor, the papers, and what a drill leaves in the key policy."""
+
+    def __init__(self, lab: Lab, home: Path) -> None:
+        self.lab = lab
+        self.home = home
+        self.papers: Papers = write_papers(lab, datetime.now(UTC))
+
+    def command(self) -> list[str]:
+        papers = self.papers
+        return [
+            *(sys.executable, "-m", "keycheck", "drill", "revoke", str(papers.deployment)),
+            *("--profile", str(papers.profile), "--authorization", str(papers.authorization)),
+            *("--key", str(papers.signer), "--subject", "contacts", "--out", str(self.home / "runs"), "-o", "json"),
+        ]
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "XDG_STATE_HOME": str(self.home / "state")}
+
+    def run(self) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(), capture_output=True, text=True, check=False, timeout=90, env=self.environment()
+        )
+
+    def policy(self) -> str:
+        assert self.lab.clouds is not None
+        key = self.lab.clouds.aws.cloud.kms.find(self.lab.clouds.aws.arns["contacts"])
+        return key.policies.value["default"]
+
+    def amend(self, change: Any) -> None:
+        stated = yaml.safe_load(self.papers.deployment.read_text("utf-8"))
+        change(next(key for key in stated["keys"] if key["id"] == "contacts"))
+        self.papers.deployment.write_text(yaml.safe_dump(stated, sort_keys=False), encoding="utf-8")
+
+    def keycheck(self, *words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "keycheck", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=self.environment())
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with Lab(tmp_path / "lab", ["endless-cache"], sections=frozenset({"keys", DRILLS})) as lab:
+        yield Stage(lab, tmp_path)
+
+
+def findings(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]]:
+    told = json.loads(done.stdout)
+    return {f["control"].partition("@")[0]: f for f in told["findings"] if f["subject"] == "keys/contacts"}
+
+
+def wait_for(what: Any, seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if what():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_a_whole_drill_leaves_the_policy_as_it_was_and_its_journal_closed(stage: Stage) -> None:
+    before = json.loads(stage.policy())
+    done = stage.run()
+    assert done.returncode == 1, done.stderr
+    assert findings(done)["keys.revocation"]["verdict"] == "fail"
+    assert json.loads(stage.policy()) == before
+    status = json.loads(stage.keycheck("drill", "status", "--json").stdout)
+    assert [each["phase"] for each in status] == ["closed"]
+    (bundle,) = (stage.home / "runs").glob("*.zip")
+    with zipfile.ZipFile(bundle) as plain:
+        lines = [json.loads(line) for line in plain.read("observations.jsonl").splitlines()]
+    (drill,) = (one for one in lines if one["schema"] == "keys.revocation/1" and one["outcome"]["kind"] == "seen")
+    assert drill["outcome"]["assurance"] == "caused"
+    assert drill["outcome"]["facts"]["restored"]["kind"] == "restored"
+    assert drill["outcome"]["facts"]["markers"] == {
+        "kind": "markers", "before": "arrived", "during": "arrived", "after": "arrived"
+    }  # fmt: skip
+    assert stage.keycheck("verify", str(bundle), "--key", f"{stage.papers.signer}.pub").returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_restores_before_it_ends(stage: Stage, number: signal.Signals) -> None:
+    before = json.loads(stage.policy())
+    command = subprocess.Popen(
+        stage.command(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=stage.environment()
+    )
+    assert wait_for(lambda: json.loads(stage.policy()) != before and "aws:CurrentTime" in stage.policy(), 60)
+    time.sleep(1)
+    command.send_signal(number)
+    time.sleep(0.2)
+    command.send_signal(number)
+    command.communicate(timeout=60)
+    assert json.loads(stage.policy()) == before
+    assert stage.keycheck("drill", "status").returncode == 0
+
+
+def test_a_killed_drill_is_restored_by_its_watchdog(stage: Stage) -> None:
+    before = json.loads(stage.policy())
+    command = subprocess.Popen(
+        stage.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=stage.environment()
+    )
+    assert wait_for(lambda: json.loads(stage.policy()) != before and "aws:CurrentTime" in stage.policy(), 60)
+    time.sleep(1)
+    command.kill()
+    command.wait(10)
+    assert wait_for(lambda: json.loads(stage.policy()) == before, 30)
+    assert wait_for(lambda: stage.keycheck("drill", "status").returncode == 0, 30)
+    assert stage.keycheck("drill", "recover").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda key: key.update(on_key_loss="delete"), ""),
+        (lambda key: key.update(model="service-integrated"), "unsupported"),
+        (lambda key: key["drill"].update(context=[["tenant", "keycheck-elsewhere"]]), "unsupported"),
+        (lambda key: key.pop("drill"), "unsupported"),
+    ],
+    ids=["on-key-loss", "model", "context-that-nobody-carries", "undeclared"],
+)
+def test_what_speaks_against_it_is_said_before_anything_is_changed(stage: Stage, change: Any, reason: str) -> None:
+    before = stage.policy()
+    stage.amend(change)
+    done = stage.run()
+    found = findings(done)["keys.revocation"]
+    assert found["verdict"] == "inconclusive", found
+    assert not reason or reason in found["reasons"]
+    assert stage.policy() == before
+    assert done.returncode == 3
+
+
+def test_without_the_technique_or_the_flag_nothing_is_done(stage: Stage) -> None:
+    before = stage.policy()
+    ran = stage.keycheck(
+        *("run", str(stage.papers.deployment), "--profile", str(stage.papers.profile)),
+        *("--authorization", str(stage.papers.authorization), "--key", str(stage.papers.signer)),
+        *("--out", str(stage.home / "runs"), "-o", "json", "--only", "keys/contacts:keys.revocation"),
+    )
+    assert findings(ran)["keys.revocation"]["reasons"] == ["not-authorized"]
+    stated = yaml.safe_load(stage.papers.authorization.read_text("utf-8"))
+    stated["techniques"] = ["active-tls"]
+    stage.papers.authorization.write_text(yaml.safe_dump(stated, sort_keys=False), encoding="utf-8")
+    signature_path(stage.papers.authorization).unlink()
+    sign_file(stage.papers.authorization, SigningKey.load(stage.papers.approver), AUTHORIZATION_TYPE)
+    assert findings(stage.run())["keys.revocation"]["reasons"] == ["not-authorized"]
+    assert stage.policy() == before
+
+
+def test_a_pulled_lever_keeps_drills_from_starting(stage: Stage) -> None:
+    before = stage.policy()
+    assert stage.keycheck("drill", "halt", "not tonight").returncode == 0
+    done = stage.run()
+    assert findings(done)["keys.revocation"]["verdict"] in ("inconclusive", "not-tested")
+    assert stage.policy() == before
