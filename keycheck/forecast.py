@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from keycheck.canonical import Jsonable, dumps
 from keycheck.model.authorization import Technique
+from keycheck.model.drill import DrillProbe
 from keycheck.model.probe import Touch
 from keycheck.plan import Binding, Impossible, Task, Unusable, selected
 from keycheck.session import WORKERS, Prepared, World
@@ -75,6 +76,8 @@ def _lines(task: Task | Impossible, prepared: Prepared, world: World) -> Iterato
     for touch in task.probe.touches(task.subject, io):
         free = touch.technique is Technique.PASSIVE or touch.technique in io.authorized
         lacking = "" if free else f"not-authorized: needs {touch.technique} in an authorization"
+        if isinstance(task.probe, DrillProbe) and not lacking:
+            lacking = "only with `keycheck run --drills` or `keycheck drill`"
         yield Line(task.entry.id, task.vantage, touch, lacking)
 
 

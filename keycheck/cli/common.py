@@ -149,6 +149,14 @@ def note(text: str) -> None:
         typer.echo(text, err=True)
 
 
+def by_hand(commands: Sequence[str]) -> None:
+    """What a person must do now, where a drill could not prove that everything is back."""
+    if commands:
+        note("NOT PROVED TO BE RESTORED. Do this now, then `keycheck drill status`:")
+    for line in commands:
+        note(f"  {line}")
+
+
 def deliver(output: Output, data: bytes) -> None:
     """Write a result to stdout or to its file, and nothing else."""
     if output.path is None:

@@ -74,10 +74,7 @@ def revoke(
             ).encode()
         )
         common.deliver(each, text)
-    if outcome.unrestored:
-        common.note("NOT PROVED TO BE RESTORED. Do this now, then `keycheck drill status`:")
-        for line in outcome.unrestored:
-            common.note(f"  {line}")
+    common.by_hand(outcome.unrestored)
     common.note(f"exit {int(outcome.exit_code)}: {MEANING[ExitCode(outcome.exit_code)]}")
     return int(outcome.exit_code)
 

@@ -60,6 +60,9 @@ def run(
     waivers: Waivers = None,
     authorization: Authorization = None,
     as_of: AsOf = None,
+    drills: Annotated[
+        bool, typer.Option("--drills", help="Do the drills too: they change something and put it back.")
+    ] = False,
     key: KeyFile = None,
     passphrase: Passphrase = None,
 ) -> int:
@@ -84,13 +87,14 @@ def run(
         authorization=authorization,
         as_of=common.instant(as_of, "--as-of"),
         fail_on=Tier(fail_on.value),
+        drills=drills,
     )
     prepared = prepare(request, registry)
     for remark in prepared.remarks:
         common.note(f"keycheck: {remark}")
     world = common.real_world(common.environment_of(ctx))
     with interruptible() as stop:
-        outcome = run_contract(prepared, registry, world, out, signer, Progress(), stop)
+        outcome = run_contract(prepared, registry, world, out, signer, Progress(), stop, common.note)
     for remark in outcome.remarks:
         common.note(f"keycheck: {remark}")
     common.note(f"bundle: {outcome.bundle.path}")
@@ -107,6 +111,7 @@ def run(
             ).encode()
         )
         common.deliver(each, text)
+    common.by_hand(outcome.unrestored)
     common.note(f"exit {int(outcome.exit_code)}: {MEANING[ExitCode(outcome.exit_code)]}")
     return int(outcome.exit_code)
 

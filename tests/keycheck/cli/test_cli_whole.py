@@ -87,7 +87,10 @@ def test_the_honest_vendor_is_incomplete_only_for_what_is_planned(honest: Papers
     done = run(honest, tmp_path, "-o", "json", "-o", "table=seen.txt")
     assert done.returncode == 3, done.stderr
     told = json.loads(done.stdout)
-    assert {f["verdict"] for f in told["findings"] if f["control"] != "planned"} == {"pass", "not-applicable"}
+    drills = {f["verdict"] for f in told["findings"] if f["control"] in ("keys.revocation@1", "keys.recovery@1")}
+    assert drills == {"not-tested"}  # nobody asked for one
+    looks = [f for f in told["findings"] if f["control"] not in ("planned", "keys.revocation@1", "keys.recovery@1")]
+    assert {f["verdict"] for f in looks} == {"pass", "not-applicable"}
     assert {f["verdict"] for f in told["findings"] if f["control"] == "planned"} == {"not-tested"}
     assert "never exercised against a real AWS" in (tmp_path / "seen.txt").read_text().splitlines()[-2]
     assert told["exit_code"] == 3
@@ -132,7 +135,9 @@ def test_a_plan_touches_nothing(honest: Papers, tmp_path: Path) -> None:
     told = json.loads(done.stdout)
     assert told["schema"] == "keycheck.dev/plan/1"
     assert {touch["subject"] for touch in told["touches"]} >= {"endpoints/api", "endpoints/db"}
-    assert not any(touch["changes"] for touch in told["touches"])
+    changing = [touch for touch in told["touches"] if touch["changes"]]
+    assert {(touch["subject"], touch["technique"]) for touch in changing} == {("keys/contacts", "drill")}
+    assert all("not-authorized: needs drill" in touch["note"] for touch in changing)
     assert any("not-authorized" in touch["note"] for touch in told["touches"])
     assert list(tmp_path.iterdir()) == [tmp_path / "d.yaml"]
 

@@ -162,7 +162,7 @@ def test_a_large_configuration_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_external_id_is_no_file_from_elsewhere_and_no_key_file(script, make_io, tmp_path: Path) -> None:
-    outside = tmp_path / "home"
+    outside = tmp_path / "users"
     base = tmp_path / "deployment"
     outside.mkdir()
     base.mkdir()
@@ -171,7 +171,7 @@ def test_an_external_id_is_no_file_from_elsewhere_and_no_key_file(script, make_i
     (base / "key.pem").write_text("-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n")
     (base / "good").write_text("hunter2\n")
     (base / "aws.config").write_text(f"{services(script.url)}[default]\nservices = own\n{KEYS}")
-    for reference in ("../home/token", str(outside / "token"), "link", "key.pem", "good"):
+    for reference in ("../users/token", str(outside / "token"), "link", "key.pem", "good"):
         io = make_io(identity(role_arn=ROLE, external_id=f"file:{reference}"))
         object.__setattr__(io, "base", base)
         aws.survey(subject("a"), io)
