@@ -55,7 +55,7 @@ def revoke(
     request = Request(
         deployment=deployment,
         profile=profile,
-        only=(f"keys/{subject}:keys.revocation",),
+        only=(f"keys/{subject.removeprefix('keys/')}:keys.revocation",),
         authorization=authorization,
         drills=True,
     )
@@ -81,13 +81,15 @@ def revoke(
 
 @app.command("status")
 def status(machine: Machine = False) -> int:
-    """Every drill of this account on this machine, and what it still owes. Exit 6 when something is owed."""
+    """Every drill of this account on this machine, and what it still owes. Exit 6 when something is owed that nobody is
+    putting back."""
     from keycheck.drill.home import default_home
     from keycheck.drill.phases import Phase
     from keycheck.drill.status import status as drills
 
-    found = drills(default_home(os.environ), common.utc_now)
-    owed = [each for each in found if each.phase is not Phase.CLOSED]
+    home = default_home(os.environ)
+    found = drills(home, common.utc_now)
+    owed = [each for each in found if each.phase is not Phase.CLOSED and not each.running]
     if machine:
         typer.echo(
             json.dumps(
@@ -115,6 +117,8 @@ def status(machine: Machine = False) -> int:
             typer.echo(f"    by hand: {line}")
     if not found:
         typer.echo("no drills")
+    if why := home.halted():
+        typer.echo(f"halted: {why}; `keycheck drill halt --release` lets new ones start")
     return int(ExitCode.NOT_RESTORED if owed else ExitCode.MET)
 
 
@@ -137,6 +141,20 @@ def recover(drill: Annotated[str | None, typer.Argument(help="Only this one.")] 
     codes = {each.exit_code for each in done}
     first = (code for code in (ExitCode.NOT_RESTORED, ExitCode.LOCKED) if code in codes)
     return int(next(first, ExitCode.MET))
+
+
+@app.command("dismiss")
+def dismiss(
+    drill: Annotated[str, typer.Argument(help="The drill, as `status` names it.")],
+    why: Annotated[str, typer.Argument(help="Who looked, and what is as it should be.")],
+) -> int:
+    """Close a drill on a person's word: nothing is looked at, and nothing is proved."""
+    from keycheck.drill.home import default_home
+    from keycheck.drill.recover import dismiss as close
+
+    close(default_home(os.environ), drill, why, common.utc_now)
+    typer.echo(f"{drill} dismissed")
+    return int(ExitCode.MET)
 
 
 @app.command("halt")

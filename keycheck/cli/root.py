@@ -24,7 +24,8 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 contract met, 10 met through waivers, 1 a clause fails, 3 incomplete, 4 keycheck failed, "
-    "5 evidence does not verify, 2 usage, 75 locked, 130 interrupted. Docs: docs/ in the source tree.",
+    "5 evidence does not verify, 6 a drill is not proved restored, 2 usage, 75 locked, 130 interrupted. "
+    "Docs: docs/ in the source tree.",
 )
 
 

@@ -13,8 +13,10 @@ from typing import ClassVar, Final, Protocol, runtime_checkable
 from keycheck.drill.held import Held
 from keycheck.drill.home import Home
 from keycheck.drill.kit import kit_for
-from keycheck.drill.records import Found, Record
+from keycheck.drill.phases import Phase
+from keycheck.drill.records import Found, Halted, Record, UndoIntended
 from keycheck.drill.runner import Outcome, Result, run
+from keycheck.drill.status import status as drills
 from keycheck.errors import KeycheckError, ProbeError
 from keycheck.model.authorization import Technique
 from keycheck.model.drill import DRILL, Desk, DrillProbe, Where
@@ -48,6 +50,14 @@ _ADVICE: Final = {
     KeyModel.EXTERNAL_CALLOUT: "the vendor fetches your key: refuse the fetch at your own end, and watch",
     KeyModel.VENDOR_CONSOLE: "only the vendor's console turns this key: ask for a witnessed rehearsal",
 }
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """A control with a bound on how long access may last, and the quiet that confirms its end."""
+
+    within: timedelta
+    quiet: timedelta
 
 
 @runtime_checkable
@@ -105,7 +115,30 @@ class RevocationProbe(DrillProbe[Key]):
             raise ProbeError(Reason.UNSUPPORTED, "the key declares no `drill:`: its canary and who reads it")
         if subject.provider != "aws":
             raise ProbeError(Reason.UNSUPPORTED, "revoke drills on Google Cloud keys are not offered yet")
-        return (_Drill(subject, plan, io, desk).done(),)
+        try:
+            self._may_start(subject, plan, io, desk)
+            return (_Drill(subject, plan, io, desk).done(),)
+        except ProbeError as error:
+            desk.say(f"not done, and nothing was changed: {error}")
+            raise
+
+    def _may_start(self, subject: Key, plan: KeyDrill, io: Io, desk: Desk) -> None:
+        """What can be told before anything is asked. Raises ProbeError."""
+        home = Home(desk.home)
+        if why := home.halted():
+            raise ProbeError(Reason.NOT_AUTHORIZED, f"the halt lever is pulled: {why}")
+        for other in drills(home, io.clock):
+            if other.phase is not Phase.CLOSED and other.subject == f"keys/{subject.id}":
+                raise ProbeError(
+                    Reason.CONFLICTING,
+                    f"drill {other.drill} is open on this key: wait for it, or `keycheck drill recover {other.drill}`",
+                )
+        needed = max((d.within + d.quiet for d in io.demands if isinstance(d, Bounded)), default=timedelta(0))
+        if plan.hold < needed:
+            raise ProbeError(
+                Reason.UNSUPPORTED,
+                f"hold {plan.hold} is shorter than the contract's bound and quiet, {needed}: nothing could be shown",
+            )
 
 
 @dataclass(slots=True)
@@ -161,7 +194,8 @@ class _Drill:
             if outcome.result is Result.UNTOUCHED:
                 raise ProbeError(outcome.reason or Reason.UNSUPPORTED, f"nothing was changed: {outcome.words}")
             self._desk.unrestored += outcome.by_hand
-            self._desk.say(f"{self._id}: {outcome.result}: {outcome.words}")
+            if outcome.result is not Result.RESTORED:
+                self._desk.say(f"{self._id}: {outcome.result}: {outcome.words}")
             self._undone.set()
             self._mark(cloud)
             self._recovery(polling)
@@ -188,7 +222,7 @@ class _Drill:
                 settle=self._plan.settle,
                 stop=self._desk.stop,
                 until=self._io.clock() + self._plan.hold,
-                watch=self._moments.saw,
+                watch=self._told,
             )
         except ProbeError:
             raise
@@ -217,6 +251,19 @@ class _Drill:
             enough = (enough or self._io.monotonic()) if done else 0.0
             if enough and self._io.monotonic() - enough > SLACK.total_seconds():
                 return
+
+    def _told(self, record: Record) -> None:
+        """Every line of the journal, before it is written: moments for the facts, words for people."""
+        self._moments.saw(record)
+        match record:
+            case UndoIntended():
+                self._desk.say(f"{self._id}: putting it back")
+            case Found() if "undo-intended" in self._moments.at:
+                self._desk.say(f"{self._id}: {record.where}: {record.words}")
+            case Halted():
+                self._desk.say(f"{self._id}: {record.why}: {record.words}")
+            case _:
+                pass
 
     def _mark(self, cloud: AwsRevocation) -> None:
         """A mark that cannot be made is missing from the log, which the judge sees; it ends nothing."""
