@@ -15,6 +15,7 @@ from typing import Final, Literal
 
 from probes.keys.aws_actions import matches
 from probes.keys.aws_facts import Condition
+from probes.keys.instants import aware
 from probes.keys.key_control import SKEW
 
 _ACCOUNT_KEYS: Final = frozenset({"aws:principalaccount", "kms:calleraccount"})
@@ -193,15 +194,7 @@ def over(conditions: Iterable[Condition], looked: datetime) -> bool:
     return any(
         c.key.lower() == "aws:currenttime"
         and c.operator.lower() in ("datelessthan", "datelessthanequals")
-        and all((end := _moment(value)) is not None and end < looked - SKEW for value in c.values)
+        and all((end := aware(value)) is not None and end < looked - SKEW for value in c.values)
         and bool(c.values)
         for c in conditions
     )
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo is not None else None

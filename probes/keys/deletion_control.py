@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Annotated, ClassVar, Final, assert_never
+from typing import Annotated, ClassVar, Final
 
 from keycheck.model.control import Tighter
 from keycheck.model.facts import Unseen
@@ -13,9 +13,8 @@ from keycheck.model.verdict import Reason, Verdict, inconclusive, passed
 from probes.keys import aws_policy
 from probes.keys.aspects import Aspect
 from probes.keys.aws_facts import AwsKey, AwsPolicy, Condition
-from probes.keys.facts import KeyFacts
 from probes.keys.gcp_facts import GcpKey
-from probes.keys.key_control import KeyControl, day, days, settle, unread
+from probes.keys.key_control import EachCloudControl, day, days, settle, unread
 
 LEAST: Final = timedelta(days=7)
 MOST: Final = timedelta(days=30)
@@ -23,7 +22,7 @@ MOST: Final = timedelta(days=30)
 _LEAVING: Final = frozenset({"DESTROY_SCHEDULED", "PENDING_EXTERNAL_DESTRUCTION", "EXTERNAL_DESTRUCTION_FAILED"})
 
 
-class DeletionWindow(KeyControl, id="keys.deletion-window", version=1):
+class DeletionWindow(EachCloudControl, id="keys.deletion-window", version=1):
     """Nothing is on its way to deletion, and a deletion leaves at least the agreed time to stop it."""
 
     reads: ClassVar[frozenset[Aspect]] = frozenset({Aspect.POLICIES})
@@ -45,17 +44,8 @@ class DeletionWindow(KeyControl, id="keys.deletion-window", version=1):
 
     at_least: Annotated[Duration, Tighter("higher")]
 
-    def judge(self, facts: KeyFacts) -> Verdict:
+    def aws(self, key: AwsKey) -> Verdict:
         """A scheduled deletion fails whatever the window."""
-        match facts.key:
-            case AwsKey() as key:
-                return self._aws(key)
-            case GcpKey() as key:
-                return self._gcp(key)
-            case _:
-                assert_never(facts.key)
-
-    def _aws(self, key: AwsKey) -> Verdict:
         about = key.description
         breaches: list[str] = []
         doubts: list[Verdict] = []
@@ -86,7 +76,8 @@ class DeletionWindow(KeyControl, id="keys.deletion-window", version=1):
             "limits kms:ScheduleKeyDeletionPendingWindowInDays for everybody"
         ], []
 
-    def _gcp(self, key: GcpKey) -> Verdict:
+    def gcp(self, key: GcpKey) -> Verdict:
+        """By the key's own duration."""
         breaches: list[str] = []
         doubts: list[Verdict] = []
         window = key.destroy_scheduled_s

@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Final
 
 from probes.keys.gcp_facts import GcpHierarchy
+from probes.keys.instants import aware
 from probes.keys.key_control import SKEW
 from probes.keys.powers import Power
 
@@ -119,15 +120,7 @@ def over(condition: str | None, looked: datetime) -> bool:
     """Whether a condition that only limits in time had ended when it was looked at, and so can never hold again."""
     if condition is None or not only_in_time(condition):
         return False
-    return any(end < looked - SKEW for text in _END.findall(condition) if (end := _moment(text)) is not None)
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo is not None else None
+    return any(end < looked - SKEW for text in _END.findall(condition) if (end := aware(text)) is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import ClassVar, Final, TypeAlias, TypeVar
+from typing import ClassVar, Final, TypeAlias, TypeVar, assert_never
 
 from keycheck.model.control import Control
 from keycheck.model.facts import Facts, Unseen
@@ -39,6 +40,28 @@ class KeyControl(Control):
     section: ClassVar[str] = "keys"
     caveat: ClassVar[str] = CAVEAT
     reads: ClassVar[frozenset[Aspect]] = frozenset()
+
+
+class EachCloudControl(KeyControl):
+    """Base of those that ask each cloud another question."""
+
+    @abstractmethod
+    def aws(self, key: AwsKey) -> Verdict:
+        """The verdict on a key of AWS."""
+
+    @abstractmethod
+    def gcp(self, key: GcpKey) -> Verdict:
+        """The verdict on a key of Google Cloud."""
+
+    def judge(self, facts: KeyFacts) -> Verdict:
+        """By the cloud that the key is in."""
+        match facts.key:
+            case AwsKey() as key:
+                return self.aws(key)
+            case GcpKey() as key:
+                return self.gcp(key)
+            case _:
+                assert_never(facts.key)
 
 
 Cloud: TypeAlias = AwsKey | GcpKey

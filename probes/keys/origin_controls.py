@@ -14,7 +14,7 @@ from probes.keys.aspects import Aspect
 from probes.keys.aws_facts import AwsKey, AwsStore, NoStore
 from probes.keys.facts import KeyFacts
 from probes.keys.gcp_facts import GcpKey, GcpVersion
-from probes.keys.key_control import KeyControl, in_use, settle, shown, solid, undeclared, unread
+from probes.keys.key_control import EachCloudControl, KeyControl, in_use, settle, shown, solid, undeclared, unread
 
 _MOVING: Final = frozenset({"Creating", "Updating"})
 _CUSTOM: Final = {"AWS_CLOUDHSM": "custom-hsm", "EXTERNAL_KEY_STORE": "external"}
@@ -105,7 +105,7 @@ def _gcp_state(key: GcpKey) -> tuple[list[str], list[Verdict]]:
 OriginKind: TypeAlias = Literal["generated", "imported", "custom-hsm", "external"]
 
 
-class Origin(KeyControl, id="keys.origin", version=1):
+class Origin(EachCloudControl, id="keys.origin", version=1):
     """The key's material comes from where the contract says, and a key store of the customer's is connected."""
 
     reads: ClassVar[frozenset[Aspect]] = frozenset({Aspect.STORE})
@@ -126,17 +126,8 @@ class Origin(KeyControl, id="keys.origin", version=1):
 
     only: Annotated[SortedSet[OriginKind], Tighter("subset"), Field(min_length=1)]
 
-    def judge(self, facts: KeyFacts) -> Verdict:
-        """AWS by the key's origin, Google Cloud by each version's."""
-        match facts.key:
-            case AwsKey() as key:
-                return self._aws(key)
-            case GcpKey() as key:
-                return self._gcp(key)
-            case _:
-                assert_never(facts.key)
-
-    def _aws(self, key: AwsKey) -> Verdict:
+    def aws(self, key: AwsKey) -> Verdict:
+        """By the key's origin."""
         stated = key.description.origin
         kind = {"AWS_KMS": "generated", "EXTERNAL": "imported", **_CUSTOM}.get(stated)
         if kind is None:
@@ -152,7 +143,8 @@ class Origin(KeyControl, id="keys.origin", version=1):
         also = ", in a key store that is connected" if stated in _CUSTOM else ""
         return settle(breaches, doubts, passed(f"its material is {kind}, as AWS states ({stated}){also}"))
 
-    def _gcp(self, key: GcpKey) -> Verdict:
+    def gcp(self, key: GcpKey) -> Verdict:
+        """By each version."""
         if isinstance(key.versions, Unseen):
             return unread("the key's versions", key.versions)
         versions = solid(key.versions)
@@ -275,7 +267,7 @@ def _gcp_algorithm(key: GcpKey) -> Verdict:
 ProtectionKind: TypeAlias = Literal["software", "hsm", "external"]
 
 
-class Protection(KeyControl, id="keys.protection", version=1):
+class Protection(EachCloudControl, id="keys.protection", version=1):
     """The key is kept in what the contract says: hardware security modules, an external key manager, software."""
 
     proves = (
@@ -294,17 +286,8 @@ class Protection(KeyControl, id="keys.protection", version=1):
 
     only: Annotated[SortedSet[ProtectionKind], Tighter("subset"), Field(min_length=1)]
 
-    def judge(self, facts: KeyFacts) -> Verdict:
-        """Every version that holds material."""
-        match facts.key:
-            case AwsKey() as key:
-                return self._aws(key)
-            case GcpKey() as key:
-                return self._gcp(key)
-            case _:
-                assert_never(facts.key)
-
-    def _aws(self, key: AwsKey) -> Verdict:
+    def aws(self, key: AwsKey) -> Verdict:
+        """By the origin, which says where the key is kept."""
         origin = key.description.origin
         kind: ProtectionKind
         if origin == "EXTERNAL_KEY_STORE":
@@ -321,7 +304,8 @@ class Protection(KeyControl, id="keys.protection", version=1):
             return failed(f"is kept {words}, which is {kind}, not {shown(self.only)}")
         return passed(f"is kept {words}, as AWS states; it offers no attestation")
 
-    def _gcp(self, key: GcpKey) -> Verdict:
+    def gcp(self, key: GcpKey) -> Verdict:
+        """By each version."""
         if isinstance(key.versions, Unseen):
             return unread("the key's versions", key.versions)
         versions = solid(key.versions)

@@ -21,6 +21,7 @@ from probes.keys.aws.reading import (
     MalformedError,
     child_or_none,
     children,
+    members,
     structure,
     text,
     text_or_none,
@@ -270,12 +271,6 @@ def _size_of(alike: Alike) -> int:
 
 
 def _load(written: str) -> object:
-    def members(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        made = dict(pairs)
-        if len(made) != len(pairs):
-            raise MalformedError("the same key twice")
-        return made
-
     try:
         # Numbers are of no interest; as texts they cannot be huge.
         value: object = json.loads(written, object_pairs_hook=members, parse_int=str, parse_float=str)

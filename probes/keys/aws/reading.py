@@ -24,6 +24,15 @@ class MalformedError(ValueError):
     """A field that is missing, of another type, or out of bounds. The message names it and never its value."""
 
 
+def members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """The members of a JSON object, as a hook. Raises MalformedError for a name twice: readers differ about which
+    counts."""
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise MalformedError("the same key twice")
+    return made
+
+
 @contextmanager
 def parsing(operation: str) -> Iterator[None]:
     """Around everything that turns an answer into facts. Raises ProbeError(malformed)."""

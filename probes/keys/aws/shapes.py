@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from probes.keys.aws.reading import MAX_MEMBERS, MalformedError
+from probes.keys.aws.reading import MAX_MEMBERS, MalformedError, members
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -40,12 +40,6 @@ def checked(client: BaseClient) -> None:
 
 
 def _loaded(body: bytes) -> object:
-    def members(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        made = dict(pairs)
-        if len(made) != len(pairs):
-            raise MalformedError("the same key twice")
-        return made
-
     try:
         value: object = json.loads(body.decode("utf-8"), object_pairs_hook=members)
     except UnicodeDecodeError as error:
