@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Programs that tests compare with and that pin what we do not: an environment of their own, never imported.
 CROSS := .crosscheck
 
-.PHONY: demo test check matrix bench-tls bench-keys torture live-aws live-gcp lock clean help
+.PHONY: demo test check matrix bench-tls bench-keys bench-drills torture live-aws live-gcp lock clean help
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -45,6 +45,9 @@ bench-tls: $(STAMP)  ## time keycheck beside its peers on the same servers (minu
 
 bench-keys: $(STAMP)  ## time the inspection of keys, and the lab's clouds
 	$(BIN)/python bench/keys.py
+
+bench-drills: $(STAMP)  ## time whole revoke drills on the lab
+	$(BIN)/python bench/drills.py
 
 torture: $(STAMP)  ## kill drills at every step and count what was restored (minutes)
 	$(BIN)/python bench/torture.py $(ARGS)

@@ -105,6 +105,8 @@ class Grant:
     paper: Paper
     authorization: Authorization
     signed_by: tuple[str, ...]
+    people: int
+    """Approvers who signed, by their names: two keys of one person are one signature."""
 
 
 def grant(paper: Paper, profile: Profile) -> Grant:
@@ -115,7 +117,9 @@ def grant(paper: Paper, profile: Profile) -> Grant:
         )
     except IntegrityError as error:
         raise DeploymentError(f"authorization {paper.label} does not count: {error}", advice=_SIGN_AGAIN) from error
-    return Grant(paper, parse_authorization(paper.data, paper.label), verified.keys)
+    keys = ((each.name, _public_key(each.name, each.public_key).key_id) for each in profile.approvers)
+    people = {name for name, key in keys if key in verified.keys}
+    return Grant(paper, parse_authorization(paper.data, paper.label), verified.keys, len(people))
 
 
 def _signers(profile: Profile) -> Sequence[PublicKey]:

@@ -6,6 +6,8 @@
                                                  "keys.log" = "probes.keys.log:LogProbe"
     [project.entry-points."keycheck.commands"]   tls = "probes.tls.command:app"
     [project.entry-points."keycheck.mechanisms"] aws-deny = "probes.keys.drill.aws_deny:Deny"
+    [project.entry-points."keycheck.scanners"]   aws-keys = "probes.keys.drill.aws_scan:AwsScanner"
+    [project.entry-points."keycheck.drill"]      import-parameters = "probes.keys.drill.import_parameters:app"
 
 The name of a controls entry point is the first segment of the control ids in it. An area is imported when
 something of it is first asked for. A plugin that cannot be loaded, or whose code is not a file of the
@@ -30,13 +32,16 @@ from keycheck.model.deployment import Subject
 from keycheck.model.drill import Mechanism
 from keycheck.model.facts import Facts
 from keycheck.model.probe import Probe
+from keycheck.model.scan import Scanner
 
-CONTROLS, SUBJECTS, PROBES, COMMANDS, MECHANISMS = GROUPS = (
+CONTROLS, SUBJECTS, PROBES, COMMANDS, MECHANISMS, SCANNERS, DRILL_COMMANDS = GROUPS = (
     "keycheck.controls",
     "keycheck.subjects",
     "keycheck.probes",
     "keycheck.commands",
     "keycheck.mechanisms",
+    "keycheck.scanners",
+    "keycheck.drill",
 )
 AnyProbe = Probe[Subject, object]
 T = TypeVar("T")
@@ -152,6 +157,19 @@ class Registry:
         if isinstance(loaded, type) and issubclass(loaded, Mechanism):
             return loaded
         return Broken(MECHANISMS, kind, "", f"{loaded!r} is not a Mechanism")
+
+    def scanners(self) -> tuple[str, ...]:
+        """The names of whoever looks for what drills left behind."""
+        return self.names(SCANNERS)
+
+    def scanner(self, name: str) -> type[Scanner[Subject]] | Broken | None:
+        """Who looks for what drills left behind in one cloud."""
+        loaded = self.load(SCANNERS, name)
+        if loaded is None or isinstance(loaded, Broken):
+            return loaded
+        if isinstance(loaded, type) and issubclass(loaded, Scanner):
+            return loaded
+        return Broken(SCANNERS, name, "", f"{loaded!r} is not a Scanner")
 
     def _typed(self, group: str, name: str, base: type[T]) -> type[T] | Broken | None:
         loaded = self.load(group, name)

@@ -15,8 +15,10 @@ from typing import Final, Protocol
 
 from keycheck.assess import Inputs, assess, assessment_bytes
 from keycheck.canonical import dumps
+from keycheck.drill.home import Home
+from keycheck.drill.kept import append, note_bundle
 from keycheck.drill.serial import drilled
-from keycheck.errors import DeploymentError, UsageError
+from keycheck.errors import DeploymentError, KeycheckError, UsageError
 from keycheck.evidence.bundle import BundleWriter, WrittenBundle
 from keycheck.evidence.inputs import salted
 from keycheck.evidence.keys import SigningKey
@@ -25,9 +27,9 @@ from keycheck.files.authorization import Allowed, covers
 from keycheck.files.deployment import LoadedDeployment, load_deployment
 from keycheck.files.profile import LoadedProfile, load_profile
 from keycheck.model.assessment import Assessment
-from keycheck.model.authorization import AcceptedWaiver, Technique
-from keycheck.model.deployment import Deployment, Vantage
-from keycheck.model.drill import Desk, DrillProbe
+from keycheck.model.authorization import WIDE, AcceptedWaiver, Technique
+from keycheck.model.deployment import Deployment, Subject, Vantage
+from keycheck.model.drill import Desk, DrillProbe, Wish
 from keycheck.model.observation import Observation
 from keycheck.model.once import Once
 from keycheck.model.probe import Io, Resolver
@@ -40,6 +42,8 @@ from keycheck.registry import Registry
 from keycheck.run import Engine
 from keycheck.runstart import Commitment, run_start
 
+PEOPLE: Final = 2
+"""Approvers who must have signed for what reaches beyond a canary."""
 WORKERS: Final = 16
 """Units of work in flight at once; a probe bounds its own connections."""
 
@@ -70,8 +74,8 @@ class Request:
     authorization: Path | None = None
     as_of: datetime | None = None
     fail_on: Tier = Tier.STRONGLY_PREFERRED
-    drills: bool = False
-    """Whether drills are really done: without it they stay `not-tested`, whatever is authorized."""
+    drills: Wish | None = None
+    """How drills are really done: without it they stay `not-tested`, whatever is authorized."""
 
 
 def silently(line: str) -> None:
@@ -111,11 +115,12 @@ class Prepared:
         if self.grant is None:
             return frozenset()
         source = self.vantage(task).egress
-        authorization = self.grant.authorization
+        authorization, enough = self.grant.authorization, self.grant.people >= PEOPLE
         return frozenset(
             technique
             for technique in Technique
-            if isinstance(covers(authorization, task.entry.id, technique, source, now), Allowed)
+            if (enough or technique not in WIDE)
+            and isinstance(covers(authorization, task.entry.id, technique, source, now), Allowed)
         )
 
     def vantage(self, task: Task | Impossible) -> Vantage:
@@ -211,12 +216,18 @@ class Outcome:
 
     unrestored: tuple[str, ...] = ()
     """Commands for a person: of every change that a drill could not prove to be put back."""
+    drills: tuple[str, ...] = ()
+    """Ids of the drills that were done, or settled."""
+    locked: tuple[str, ...] = ()
+    """Why a drill could not begin now, though it may later."""
 
     @property
     def exit_code(self) -> ExitCode:
         """The assessment's, unless something was left changed or the run was interrupted."""
         if self.unrestored:
             return ExitCode.NOT_RESTORED
+        if self.locked and not self.interrupted:
+            return ExitCode.LOCKED
         return ExitCode.INTERRUPTED if self.interrupted else self.assessment.exit_code
 
 
@@ -253,7 +264,8 @@ def run_contract(
         for recorded in engine.run(looking, lambda task: prepared.io(task, world)):
             watch.saw(recorder.record(recorded))
         watch.end()
-        desk = Desk(prepared.deployment.deployment, request.deployment, world.drills, stop, say)
+        wish = request.drills or Wish()
+        desk = Desk(prepared.deployment.deployment, request.deployment, world.drills, stop, say, wish)
         for task in (task for task in runnable if isinstance(task.probe, DrillProbe)):
             for recorded in drilled(task, prepared.io(task, world), desk):
                 recorder.record(recorded)
@@ -273,7 +285,30 @@ def run_contract(
         text = assessment_bytes(judged)
         written = writer.finish(text, [key])
     remarks = (*lapsed(prepared.waivers, max(judged.as_of, ended)), *idle(prepared.waivers, judged))
-    return Outcome(judged, text, written, interrupted=stop.is_set(), remarks=remarks, unrestored=tuple(desk.unrestored))
+    for drill in desk.drills:
+        _keep(drill, written, desk, world.clock(), key)
+    return Outcome(
+        judged,
+        text,
+        written,
+        interrupted=stop.is_set(),
+        remarks=remarks,
+        unrestored=tuple(desk.unrestored),
+        drills=tuple(desk.drills),
+        locked=tuple(desk.locked),
+    )
+
+
+def _keep(drill: str, written: WrittenBundle, desk: Desk, now: datetime, key: SigningKey) -> None:
+    """Beside the drill's journal: where its evidence is, or one more addendum. What fails is told."""
+    directory = Home(desk.home).directory(drill)
+    try:
+        if desk.wish.settle:
+            desk.say(f"addendum: {append(directory, written.manifest_sha256, now, key)}")
+        else:
+            note_bundle(directory, written.path, written.manifest_sha256)
+    except (KeycheckError, OSError) as error:
+        desk.say(f"{drill}: not noted beside its journal: {error}")
 
 
 @lru_cache(maxsize=8)
@@ -291,12 +326,23 @@ def _runnable(prepared: Prepared, recorder: Recorder, moment: datetime) -> Itera
             recorder.missing(task, task.reason, task.message, moment)
         elif prepared.vantage(task).worker != "local":
             recorder.missing(task, Reason.NO_VANTAGE, f"no worker at vantage {task.vantage}", moment)
-        elif isinstance(task.probe, DrillProbe) and not prepared.request.drills:
-            recorder.missing(task, Reason.NOT_AUTHORIZED, "a drill changes the world: ask for it with --drills", moment)
-        elif isinstance(task.probe, DrillProbe) and Technique.DRILL not in prepared.allowed(task, moment):
-            recorder.missing(task, Reason.NOT_AUTHORIZED, "needs the technique drill in an authorization", moment)
+        elif isinstance(task.probe, DrillProbe) and (why := _refused(prepared, task, task.probe, moment)):
+            recorder.missing(task, Reason.NOT_AUTHORIZED, why, moment)
         else:
             yield task
+
+
+def _refused(prepared: Prepared, task: Task, probe: DrillProbe[Subject], moment: datetime) -> str | None:
+    """Why a drill is not done; None where it may be."""
+    wish = prepared.request.drills
+    if wish is None:
+        return "a drill changes the world: ask for it with --drills"
+    technique = probe.technique(wish)
+    if technique is Technique.PASSIVE or technique in prepared.allowed(task, moment):
+        return None
+    if technique in WIDE and prepared.grant is not None and prepared.grant.people < PEOPLE:
+        return f"{technique} reaches beyond a canary: the authorization needs the signatures of {PEOPLE} approvers"
+    return f"needs the technique {technique} in an authorization"
 
 
 def last_moment(observations: Iterable[Observation]) -> datetime | None:

@@ -88,10 +88,11 @@ def _act(defects: tuple[str, ...], registry: Registry, out: Path, signer: Signin
     from keycheck.files.profile import load_profile
     from keycheck.lab.matrix import observe
     from keycheck.lab.world import SECTIONS, Lab
+    from keycheck.model.drill import Wish
 
     with TemporaryDirectory(prefix="keycheck-lab-") as home, Lab(Path(home), defects, sections=SECTIONS) as lab:
         outcome, papers = observe(
-            lab, registry, out, Progress(), signer, drills=True, say=lambda line: common.note(f"   {line}")
+            lab, registry, out, Progress(), signer, drills=Wish(), say=lambda line: common.note(f"   {line}")
         )
         profile = load_profile(str(papers.profile), registry).profile
     sys.stdout.write(assessment_text(outcome.assessment, profile, sys.stdout, caveats_of(outcome.assessment, registry)))

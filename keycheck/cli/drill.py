@@ -4,79 +4,41 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from keycheck.cli import common
-from keycheck.cli.run import Deployment, KeyFile, Outputs, Passphrase, Profile, interruptible, signer_hint
+from keycheck.cli.drilling import revoke, rotate, settle
+from keycheck.cli.lazy import plugin_command
 from keycheck.model.verdict import ExitCode
+from keycheck.registry import load_registry
+
+
+class _Plugged(TyperGroup):
+    """Our verbs, and those that areas bring (`keycheck.drill`)."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*super().list_commands(ctx), *load_registry().names("keycheck.drill")]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        return super().get_command(ctx, cmd_name) or plugin_command(cmd_name, "keycheck.drill")
+
 
 app = typer.Typer(
+    cls=_Plugged,
     rich_markup_mode=None,
     add_completion=False,
     no_args_is_help=True,
     help="Take a key away for a moment, watch who can still read, put it back, and prove that it is back.",
 )
 
-Authorization = Annotated[
-    Path, typer.Option("--authorization", "-a", help="A signed authorization with the technique `drill`.")
-]
+app.command("revoke")(revoke)
+app.command("rotate")(rotate)
+app.command("settle")(settle)
+
 Machine = Annotated[bool, typer.Option("--json", help="For tools.")]
-
-
-@app.command("revoke")
-def revoke(
-    ctx: typer.Context,
-    deployment: Deployment,
-    profile: Profile,
-    authorization: Authorization,
-    subject: Annotated[str, typer.Option("--subject", help="The key's id in the deployment.")],
-    out: Annotated[Path, typer.Option("--out", help="Directory for the bundle.")] = Path("keycheck-runs"),
-    output: Outputs = None,
-    key: KeyFile = None,
-    passphrase: Passphrase = None,
-) -> int:
-    """Revoke one key for its canary alone, time the last read on every path, restore, and prove it.
-
-    Everything that speaks against it is said before anything is changed. Ctrl-C at any time restores first. Exit 6: it
-    could not be proved that everything is back; the commands for a person are printed.
-    """
-    from keycheck.cli.progress import Progress
-    from keycheck.cli.show import MEANING, assessment_text, caveats_of
-    from keycheck.registry import load_registry
-    from keycheck.session import Request, prepare, run_contract
-
-    wanted = common.outputs(output or [])
-    signer = common.signing_key(key, passphrase)
-    registry = load_registry()
-    request = Request(
-        deployment=deployment,
-        profile=profile,
-        only=(f"keys/{subject.removeprefix('keys/')}:keys.revocation",),
-        authorization=authorization,
-        drills=True,
-    )
-    prepared = prepare(request, registry)
-    world = common.real_world(common.environment_of(ctx))
-    with interruptible() as stop:
-        outcome = run_contract(prepared, registry, world, out, signer, Progress(), stop, common.note)
-    common.note(f"bundle: {outcome.bundle.path}")
-    common.note(f"verify: keycheck verify {outcome.bundle.path} --key {signer_hint(key)}")
-    for each in wanted:
-        text = (
-            outcome.assessment_json + b"\n"
-            if each.format == "json"
-            else assessment_text(
-                outcome.assessment, prepared.profile.profile, sys.stdout, caveats_of(outcome.assessment, registry)
-            ).encode()
-        )
-        common.deliver(each, text)
-    common.by_hand(outcome.unrestored)
-    common.note(f"exit {int(outcome.exit_code)}: {MEANING[ExitCode(outcome.exit_code)]}")
-    return int(outcome.exit_code)
 
 
 @app.command("status")
@@ -128,7 +90,6 @@ def recover(drill: Annotated[str | None, typer.Argument(help="Only this one.")] 
     from keycheck.drill.home import default_home
     from keycheck.drill.recover import Means, recover_all
     from keycheck.drill.recover import recover as recover_one
-    from keycheck.registry import load_registry
 
     home, means = default_home(os.environ), Means(load_registry(), {})
     done = (recover_one(home, drill, means),) if drill else recover_all(home, means)

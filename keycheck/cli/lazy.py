@@ -52,7 +52,7 @@ class LazyGroup(TyperGroup):
             if getattr(ctx, "resilient_parsing", False) and not getattr(ctx, "_protected_args", None):
                 return _stub(cmd_name, verb.help)
             return _command(importlib.import_module(verb.module).app, cmd_name)
-        return _plugin_command(cmd_name)
+        return plugin_command(cmd_name)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The help's list, without importing any of it."""
@@ -76,11 +76,12 @@ def _areas() -> Iterator[tuple[str, str]]:
             yield plugin.name, f"Verbs of the area {plugin.name} ({plugin.distribution} {plugin.version})."
 
 
-def _plugin_command(name: str) -> Any:
+def plugin_command(name: str, group: str = "keycheck.commands") -> Any:
+    """The verb that an installed package brings; None where there is none. Raises UsageError for a broken one."""
     from keycheck.errors import UsageError
     from keycheck.registry import Broken
 
-    found = _plugins().load("keycheck.commands", name)
+    found = _plugins().load(group, name)
     if isinstance(found, Broken):
         raise UsageError(f"the verb {name} is broken: {found.message}", advice="reinstall the package that brings it")
     return _command(found, name) if isinstance(found, typer.Typer) else None

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from threading import Event
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from keycheck.cli import common
 from keycheck.model.verdict import ExitCode, Tier
+
+if TYPE_CHECKING:
+    from keycheck.model.profile import Profile as ProfileModel
+    from keycheck.registry import Registry
+    from keycheck.session import Outcome
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -72,7 +77,7 @@ def run(
     is marked interrupted.
     """
     from keycheck.cli.progress import Progress
-    from keycheck.cli.show import MEANING, assessment_text, caveats_of
+    from keycheck.model.drill import Wish
     from keycheck.registry import load_registry
     from keycheck.session import Request, prepare, run_contract
 
@@ -87,7 +92,7 @@ def run(
         authorization=authorization,
         as_of=common.instant(as_of, "--as-of"),
         fail_on=Tier(fail_on.value),
-        drills=drills,
+        drills=Wish() if drills else None,
     )
     prepared = prepare(request, registry)
     for remark in prepared.remarks:
@@ -95,6 +100,15 @@ def run(
     world = common.real_world(common.environment_of(ctx))
     with interruptible() as stop:
         outcome = run_contract(prepared, registry, world, out, signer, Progress(), stop, common.note)
+    return told(outcome, prepared.profile.profile, registry, wanted, key)
+
+
+def told(
+    outcome: Outcome, profile: ProfileModel, registry: Registry, wanted: Sequence[common.Output], key: Path | None
+) -> int:
+    """Say how a run ended, deliver what was asked for, and give its exit code."""
+    from keycheck.cli.show import MEANING, assessment_text, caveats_of
+
     for remark in outcome.remarks:
         common.note(f"keycheck: {remark}")
     common.note(f"bundle: {outcome.bundle.path}")
@@ -104,13 +118,12 @@ def run(
             outcome.assessment_json + b"\n"
             if each.format == "json"
             else assessment_text(
-                outcome.assessment,
-                prepared.profile.profile,
-                sys.stdout,
-                caveats_of(outcome.assessment, registry),
+                outcome.assessment, profile, sys.stdout, caveats_of(outcome.assessment, registry)
             ).encode()
         )
         common.deliver(each, text)
+    for line in outcome.locked:
+        common.note(f"keycheck: {line}")
     common.by_hand(outcome.unrestored)
     common.note(f"exit {int(outcome.exit_code)}: {MEANING[ExitCode(outcome.exit_code)]}")
     return int(outcome.exit_code)

@@ -104,7 +104,7 @@ def drive(state: State, tools: Tools, book: Book, *, patience: float, give_up: C
     drill = plan.change.drill
     words = "the drill died before it took anything away"
     if state.phase is Phase.PLANNED:
-        result = withdraw(plan, tools, book, words, patience=patience)
+        result = withdraw(plan, tools, book, words, patience=patience, died=True)
     else:
         look_first = state.phase is Phase.STOPPED
         result = restore(plan, tools, book, patience=patience, look_first=look_first, give_up=give_up)

@@ -24,6 +24,8 @@ from keycheck.model.verdict import Reason
 
 T = TypeVar("T")
 
+TELL: Final = 15.0
+"""Seconds after which whoever watches is told again what has not changed."""
 MAX_FOUND: Final = 500
 """Readings kept of one restore; what comes after is only acted on."""
 
@@ -160,6 +162,7 @@ def restore(
     kept = 0
     since: float | None = None
     pause = tools.poll
+    told = began
     while True:
         found = standing(plan, tools)
         now = tools.monotonic()
@@ -167,6 +170,10 @@ def restore(
             book.note(found)
             kept += 1
             pause = tools.poll
+            told = now
+        elif now - told >= TELL:
+            book.tell(found)
+            told = now
         last = found
         match found.where:
             case Where.FOREIGN:
@@ -206,12 +213,26 @@ def _halted(why: Halt, words: str, book: Book) -> NotRestored:
     return NotRestored(why, vendor_text(words))
 
 
-def withdraw(plan: Planned, tools: Tools, book: Book, words: str, *, patience: float) -> Restored | NotRestored | None:
-    """Close a drill that took nothing away, tidying up what its rehearsal may have left; None when the world cannot
-    be read, which is said in the journal. A rehearsal has no effect, so that is no restore that failed."""
+def withdraw(
+    plan: Planned, tools: Tools, book: Book, words: str, *, patience: float, died: bool = False
+) -> Restored | NotRestored | None:
+    """Close a drill that took nothing away, tidying up what its rehearsal may have left; None when there was nothing,
+    or when the world cannot be read, which is said in the journal. A rehearsal has no effect, so that is no restore
+    that failed.
+
+    `died`: the process that rehearsed did, and what it had sent may arrive yet: looked at again after the settle
+    interval.
+    """
+
+    def look() -> Standing | Failed:
+        return attempt(lambda: tools.mechanism.standing(plan.change, plan.before, tools.io))
+
     undo = _Undo(tools, due=tools.monotonic())
     undo.issue(plan, book)
-    result = attempt(lambda: tools.mechanism.standing(plan.change, plan.before, tools.io))
+    result = look()
+    if died and isinstance(result, Standing) and result.where is Where.RESTORED:
+        tools.sleep(plan.settle_ms / 1000)
+        result = look()
     if isinstance(result, Standing) and result.where is Where.CHANGED:
         return restore(plan, tools, book, patience=patience)
     if isinstance(result, Standing) and result.where is Where.RESTORED and not undo.failed:

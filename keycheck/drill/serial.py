@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import cast
 
 from keycheck.boundary import Crash, guarded
@@ -28,7 +29,11 @@ def drilled(task: Task, io: Io, desk: Desk) -> Iterator[Recorded]:
         seen = _seen(task, io, desk)
     took = max(0, round((io.monotonic() - clock) * 1_000_000))
     for observed in seen:
-        yield Recorded(task, observed, started, took)
+        if observed.times is None:
+            yield Recorded(task, observed, started, took)
+        else:
+            first, last = observed.times
+            yield Recorded(task, observed, first, max(0, (last - first) // timedelta(microseconds=1)))
 
 
 def _seen(task: Task, io: Io, desk: Desk) -> Sequence[Observed]:

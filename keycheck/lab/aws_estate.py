@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 from keycheck.lab.aws.cloud import AwsCloud
 from keycheck.lab.aws.identity import Credentials, Refusal
 from keycheck.lab.aws.kms.managed import make_managed
+from keycheck.lab.aws.scheduler import SERVICE as SCHEDULER
 from keycheck.lab.aws.seams import Caller, Document
 from keycheck.lab.crm.aws_envelope import AwsEnvelope, aws_client
 from keycheck.lab.crm.contacts import Store
@@ -37,6 +39,7 @@ from keycheck.lab.key_sites import (
     CONTROL,
     CONTROLS,
     CUSTOMER,
+    DEAD_MAN,
     DRILL,
     DRILLS,
     INSPECTOR,
@@ -45,6 +48,8 @@ from keycheck.lab.key_sites import (
     READS,
     RESTORE,
     RESTORES,
+    REVIVES,
+    SCHEDULES,
     SUPPORT,
     AwsSite,
     Grant,
@@ -57,12 +62,13 @@ EXTERNAL_ID_FILE: Final = "inspector-external-id"
 CONFIG_FILE: Final = "aws.config"
 _OAEP: Final = "RSAES_OAEP_SHA_256"
 _KEY_WRAP: Final = "RSA_AES_KEY_WRAP_SHA_256"
+_SERVICES: Final = ("kms", "sts", "cloudtrail", "scheduler")
 _REPORT: Final = "this is a defect of the lab: report it"
 _STORES: Final = ("kms:DescribeCustomKeyStores", "kms:ConnectCustomKeyStore")
 _DRILLING: Final = (
     ("drill", DRILL, (*DRILLS, *_STORES, "kms:DisconnectCustomKeyStore")),
     ("control", CONTROL, (*CONTROLS, "kms:DescribeKey")),
-    ("restore", RESTORE, (*RESTORES, *_STORES)),
+    ("restore", RESTORE, (*RESTORES, *_STORES, *SCHEDULES)),
 )
 """Identity, role, and what its own policy allows it."""
 _LOGS: Final = ("LookupEvents", "DescribeTrails", "GetTrailStatus", "GetEventSelectors")
@@ -77,11 +83,16 @@ class AwsEstate:
         self.cloud = AwsCloud(clock=clock)
         self.cloud.start()
         self.arns: dict[str, str] = {}
+        self.escrow: dict[str, tuple[Mapping[str, str], ...]] = {}
+        """By id of a canary's key: each of its materials, and the file in the lab's home that holds it, as the `escrow`
+        of a deployment names them."""
         try:
             self._people(sites)
             for site in sites:
                 self.arns[site.id] = self._key(site)
                 self._trail(site)
+                if site.canary is not None:
+                    self._canary(site, site.canary)
             for site in sites:
                 for use in site.uses:
                     self._use(site, use)
@@ -141,6 +152,7 @@ class AwsEstate:
         operator = directory.add_user(OPERATOR, policies=(_may("sts:AssumeRole"),))
         for _, arn, actions in _DRILLING:
             directory.add_role(arn, trusts=(OPERATOR,), external_id=external_id, policies=(_may(*actions),))
+        directory.add_role(DEAD_MAN, trusts=(), services=(SCHEDULER,), policies=(_may(*REVIVES),))
         roles = {ADMIN, APP, SUPPORT, *(_admin(site.account) for site in sites)}
         for arn in sorted(roles | {use.principal for site in sites for use in site.uses}):
             directory.add_role(arn, trusts=(_root(arn),), policies=(_may("kms:*"),))
@@ -149,7 +161,7 @@ class AwsEstate:
         config.write_text(
             f"[profile auditor]\n{_keys(auditor)}[profile log-reader]\n{_keys(logger)}"
             f"[profile operator]\n{_keys(operator)}"
-            f"[services lab]\n{''.join(_service(name, self.cloud.url) for name in ('kms', 'sts', 'cloudtrail'))}",
+            f"[services lab]\n{''.join(_service(name, self.cloud.url) for name in _SERVICES)}",
             encoding="ascii",
         )
         config.chmod(0o600)
@@ -181,6 +193,24 @@ class AwsEstate:
         if site.shared:
             self._share(arn, site.shared)
         return arn
+
+    def _canary(self, site: AwsSite, id: str) -> None:
+        """A key for canaries, with an old and a current material, both kept outside of the cloud."""
+        plan = replace(site, id=id, materials=(), replicas=(), grants=(), shared=(), uses=(), canary=None)
+        arn = self.arns[id] = self._key(plan)
+        kept: list[Mapping[str, str]] = []
+        for number, days in enumerate((90, 30), start=1):
+            secret, file = _secret(plan.spec), self._home / f"{id}-{number}.escrow"
+            file.write_bytes(secret)
+            file.chmod(0o600)
+            with self._clock.days_ago(days):
+                first = number == 1
+                new = {} if first else {"ImportType": "NEW_KEY_MATERIAL"}
+                self._bring(plan, plan.region, arn, secret, None, new)
+                if not first:
+                    self._do(plan, "RotateKeyOnDemand", KeyId=arn)
+            kept.append({"material": self.cloud.kms.find(arn).ring.materials[-1].id, "local": file.name})
+        self.escrow[id] = tuple(kept)
 
     def _shape(self, site: AwsSite) -> dict[str, object]:
         shape: dict[str, object] = {

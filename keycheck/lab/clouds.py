@@ -10,12 +10,13 @@ from pathlib import Path
 from keycheck.lab.aws_estate import AwsEstate
 from keycheck.lab.defects import Choice
 from keycheck.lab.drill_defects import DrillDefect
-from keycheck.lab.gcp_estate import GcpEstate, resource_of
+from keycheck.lab.gcp_estate import GcpEstate, canary_of, resource_of
 from keycheck.lab.key_sites import (
     ADMIN,
     APP,
     CONTROL,
     CUSTOMER,
+    DEAD_MAN,
     DRILL,
     G_ADMIN,
     G_APP,
@@ -33,15 +34,18 @@ from keycheck.lab.key_sites import (
     KeySite,
 )
 from keycheck.lab.lab_clock import LabClock
+from keycheck.lab.rotation_defects import RotationDefect
 
 
 @dataclass(frozen=True, slots=True)
 class LabKey:
-    """What a deployment file needs to know of one key. ``entry`` is its place in the section ``keys``."""
+    """What a deployment file needs to know of one key. ``entry`` is its place in the section ``keys``; ``canary`` the
+    resource name of a key that seals canaries alone."""
 
     id: str
     resource: str
     entry: Mapping[str, object]
+    canary: str | None = None
 
 
 class Clouds:
@@ -76,7 +80,7 @@ class Clouds:
             "owner": CUSTOMER,
             "vendor": [APP],
             "users": [CONTROL],
-            "administrators": [ADMIN, DRILL, RESTORE],
+            "administrators": [ADMIN, DRILL, RESTORE, DEAD_MAN],
             "readers": [INSPECTOR],
             "sources": [OFFICE],
         }
@@ -89,7 +93,7 @@ class Clouds:
                 "id": site.id,
                 "provider": "aws",
                 "resource": arn,
-                "model": "direct-kms",
+                "model": site.model,
                 "on_key_loss": "withheld",
                 "identities": {
                     "inspect": "inspector",
@@ -102,6 +106,7 @@ class Clouds:
 
     def _gcp_key(self, site: GcpSite) -> LabKey:
         roots = self.gcp.roots(expired=site.attested is Attested.EXPIRED_ROOT)
+        canary = canary_of(site)
         return LabKey(
             site.id,
             resource_of(site),
@@ -109,7 +114,7 @@ class Clouds:
                 "id": site.id,
                 "provider": "gcp",
                 "resource": resource_of(site),
-                "model": "direct-kms",
+                "model": site.model,
                 "on_key_loss": "withheld",
                 "identities": {
                     "inspect": "inspector-g",
@@ -126,6 +131,7 @@ class Clouds:
                     "sources": ["127.0.0.0/8"],
                 },
             },
+            None if canary is None else resource_of(canary),
         )
 
 
@@ -135,6 +141,6 @@ def _after(key: KeySite, choices: Sequence[Choice]) -> KeySite:
             continue
         if isinstance(choice.defect, KeyDefect):
             key = choice.defect.change(key)
-        elif isinstance(choice.defect, DrillDefect):
+        elif isinstance(choice.defect, DrillDefect | RotationDefect):
             key = choice.defect.site(key)
     return key

@@ -11,11 +11,12 @@ from keycheck.lab.drill_defects import DRILL_DEFECTS, DrillDefect
 from keycheck.lab.errors import LabError
 from keycheck.lab.key_defects import KEY_DEFECTS
 from keycheck.lab.key_sites import KeyDefect
+from keycheck.lab.rotation_defects import ROTATION_DEFECTS, RotationDefect
 from keycheck.lab.tls_defects import TLS_DEFECTS
 from keycheck.lab.vendor import EndpointDefect
 
-AnyDefect: TypeAlias = EndpointDefect | KeyDefect | DrillDefect
-DEFECTS: Final[tuple[AnyDefect, ...]] = (*TLS_DEFECTS, *KEY_DEFECTS, *DRILL_DEFECTS)
+AnyDefect: TypeAlias = EndpointDefect | KeyDefect | DrillDefect | RotationDefect
+DEFECTS: Final[tuple[AnyDefect, ...]] = (*TLS_DEFECTS, *KEY_DEFECTS, *DRILL_DEFECTS, *ROTATION_DEFECTS)
 """In the order in which they are shown."""
 
 

@@ -4,6 +4,7 @@ and practice uses by the vendor's application over the wire."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,7 @@ from keycheck.lab.gcp.cloud import GcpCloud
 from keycheck.lab.key_sites import (
     G_APP,
     G_CONTROL,
+    G_DEAD_MAN,
     G_DRILL,
     G_INSPECTOR,
     G_RESTORE,
@@ -84,6 +86,8 @@ class GcpEstate:
             "api_endpoint": self.cloud.address,
             "logging_endpoint": self.cloud.address,
             "resource_manager_endpoint": self.cloud.address,
+            "scheduler_endpoint": self.cloud.rest_address,
+            "storage_endpoint": self.cloud.storage_address,
             "unsafe_plaintext_to_loopback": True,
         }
 
@@ -106,6 +110,9 @@ class GcpEstate:
             self.cloud.directory.project(project, folder)
         for site in sites:
             self._key(site)
+            if (canary := canary_of(site)) is not None:
+                self._key(canary)
+                self._dead_man(organization, folder, resource_of(canary))
         for site in sites:
             for use in site.uses:
                 self._use(site, use)
@@ -137,6 +144,19 @@ class GcpEstate:
         if site.data_read:
             iam.audit(project, "DATA_READ", "DATA_WRITE", exempted=site.exempted)
 
+    def _dead_man(self, organization: str, folder: str, key: str) -> None:
+        """A service account that may enable the key's versions and no more, for whose project the restorer may plan
+        jobs."""
+        email = G_DEAD_MAN.partition(":")[2]
+        project = f"projects/{email.partition('@')[2].partition('.')[0]}"
+        if self.cloud.directory.node(project) is None:
+            self.cloud.directory.project(project.partition("/")[2], folder)
+        role = f"{organization}/roles/deadMan"
+        self.cloud.iam.role(role, ["cloudkms.cryptoKeyVersions.update"])
+        self.cloud.iam.bind(key, role, G_DEAD_MAN)
+        self.cloud.iam.bind(project, "roles/cloudscheduler.admin", G_RESTORE)
+        self.cloud.iam.bind(f"{project}/serviceAccounts/{email}", "roles/iam.serviceAccountUser", G_RESTORE)
+
     def _use(self, site: GcpSite, use: Use) -> None:
         client = gcp_client(endpoint=self.cloud.address, token=self.cloud.token(use.principal))
         if site.purpose == "RAW_ENCRYPT_DECRYPT":
@@ -152,6 +172,13 @@ class GcpEstate:
                 )
             return
         work(Crm(GcpEnvelope(client, resource_of(site)), Store(self._home / f"contacts-{site.id}.sqlite")), use.records)
+
+
+def canary_of(site: GcpSite) -> GcpSite | None:
+    """The key for canaries that goes with a key. What is bound on the project, and logged, is the project's affair."""
+    if site.canary is None:
+        return None
+    return replace(site, id=site.canary, canary=None, ages_days=(100,), on_project=(), data_read=False, uses=())
 
 
 def resource_of(site: GcpSite) -> str:

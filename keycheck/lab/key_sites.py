@@ -27,6 +27,8 @@ OPERATOR: Final = f"arn:aws:iam::{CUSTOMER}:user/keycheck-operator"
 DRILL: Final = f"arn:aws:iam::{CUSTOMER}:role/key-drill"
 CONTROL: Final = f"arn:aws:iam::{CUSTOMER}:role/key-control"
 RESTORE: Final = f"arn:aws:iam::{CUSTOMER}:role/key-restore"
+DEAD_MAN: Final = f"arn:aws:iam::{CUSTOMER}:role/key-dead-man"
+"""Whose schedule in the cloud puts the key back."""
 SUPPORT: Final = f"arn:aws:iam::{VENDOR}:role/crm-support"
 """A principal of the vendor that nobody declared."""
 
@@ -38,6 +40,8 @@ G_APP: Final = "serviceAccount:crm-app@vendor-prod.iam.gserviceaccount.com"
 G_DRILL: Final = "serviceAccount:key-drill@acme-audit.iam.gserviceaccount.com"
 G_CONTROL: Final = "serviceAccount:key-control@acme-audit.iam.gserviceaccount.com"
 G_RESTORE: Final = "serviceAccount:key-restore@acme-audit.iam.gserviceaccount.com"
+G_DEAD_MAN: Final = "serviceAccount:key-dead-man@acme-audit.iam.gserviceaccount.com"
+"""As whom a schedule in the cloud puts the canary's key back."""
 G_SUPPORT: Final = "serviceAccount:crm-support@vendor-prod.iam.gserviceaccount.com"
 OFFICE: Final = "203.0.113.0/24"
 """Where uses are agreed to come from (RFC 5737)."""
@@ -62,6 +66,10 @@ DRILLS: Final = (
     "kms:GetKeyRotationStatus",
 )  # fmt: skip
 """What a drill takes away, and its own undo. Neither of the two can decrypt."""
+REVIVES: Final = ("kms:EnableKey", "kms:ImportKeyMaterial")
+"""What the dead-man may, and nothing else."""
+SCHEDULES: Final = ("scheduler:CreateSchedule", "scheduler:GetSchedule", "scheduler:DeleteSchedule", "iam:PassRole")
+"""What whoever restores may do with the dead-man."""
 CONTROLS: Final = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey")
 CANARIES: Final = "keycheck-"
 """How ids of canary records, and of workspaces (tenants) of canaries alone, begin. The control principal may use the
@@ -132,6 +140,11 @@ class AwsSite:
     trail: Trail = Trail()
     uses: tuple[Use, ...] = (Use(),)
     held_in: str | None = None
+    model: str = "direct-kms"
+    """How the vendor says that it uses the key."""
+    canary: str | None = None
+    """Id of a second key beside it, with the same policy and two materials of the customer's that lie in escrow, which
+    seals canaries and nothing else."""
 
 
 class Attested(StrEnum):
@@ -176,6 +189,10 @@ class GcpSite:
     data_read: bool = True
     exempted: tuple[str, ...] = ()
     uses: tuple[Use, ...] = (Use(G_APP),)
+    model: str = "direct-kms"
+    """How the vendor says that it uses the key."""
+    canary: str | None = None
+    """Id of a second key beside it, bound like it, which seals canaries and nothing else."""
 
 
 KeySite: TypeAlias = AwsSite | GcpSite
@@ -208,6 +225,7 @@ HONEST: Final = (
     allow("Application", APP, USES),
     allow("Drill", DRILL, DRILLS),
     allow("Restore", RESTORE, RESTORES),
+    allow("DeadMan", DEAD_MAN, REVIVES),
     allow("Control", CONTROL, CONTROLS, StringLike={"kms:EncryptionContext:record": f"{CANARIES}*"}),
     allow("ControlWorkspace", CONTROL, CONTROLS, StringLike={"kms:EncryptionContext:tenant": f"{CANARIES}*"}),
     allow("ControlDescribes", CONTROL, ("kms:DescribeKey",)),
@@ -254,7 +272,13 @@ def fleet_keys(number: int) -> tuple[KeySite, ...]:
 def clean_keys() -> tuple[KeySite, ...]:
     """Every key of the honest customer and vendor."""
     return (
-        AwsSite("contacts", "eu-central-1", statements=HONEST, grants=(Grant("crm-export"),)),
+        AwsSite(
+            "contacts",
+            "eu-central-1",
+            statements=HONEST,
+            grants=(Grant("crm-export"),),
+            canary="keycheck-canary",
+        ),
         AwsSite("archive", "eu-west-1", replicas=("eu-west-3",), statements=HONEST),
         AwsSite("hold", "eu-north-1", origin="EXTERNAL_KEY_STORE", materials=(), statements=HONEST, held_in="DE"),
         GcpSite(
@@ -262,6 +286,8 @@ def clean_keys() -> tuple[KeySite, ...]:
             "europe-west3",
             "acme-contacts",
             on_key=HONEST_BINDINGS,
+            on_project=(Bound("roles/cloudkms.importer", (G_DRILL,)),),
+            canary="crm-keycheck-canary",
         ),
         GcpSite(
             "notes-g",

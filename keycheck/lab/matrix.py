@@ -22,9 +22,11 @@ from keycheck.lab.defects import DEFECTS, AnyDefect, Choice, choose, find
 from keycheck.lab.drill_defects import DRILL_CONTROLS, DrillDefect
 from keycheck.lab.key_sites import clean_keys
 from keycheck.lab.paperwork import Papers, write_papers
+from keycheck.lab.rotation_defects import ROTATION_CONTROLS, RotationDefect
 from keycheck.lab.vendor import clean_vendor
 from keycheck.lab.world import SECTIONS, Lab
 from keycheck.model.assessment import Assessment
+from keycheck.model.drill import Wish
 from keycheck.model.observation import Observation
 from keycheck.model.verdict import Kind
 from keycheck.registry import Registry
@@ -35,7 +37,8 @@ Shown: TypeAlias = Mapping[tuple[str, str], Kind]
 """(control id, subject) -> verdict, planned promises left out."""
 
 GOOD: Final = (Kind.PASS, Kind.NOT_APPLICABLE)
-UNDRILLED: Final = frozenset({"contacts-g", "notes-g", "archive", "hold"})
+_BY_DRILLS: Final = (*DRILL_CONTROLS, *ROTATION_CONTROLS)
+UNDRILLED: Final = frozenset({"notes-g", "archive", "hold"})
 """Keys of the practice customer that have no canary, so that no drill is offered for them."""
 
 
@@ -64,7 +67,7 @@ def observe(
     watch: Watch | None = None,
     signer: SigningKey | None = None,
     *,
-    drills: bool = False,
+    drills: Wish | None = None,
     only: tuple[str, ...] = (),
     say: Callable[[str], None] = silently,
 ) -> tuple[Outcome, Papers]:
@@ -127,7 +130,7 @@ def compare(choice: Choice, clean: Shown, now: Shown) -> Row:
 def clean_world(registry: Registry) -> Shown:
     """What the honest vendor shows, its revoke drill included."""
     with TemporaryDirectory(prefix="keycheck-lab-") as home, Lab(Path(home), sections=SECTIONS) as lab:
-        return shown(observe(lab, registry, Path(home), drills=True)[0].assessment)
+        return shown(observe(lab, registry, Path(home), drills=Wish())[0].assessment)
 
 
 def expected_of(names: Sequence[str], clean: Shown) -> Shown:
@@ -150,7 +153,7 @@ def false_alarms(clean: Shown) -> frozenset[tuple[str, str, str]]:
     return frozenset(
         (at, control, str(v))
         for (control, at), v in clean.items()
-        if v not in GOOD and not (control in DRILL_CONTROLS and at.partition("/")[2] in UNDRILLED)
+        if v not in GOOD and not (control in _BY_DRILLS and at.partition("/")[2] in UNDRILLED)
     )
 
 
@@ -158,25 +161,31 @@ def row(name: str, clean: Shown, registry: Registry) -> Row:
     """Serve one defect and compare."""
     with TemporaryDirectory(prefix="keycheck-lab-") as home, Lab(Path(home), [name]) as lab:
         (choice,) = lab.choices
-        if not isinstance(choice.defect, DrillDefect):
-            return compare(choice, _without_drills(clean), _without_drills(_seen(lab, registry, home)))
-        now = shown(
-            observe(lab, registry, Path(home), drills=True, only=(f"{choice.subject}:keys.revocation",))[0].assessment
-        )
-        return compare(choice, _drills(clean, choice.subject), _drills(now, choice.subject))
+        probe: str
+        controls: tuple[str, ...]
+        match choice.defect:
+            case DrillDefect():
+                probe, controls = "keys.revocation", DRILL_CONTROLS
+            case RotationDefect():
+                probe, controls = "keys.rotation", ROTATION_CONTROLS
+            case _:
+                return compare(choice, _without_drills(clean), _without_drills(_seen(lab, registry, home)))
+        only = (f"{choice.subject}:{probe}",)
+        now = shown(observe(lab, registry, Path(home), drills=Wish(), only=only)[0].assessment)
+        return compare(choice, _drills(clean, choice.subject, controls), _drills(now, choice.subject, controls))
 
 
 def _seen(lab: Lab, registry: Registry, home: str) -> Shown:
     return shown(observe(lab, registry, Path(home))[0].assessment)
 
 
-def _drills(seen: Shown, subject: str) -> Shown:
-    """What only a drill can show, of the key that it turned."""
-    return {key: kind for key, kind in seen.items() if key[0] in DRILL_CONTROLS and key[1] == subject}
+def _drills(seen: Shown, subject: str, controls: Sequence[str]) -> Shown:
+    """What only such a drill can show, of the key that it turned."""
+    return {key: kind for key, kind in seen.items() if key[0] in controls and key[1] == subject}
 
 
 def _without_drills(seen: Shown) -> Shown:
-    return {key: kind for key, kind in seen.items() if key[0] not in DRILL_CONTROLS}
+    return {key: kind for key, kind in seen.items() if key[0] not in _BY_DRILLS}
 
 
 def named(names: Sequence[str]) -> tuple[str, ...]:

@@ -6,10 +6,11 @@ Everything is made at start, in the lab's home; nothing of it is a secret worth 
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import yaml
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
@@ -17,7 +18,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from keycheck.evidence.keys import SigningKey, public_path
 from keycheck.evidence.sign import AUTHORIZATION_TYPE, sign_file, signature_path
 from keycheck.lab.config import ClientAuth
-from keycheck.lab.world import DRILLED, Lab, LabEndpoint
+from keycheck.lab.key_sites import DEAD_MAN, G_DEAD_MAN
+from keycheck.lab.world import CANARY_KEY, DRILLED, Lab, LabEndpoint
+
+if TYPE_CHECKING:
+    from keycheck.lab.clouds import Clouds, LabKey
+    from keycheck.lab.crm.canaries import Canaries
+    from keycheck.lab.crm.vendor import Vendor
 
 DEPLOYMENT: Final = "practice-crm"
 CONTRACT: Final = "practice-contract"
@@ -88,16 +95,48 @@ def _deployment(lab: Lab, names: tuple[str, ...]) -> dict[str, object]:
         written["endpoints"] = [_endpoint(lab, endpoint, names) for endpoint in lab.endpoints]
     if lab.clouds is not None:
         written["identities"] = list(lab.clouds.identities)
-        written["keys"] = [dict(key.entry) for key in lab.clouds.keys]
-        if lab.vendor is not None and lab.canaries is not None:
-            from keycheck.lab.crm.canaries import drill_entry, witnesses
-
-            written["witnesses"] = [dict(witness) for witness in witnesses(lab.vendor, lab.canaries)]
-            drill = drill_entry(lab.vendor, lab.canaries, hold="PT12S", quiet="PT1S")
-            written["keys"] = [
-                {**key.entry, "drill": dict(drill)} if key.id == DRILLED else dict(key.entry) for key in lab.clouds.keys
-            ]
+        entries = {key.id: dict(key.entry) for key in lab.clouds.keys}
+        witnesses: list[Mapping[str, object]] = []
+        served = ((lab.vendor, lab.canaries, "vendor"), (lab.vendor_g, lab.canaries_g, "vendor-g"))
+        for id, (vendor, canaries, prefix) in zip(DRILLED, served, strict=True):
+            if vendor is not None and canaries is not None:
+                (key,) = (each for each in lab.clouds.keys if each.id == id)
+                seen, entries[id]["drill"] = _drill(lab, vendor, canaries, key, prefix)
+                witnesses += seen
+        witnesses += _rotations(lab, lab.clouds, entries)
+        written["keys"] = list(entries.values())
+        if witnesses:
+            written["witnesses"] = [dict(witness) for witness in witnesses]
     return written
+
+
+def _drill(
+    lab: Lab, vendor: Vendor, canaries: Canaries, key: LabKey, prefix: str
+) -> tuple[Sequence[Mapping[str, object]], Mapping[str, object]]:
+    """Who watches, and the key's `drill:`."""
+    from keycheck.lab.crm.canaries import drill_entry, witnesses
+
+    drill = drill_entry(vendor, canaries, hold="PT12S", quiet="PT1S", prefix=prefix, canary_key=key.canary)
+    actor = DEAD_MAN if key.entry["provider"] == "aws" else G_DEAD_MAN
+    return witnesses(vendor, canaries, prefix=prefix, beside=lab.home), {**drill, "dead_man": {"actor": actor}}
+
+
+def _rotations(lab: Lab, clouds: Clouds, entries: Mapping[str, dict[str, object]]) -> Sequence[Mapping[str, object]]:
+    """Adds to the keys' `drill:` what a rotation needs; who writes, and who watches."""
+    from keycheck.lab.crm.canaries import witnesses
+    from keycheck.lab.crm.rotation import rotation_entry, rotation_witnesses
+
+    found: list[Mapping[str, object]] = []
+    aws, google = (entries[id].get("drill") for id in DRILLED)
+    if isinstance(aws, dict) and lab.vendor_r is not None and lab.canaries_r is not None:
+        aws |= {"canary_key": clouds.aws.arns[CANARY_KEY], "canary_declared": True}
+        aws["rotation"] = [dict(rotation_entry(lab.canaries_r, layout="encryption-sdk", prefix="vendor-r"))]
+        for make in (witnesses, rotation_witnesses):
+            found += make(lab.vendor_r, lab.canaries_r, prefix="vendor-r", beside=lab.home)
+    if isinstance(google, dict) and lab.vendor_g is not None and lab.canaries_g is not None:
+        google["rotation"] = [dict(rotation_entry(lab.canaries_g, layout="tink", prefix="vendor-g"))]
+        found += rotation_witnesses(lab.vendor_g, lab.canaries_g, prefix="vendor-g", beside=lab.home)
+    return found
 
 
 def _relative(lab: Lab, path: Path) -> str:
@@ -150,7 +189,7 @@ def _authorization(now: datetime) -> dict[str, object]:
         "authorization": "practice",
         "deployment": DEPLOYMENT,
         "subjects": ["endpoints", "keys"],
-        "techniques": ["active-tls", "drill"],
+        "techniques": ["active-tls", "drill", "rotate-canary", "canary-write"],
         "sources": ["127.0.0.0/8"],
         "windows": [{"start": f"{start:%Y-%m-%dT%H:%M}", "end": f"{end:%Y-%m-%dT%H:%M}", "zone": "Etc/UTC"}],
         "stop_contacts": [{"name": "You", "reach": "this terminal"}],

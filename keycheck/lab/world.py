@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
@@ -33,6 +33,7 @@ from keycheck.lab.errors import LabError
 from keycheck.lab.key_sites import KeySite, clean_keys, fleet_keys
 from keycheck.lab.pki import Issued, KeyKind, LeafSpec, Pki
 from keycheck.lab.places import Place, Places
+from keycheck.lab.rotation_defects import RotationDefect
 from keycheck.lab.vendor import (
     Clear,
     Door,
@@ -48,14 +49,23 @@ from keycheck.lab.vendor import (
 if TYPE_CHECKING:
     from keycheck.lab.clouds import Clouds
     from keycheck.lab.crm.canaries import Canaries
+    from keycheck.lab.crm.doors import Doors
+    from keycheck.lab.crm.manner import Manner
     from keycheck.lab.crm.vendor import Vendor
+    from keycheck.lab.meddling import Meddler
 
 DRILLS: Final = "drills"
 """The vendor's application behind the keys, with canaries, for drills."""
 SECTIONS: Final = frozenset({"endpoints", "keys", DRILLS})
 """Everything that the lab can serve."""
-DRILLED, SPARED = "contacts", "archive"
-"""The key that a drill takes away, and the one above the vendor's control record."""
+DRILLED: Final = ("contacts", "contacts-g")
+"""The keys that drills are offered for, each with a vendor of its own above it."""
+_SPARED: Final = ("archive", "notes-g")
+"""The keys above those vendors' control records."""
+_HOME_G: Final = "vendor-g"
+CANARY_KEY: Final = "keycheck-canary"
+"""The AWS key that seals canaries alone: what a rotation drill on `contacts` turns."""
+_HOME_R: Final = "vendor-r"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +121,7 @@ class Lab:
         places = {"endpoints": [site.id for site in sites], "keys": [key.id for key in keys]}
         self.choices: tuple[Choice, ...] = choose(defects, places)
         self.sections = sections | {choice.defect.section for choice in self.choices} or {"endpoints"}
-        if any(isinstance(choice.defect, DrillDefect) for choice in self.choices):
+        if any(isinstance(choice.defect, DrillDefect | RotationDefect) for choice in self.choices):
             self.sections |= {DRILLS}
         self.home = home.resolve()
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -122,12 +132,19 @@ class Lab:
         self.clouds: Clouds | None = None
         self.vendor: Vendor | None = None
         self.canaries: Canaries | None = None
+        self.vendor_g: Vendor | None = None
+        """The same vendor's application on Google Cloud."""
+        self.canaries_g: Canaries | None = None
+        self.vendor_r: Vendor | None = None
+        """The same once more, above a key of canaries alone in AWS, which a rotation drill turns."""
+        self.canaries_r: Canaries | None = None
+        self._meddler: Meddler | None = None
         try:
             self.endpoints = self._build(sites) if "endpoints" in self.sections else ()
             if "keys" in self.sections:
                 self.clouds = _clouds(self.home, keys, self.choices, clock)
                 if DRILLS in self.sections:
-                    self.vendor, self.canaries = _vendor(self.home, self.clouds, self.choices)
+                    self._served(self.clouds)
         except BaseException:
             self.close()
             raise
@@ -160,9 +177,12 @@ class Lab:
         while self._children:
             self._children.pop().close()
         self._places.close()
-        if self.vendor is not None:
-            self.vendor.__exit__(None, None, None)
-            self.vendor = None
+        for vendor in (self.vendor, self.vendor_g, self.vendor_r):
+            if vendor is not None:
+                vendor.__exit__(None, None, None)
+        self.vendor = self.vendor_g = self.vendor_r = None
+        if self._meddler is not None:
+            self._meddler.close()
         if self.clouds is not None:
             self.clouds.close()
 
@@ -173,6 +193,33 @@ class Lab:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _served(self, clouds: Clouds) -> None:
+        """The vendor's application in both clouds, with canaries planted through its front door."""
+        from keycheck.lab.crm.canaries import plant
+        from keycheck.lab.crm.estates import lab_doors
+
+        for home in (_HOME_G, _HOME_R):
+            (self.home / home).mkdir(exist_ok=True)
+        drilled, rotated = (
+            [choice for choice in self.choices if isinstance(choice.defect, kind)]
+            for kind in (DrillDefect, RotationDefect)
+        )
+        doors, doors_g = (lab_doors(clouds, key, spared) for key, spared in zip(DRILLED, _SPARED, strict=True))
+        doors_r = replace(doors, main=clouds.aws.door(CANARY_KEY), undeclared=None)
+        self.vendor = _vendor(self.home, clouds, _manner(drilled, DRILLED[0]), doors)
+        self.canaries = plant(self.vendor, clock=clouds.clock)
+        self.vendor_g = _vendor(self.home / _HOME_G, clouds, _manner((*drilled, *rotated), DRILLED[1]), doors_g)
+        self.canaries_g = plant(self.vendor_g, clock=clouds.clock)
+        self.vendor_r = _vendor(self.home / _HOME_R, clouds, _manner(rotated, DRILLED[0]), doors_r)
+        self.canaries_r = plant(self.vendor_r, cold=0, clock=clouds.clock)
+        for choice in drilled:
+            if isinstance(choice.defect, DrillDefect):
+                choice.defect.log(clouds)
+        if any(isinstance(choice.defect, DrillDefect) and choice.defect.meddled for choice in self.choices):
+            from keycheck.lab.meddling import Meddler
+
+            self._meddler = Meddler(clouds.aws.cloud, clouds.aws.arns[DRILLED[0]])
 
     def _build(self, sites: Sequence[Site]) -> tuple[LabEndpoint, ...]:
         partner = self._pki.client("partner")
@@ -266,21 +313,23 @@ def _clouds(home: Path, keys: Sequence[KeySite], choices: Sequence[Choice], cloc
     return Clouds(home, keys, choices, clock)
 
 
-def _vendor(home: Path, clouds: Clouds, choices: Sequence[Choice]) -> tuple[Vendor, Canaries]:
-    """The vendor's application, up, with canaries planted through its front door."""
-    from keycheck.lab.crm.canaries import plant
-    from keycheck.lab.crm.estates import lab_doors
+def _manner(choices: Sequence[Choice], at: str) -> Manner:
+    """How the vendor above the key of this id behaves."""
     from keycheck.lab.crm.manner import manner
-    from keycheck.lab.crm.vendor import Vendor
 
     plan = manner("honest")
     for choice in choices:
-        if isinstance(choice.defect, DrillDefect):
+        if isinstance(choice.defect, DrillDefect | RotationDefect) and choice.at == at:
             plan = choice.defect.change(plan)
-    doors = lab_doors(clouds, DRILLED, SPARED)
+    return plan
+
+
+def _vendor(home: Path, clouds: Clouds, plan: Manner, doors: Doors) -> Vendor:
+    """The vendor's application, up."""
+    from keycheck.lab.crm.vendor import Vendor
+
     with clouds.clock.days_ago(1):  # its own records are older than the canaries
-        vendor = Vendor(home, plan, doors).__enter__()
-    return vendor, plant(vendor, clock=clouds.clock)
+        return Vendor(home, plan, doors).__enter__()
 
 
 def _described(site: Site, places: Sequence[Place], plain: Sequence[Place], ca: Path, partner: Issued) -> LabEndpoint:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
@@ -22,6 +22,23 @@ class Technique(StrEnum):
     VULNERABILITY = "vulnerability"
     CANARY_WRITE = "canary-write"
     DRILL = "drill"
+    """Take a key from a canary alone, for a moment."""
+    REVOKE_GRANT = "revoke-grant"
+    """Revoke a grant, and make another like it."""
+    DISABLE_KEY = "disable-key"
+    """Disable a whole key for a moment: everything under it stops."""
+    DELETE_MATERIAL = "delete-material"
+    """Delete imported material for a moment, and import it again."""
+    ROTATE_CANARY = "rotate-canary"
+    """Rotate a key that only canaries are under. Cannot be undone."""
+    ROTATE_KEY = "rotate-key"
+    """Rotate a production key. Cannot be undone."""
+
+
+WIDE: Final = frozenset(
+    {Technique.REVOKE_GRANT, Technique.DISABLE_KEY, Technique.DELETE_MATERIAL, Technique.ROTATE_KEY}
+)
+"""What reaches beyond a canary: authorized only by two approvers, and started only with the key's id typed."""
 
 
 class Window(Model):

@@ -108,6 +108,10 @@ class GcpIdentity(Model):
     """The same for Cloud Logging."""
     resource_manager_endpoint: Authority | None = None
     """The same for Resource Manager, whose policies keys inherit."""
+    scheduler_endpoint: Authority | None = None
+    """The same for Cloud Scheduler, which is spoken to by REST."""
+    storage_endpoint: Authority | None = None
+    """The same for Cloud Storage, where exported logs lie."""
     unsafe_plaintext_to_loopback: bool = False
     """Speak gRPC without TLS, to an emulator on this machine; refused for every other address."""
     unsafe_foreign_endpoints: bool = False
@@ -119,14 +123,18 @@ Identity: TypeAlias = Annotated[AwsIdentity | GcpIdentity, Field(discriminator="
 
 
 class HttpWitness(Model):
-    """A way to see what the vendor's service can still read: an HTTP read of a canary record."""
+    """A way to see what the vendor's service can still read: an HTTP read of a canary record. Or, for a rotation, a
+    way to make it write one anew."""
 
     id: Name
     kind: Literal["http"]
     url: Annotated[str, StringConstraints(pattern=r"^https?://", max_length=2000)]
     unsafe_plaintext_to_loopback: bool = False
     """Allow `http://`, to a practice service on this machine; refused for every other address."""
-    method: Literal["GET", "POST"] = "GET"
+    method: Literal["GET", "POST", "PUT"] = "GET"
+    """`PUT` only where a drill is meant to write."""
+    body: SecretRef | None = None
+    """One line that is sent as the request's body, such as a canary's JSON; by reference."""
     headers: tuple[tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,100}$")], SecretRef], ...] = ()
     readable: Prose
     """Text that a reply holds when the canary is readable."""
@@ -137,6 +145,8 @@ class HttpWitness(Model):
     def _encrypted(self) -> Self:
         if not self.url.startswith("https://") and not self.unsafe_plaintext_to_loopback:
             raise ValueError("the url must begin with https://")
+        if self.body is not None and self.method == "GET":
+            raise ValueError("a GET has no body: choose the method POST or PUT")
         return self
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from keycheck.errors import ProbeError
+from keycheck.model.authorization import Technique
 from keycheck.model.deployment import Deployment
 from keycheck.model.facts import Census
 from keycheck.model.probe import Io, Observed, PartProbe, S
@@ -90,6 +91,22 @@ class Mechanism(ABC):
         """Where the world stands now: read back, and where the change can be felt, felt (a canary decrypts)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What whoever started the drills asks for, beyond what the contract demands."""
+
+    technique: Technique | None = None
+    """How far to go: None is the lowest that each probe has, PASSIVE a dry run that changes nothing."""
+    typed: str = ""
+    """The name in the world that the person typed to show that he means it; needed for what is WIDE."""
+    settle: str = ""
+    """Id of an earlier drill whose late logs are wanted: nothing is changed."""
+    earlier: CanonicalJson | None = None
+    """Its facts, from its own verified bundle."""
+    confirmed: bool = False
+    """The person says that he knows what cannot be undone."""
+
+
 @dataclass(slots=True)
 class Desk:
     """What a drill has besides the world: where its journal lies, who stops it, whom it tells."""
@@ -102,8 +119,13 @@ class Desk:
     stop: Event
     say: Callable[[str], None]
     """A line for people while the drill goes on."""
+    wish: Wish = Wish()
     unrestored: list[str] = field(default_factory=list)
     """Commands for a person, of every change that could not be proved to be put back."""
+    drills: list[str] = field(default_factory=list)
+    """Ids of the drills that were done."""
+    locked: list[str] = field(default_factory=list)
+    """Why a drill could not begin now, though it may later: another one is open."""
 
 
 DRILL: PartName = "drill"
@@ -113,6 +135,15 @@ DRILL: PartName = "drill"
 class DrillProbe(PartProbe[S]):
     """A probe that changes something and provably puts it back. One task, one drill: done by itself, one after the
     other, after everything that only looks, and never tried again."""
+
+    techniques: ClassVar[tuple[Technique, ...]] = (Technique.DRILL,)
+    """What it can do, the least first."""
+
+    def technique(self, wish: Wish) -> Technique:
+        """What the authorization must allow for this wish."""
+        if wish.settle or wish.technique is Technique.PASSIVE:
+            return Technique.PASSIVE
+        return wish.technique if wish.technique in self.techniques else self.techniques[0]
 
     def survey(self, subject: S, io: Io) -> Census:
         """One part, the drill itself."""

@@ -6,6 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import ClassVar, Generic, Literal, TypeAlias, TypeVar
 
@@ -63,6 +64,8 @@ class Observed:
     assurance: Assurance | None = None
     """How the facts are known; None takes the facts' own default."""
     blobs: tuple[Blob, ...] = ()
+    times: tuple[datetime, datetime] | None = None
+    """When it was seen, first and last, where that is not now: what is read again is as old as it was."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,11 +40,12 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked. Headers are secret: they stand in no repr."""
+    """What is asked. Headers and body are secret: they stand in no repr. `Content-Length` is the caller's."""
 
     target: Target
     method: str
     headers: tuple[tuple[str, str], ...] = field(repr=False)
+    body: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +188,7 @@ def _exchange(sock: socket.socket, request: Request, left: Callable[[], float]) 
     connection.putrequest(request.method, request.target.path, skip_accept_encoding=True)
     for name, value in request.headers:
         connection.putheader(name, value)
-    connection.endheaders()
+    connection.endheaders(request.body or None)
     reply = connection.getresponse()
     body = reply.read(MAX_BODY + 1)
     if len(body) > MAX_BODY:

@@ -12,6 +12,8 @@ import typer
 
 from keycheck.canonical import Jsonable, dumps
 from keycheck.errors import UsageError
+from keycheck.model.authorization import Technique
+from keycheck.model.drill import DrillProbe
 from keycheck.model.verdict import ExitCode
 from keycheck.plan import Impossible, Task, selected
 from keycheck.registry import load_registry
@@ -45,11 +47,23 @@ def permissions(
     profile: Annotated[str, typer.Option("--profile", "-p", help="A shipped profile's name, or a path.")],
     provider: Annotated[Provider | None, typer.Option("--provider", help="Only this cloud.")] = None,
     only: Annotated[list[str] | None, typer.Option("--only", help="As for `keycheck plan`.")] = None,
+    drills: Annotated[
+        bool, typer.Option("--drills", help="What drills need, and nothing of what looking needs.")
+    ] = False,
+    technique: Annotated[
+        Technique, typer.Option("--technique", help="How far the drills go; with --drills.")
+    ] = Technique.DRILL,
     output: Annotated[Output, typer.Option("-o", "--output", help="text or json")] = Output.TEXT,
 ) -> int:
-    """Print the least-privilege policy that the plan needs, for each identity. Touches nothing."""
+    """Print the least-privilege policy that the plan needs, for each identity. Touches nothing.
+
+    With --drills: what taking a key away and putting it back needs, for the canary alone or for a wider --technique.
+    """
+    if technique is not Technique.DRILL and not drills:
+        raise UsageError("--technique says how far drills go", advice="give --drills too")
     prepared = prepare(Request(deployment, profile, only=tuple(only or ())), load_registry())
-    found = [paper for paper in papers(needs(prepared)) if provider is None or paper.provider == provider]
+    every = _drilled(prepared, technique) if drills else papers(needs(prepared))
+    found = [paper for paper in every if provider is None or paper.provider == provider]
     if not found:
         raise UsageError(
             "the plan asks no cloud for anything",
@@ -65,6 +79,19 @@ def needs(prepared: Prepared) -> Iterator[Need]:
         if isinstance(task, Impossible) or not selected(task, prepared.bindings, prepared.request.only):
             continue
         yield from _of(task)
+
+
+def _drilled(prepared: Prepared, technique: Technique) -> Iterator[Paper]:
+    """What the drills of this plan need. A key is there once, however many drills are demanded of it."""
+    from probes.keys.drill_permissions import drill_papers
+
+    keys: dict[str, Key] = {}
+    for task in prepared.tasks:
+        if isinstance(task, Impossible) or not selected(task, prepared.bindings, prepared.request.only):
+            continue
+        if isinstance(task.probe, DrillProbe) and isinstance(task.subject, Key):
+            keys.setdefault(task.entry.id, task.subject)
+    return drill_papers(keys.values(), technique, prepared.deployment.deployment.identities)
 
 
 def _of(task: Task) -> Iterator[Need]:
@@ -88,6 +115,8 @@ def _json(found: list[Paper]) -> str:
                 "provider": paper.provider,
                 "identity": paper.identity,
                 "attach": paper.attach,
+                "resource": paper.resource,
+                "whose": paper.whose,
                 "document": dict(paper.document),
             }
             for paper in found
@@ -101,6 +130,7 @@ def _text(found: list[Paper]) -> str:
 
     blocks = []
     for paper in found:
-        whose = f"identity {paper.identity}" if paper.identity else "the SDK's own credentials"
+        identity = f"identity {paper.identity}" if paper.identity else "the SDK's own credentials"
+        whose = paper.whose or identity
         blocks.append(f"# {paper.provider}, {whose}: {paper.attach}\n{json.dumps(dict(paper.document), indent=2)}\n")
     return "\n".join(blocks)

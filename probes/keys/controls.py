@@ -12,6 +12,7 @@ from probes.keys.log_controls import Logging, Use
 from probes.keys.material_controls import MaterialAge, MaterialExpiry
 from probes.keys.origin_controls import Algorithm, CustomerManaged, Origin, Protection
 from probes.keys.policy_controls import Policy, Separation
+from probes.keys.rotation_controls import Escrow, Rotation
 
 CONTROLS: tuple[type[Control], ...] = (
     CustomerManaged,
@@ -32,5 +33,7 @@ CONTROLS: tuple[type[Control], ...] = (
     Revocation,
     Recovery,
     AvailabilityCopy,
+    Rotation,
+    Escrow,
 )
 """Every control that a profile can name as `keys.…`."""

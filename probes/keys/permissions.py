@@ -40,6 +40,10 @@ class Paper:
     attach: str
     """What to do with the document, in words."""
     document: Mapping[str, Jsonable]
+    resource: str = ""
+    """What it is a policy of, or where its role is bound; empty: the identity's own, or said in words."""
+    whose: str = ""
+    """Who or what it is for, where that is no identity of the deployment."""
 
 
 def papers(needs: Iterable[Need]) -> Iterator[Paper]:
@@ -62,7 +66,7 @@ def _aws(identity: str, asks: list[tuple[Key, frozenset[Aspect]]]) -> Iterator[P
             elif ":alias/" in key.resource:
                 aliased.setdefault(key.resource, set()).add(action)
             else:
-                scoped.setdefault(_everywhere(key.resource), set()).add(action)
+                scoped.setdefault(everywhere(key.resource), set()).add(action)
     statements: list[Jsonable] = []
     for actions, resources in sorted(_grouped(scoped).items()):
         statements.append(
@@ -93,7 +97,7 @@ def _aws(identity: str, asks: list[tuple[Key, frozenset[Aspect]]]) -> Iterator[P
         )
 
 
-def _everywhere(arn: str) -> str:
+def everywhere(arn: str) -> str:
     """Replicas of a multi-Region key have the same id in other Regions."""
     if ":key/mrk-" not in arn:
         return arn

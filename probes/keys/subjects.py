@@ -102,6 +102,14 @@ ContextText: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[ -~]{1,256
 _Witnesses: TypeAlias = Annotated[tuple[WitnessRef, ...], Field(max_length=20)]
 
 
+class Copy(Model):
+    """A way on which the vendor gives out the canary from a copy under another key."""
+
+    resource: Resource
+    """One of `availability_keys`."""
+    witness: WitnessRef
+
+
 class CanaryPaths(Model):
     """Which witness reads the canary on which path. They are the deployment's witnesses, by name."""
 
@@ -113,13 +121,146 @@ class CanaryPaths(Model):
     other: _Witnesses = ()
     control: _Witnesses = ()
     """A record under a key that is not revoked: tells revocation from outage."""
+    copies: Annotated[tuple[Copy, ...], Field(max_length=20)] = ()
+
+
+_Bucket: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{1,220}$")]
+_Prefix: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[ -~]{0,500}$")]
+
+
+class Bucket(Model):
+    """Where a trail or a log sink puts its files: S3 for AWS, Cloud Storage for Google Cloud."""
+
+    kind: Literal["bucket"]
+    bucket: _Bucket
+    prefix: _Prefix = ""
+    """Everything before the day: up to `…/CloudTrail/`, or up to `cloudaudit.googleapis.com/`."""
+    identity: IdentityRef | None = None
+    """Who reads it; the key's `log` identity where it is not said."""
+    region: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{3,30}$")] | None = None
+    """Of an S3 bucket; the key's own where it is not said."""
+
+
+class Folder(Model):
+    """The same files, fetched by the customer: everything below a directory beside the deployment file."""
+
+    kind: Literal["folder"]
+    directory: FileRef
+
+
+LogSource: TypeAlias = Annotated[Bucket | Folder, Field(discriminator="kind")]
+"""Further places in which the customer's log is looked for, beside CloudTrail's event history and Cloud Logging."""
+
+
+class DeadMan(Model):
+    """Who puts the key back when nothing of ours is left: a schedule in the cloud that fires at the deadline."""
+
+    actor: Principal
+    """The role that EventBridge Scheduler assumes, or the service account that Cloud Scheduler acts as. May undo, no
+    more."""
+    group: Annotated[str, StringConstraints(pattern=r"^[0-9a-zA-Z_.-]{1,64}$")] = "default"
+    """The schedule group (AWS)."""
+    location: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{3,40}$")] | None = None
+    """Where the job is (Google Cloud); the key's own location where it is not said."""
+
+
+class Escrow(Model):
+    """Where one material of the key lies outside of the cloud: wrapped beforehand in the customer's HSM together with
+    its import token, or as 32 plain octets that are wrapped when needed, and never written or kept."""
+
+    material: Annotated[str, StringConstraints(pattern=r"^([a-f0-9]{64}|[1-9][0-9]{0,11})$")]
+    """AWS: the key material id. Google Cloud: the number of the imported version."""
+    region: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{3,30}$")] | None = None
+    """Of a replica; the key's own where it is not said."""
+    wrapped: FileRef | None = None
+    token: FileRef | None = None
+    """Of GetParametersForImport (AWS); both it and what was wrapped are good for a day."""
+    import_job: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,63}$")] | None = None
+    """Of Google Cloud: the job whose key wrapped it; good for three days."""
+    local: FileRef | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.local is None) == (self.wrapped is None) or (self.wrapped is None) != (
+            self.token is None and self.import_job is None
+        ):
+            raise ValueError("name either `local`, or `wrapped` with its `token` (AWS) or `import_job` (Google Cloud)")
+        return self
+
+
+class Incoming(Model):
+    """The material that a rotation brings in."""
+
+    wrapped: FileRef | None = None
+    token: FileRef | None = None
+    import_job: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,63}$")] | None = None
+    keep: FileRef | None = None
+    """A public key (PEM) of the customer's, to which material that is made here is sealed before it is used, so that it
+    is never lost: written beside the journal as `material.sealed`."""
+
+
+class Layout(StrEnum):
+    """How a stored value carries the data key that it is sealed under."""
+
+    BLOB = "blob"
+    """The value is the wrapped data key itself, as the cloud's KMS gave it."""
+    ENCRYPTION_SDK = "encryption-sdk"
+    """A message of the AWS Encryption SDK: wrapped data keys and encryption context are in its header."""
+    TINK = "tink"
+    """Tink's envelope encryption: the wrapped data key's length (4 octets), the wrapped data key, the payload."""
+
+
+class StoredValue(Model):
+    """Where the vendor shows a written record as it is stored."""
+
+    witness: WitnessRef
+    """An HTTP witness whose reply is one JSON document."""
+    pointer: Annotated[str, StringConstraints(pattern=r"^(/[^/]{0,100}){1,10}$")]
+    """To the value in it (RFC 6901): base64 text."""
+    layout: Layout
+
+
+class RotationWrite(Model):
+    """One record that the vendor writes anew when asked."""
+
+    witness: WitnessRef
+    """An HTTP witness that writes: its `readable` is what the vendor's acknowledgement holds."""
+    stored: StoredValue | None = None
+    """The same record as stored, right after."""
+
+
+class RotationPaths(Model):
+    """How the vendor is made to write while a key is rotated, and which records were there before."""
+
+    of: Literal["canary-key", "key"] = "canary-key"
+    """Which key seals these records."""
+    write: Annotated[tuple[RotationWrite, ...], Field(min_length=1, max_length=10)]
+    old: Annotated[tuple[WitnessRef, ...], Field(min_length=1, max_length=20)]
+    """Records that were written before and that nothing here writes."""
+    control: _Witnesses = ()
+    """A record under another key: tells a loss from an outage."""
+    context: Annotated[tuple[tuple[ContextText, ContextText], ...], Field(max_length=8)] = ()
+    """AWS, layout `blob`: the encryption context of the wrapped data keys."""
 
 
 class KeyDrill(Model):
     """What a drill must know beforehand. Without it none is offered."""
 
-    context: Annotated[tuple[tuple[ContextText, ContextText], ...], Field(min_length=1, max_length=8)]
-    """What means the canary's record alone in the encryption context of the vendor's own calls: names and values."""
+    context: Annotated[tuple[tuple[ContextText, ContextText], ...], Field(max_length=8)] = ()
+    """AWS: what means the canary's record alone in the encryption context of the vendor's own calls: names and
+    values."""
+    canary_key: Resource | None = None
+    """A key that seals nothing but canaries. Google Cloud: what a drill takes away. Both: what a rotation turns, unless
+    the key itself is meant. Its id holds `keycheck`, or `canary_declared`."""
+    canary_declared: bool = False
+    """The customer says that `canary_key` seals nothing but canaries."""
+    grant: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,128}$")] | None = None
+    """Id of the vendor's grant, for a drill that revokes it."""
+    escrow: Annotated[tuple[Escrow, ...], Field(max_length=100)] = ()
+    """Of every material, for drills that delete one or bring in another."""
+    incoming: Incoming = Incoming()
+    dead_man: DeadMan | None = None
+    logs: Annotated[tuple[LogSource, ...], Field(max_length=10)] = ()
     rest: Annotated[tuple[tuple[ContextText, ContextText], ...], Field(max_length=8)] = ()
     """What else the vendor's calls for the record carry; any value that occurs will do."""
     varies: Annotated[tuple[ContextText, ...], Field(max_length=8)] = ()
@@ -127,6 +268,8 @@ class KeyDrill(Model):
     planted: Instant
     """When the canary's record was made at the vendor."""
     paths: CanaryPaths
+    rotation: Annotated[tuple[RotationPaths, ...], Field(max_length=2)] = ()
+    """For drills that rotate: one for each key that may be."""
     hold: Duration = timedelta(minutes=5)
     """How long the key stays away at most."""
     quiet: Duration = timedelta(seconds=30)
@@ -157,4 +300,13 @@ class Key(Subject):
     def _resource_of_provider(self) -> Self:
         if self.resource.startswith("arn:") != (self.provider == "aws"):
             raise ValueError(f"{self.resource} is no resource of {self.provider}")
+        drill = self.drill
+        if drill is None:
+            return self
+        if drill.canary_key is not None and drill.canary_key.startswith("arn:") != (self.provider == "aws"):
+            raise ValueError(f"the canary's key {drill.canary_key} is no resource of {self.provider}")
+        if self.provider == "aws" and not drill.context:
+            raise ValueError("`drill:` of an AWS key names the canary's `context`")
+        if self.provider == "gcp" and drill.canary_key is None:
+            raise ValueError("`drill:` of a Google Cloud key names the `canary_key`, which is what a drill takes away")
         return self

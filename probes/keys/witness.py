@@ -44,15 +44,20 @@ class Reader(Protocol):
         """One read, over within `seconds`. Raises nothing that the other side can cause."""
 
 
-def open_witness(witness: Witness, io: Io, environment: Mapping[str, str], canary: str = "") -> Reader:
+def open_witness(
+    witness: Witness, io: Io, environment: Mapping[str, str], canary: str = "", *, writes: bool = False
+) -> Reader:
     """Make a witness ready. `environment` holds the secrets of `env:` references and is what a command inherits.
 
-    With `canary` a reply of an HTTP witness counts as readable only where it holds that value too. Raises ProbeError
-    for what has to be mended before anything is changed: a URL, a header's reference, a trust store.
+    With `canary` a reply of an HTTP witness counts as readable only where it holds that value too. `writes`: it may be
+    one that makes the vendor write. Raises ProbeError for what has to be mended before anything is changed: a URL, a
+    header's reference, a trust store.
     """
     match witness:
+        case HttpWitness() if witness.method == "PUT" and not writes:
+            raise ProbeError(Reason.UNSUPPORTED, f"witness {witness.id} writes (PUT): name one here that only reads")
         case HttpWitness():
-            return _http(witness, io, environment, canary)
+            return open_http(witness, io, environment, canary)
         case CommandWitness():
             return CommandReader(witness.argv, io.base, dict(environment))
         case _:
@@ -83,8 +88,14 @@ class HttpReader:
 
     def read(self, seconds: float) -> Reading:
         """One request; redirects are not followed."""
+        return self.fetch(seconds)[0]
+
+    def fetch(self, seconds: float) -> tuple[Reading, bytes]:
+        """The same, with the body of the reply, which is a stranger's."""
         reply = ask(self.request, seconds, context=self.context, resolver=self.resolver, monotonic=self.monotonic)
-        return Reading(Saw.UNAVAILABLE, reply.words) if isinstance(reply, NoReply) else self._judged(reply)
+        if isinstance(reply, NoReply):
+            return Reading(Saw.UNAVAILABLE, reply.words), b""
+        return self._judged(reply), reply.body
 
     def _judged(self, reply: Reply) -> Reading:
         said = f"HTTP {reply.status}"
@@ -147,15 +158,19 @@ class CommandReader:
         return Reading(Saw.UNAVAILABLE, f"exit {code}" if code > 0 else f"ended by signal {-code}")
 
 
-def _http(witness: HttpWitness, io: Io, environment: Mapping[str, str], canary: str) -> HttpReader:
+def open_http(witness: HttpWitness, io: Io, environment: Mapping[str, str], canary: str = "") -> HttpReader:
+    """Make an HTTP witness ready, whatever its method. Raises ProbeError."""
     where = f"witness {witness.id}"
     try:
         target = parse_target(witness.url, io.vantage.proxy if witness.url.startswith("https:") else None)
     except ValueError as error:
         raise ProbeError(Reason.UNSUPPORTED, f"{where}: {error}") from None
     headers = [("Accept-Encoding", "identity"), ("Cache-Control", "no-cache"), ("Connection", "close")]
-    if witness.method == "POST":
-        headers.append(("Content-Length", "0"))
+    body = b""
+    if witness.body is not None:
+        body = _secret(f"{where}: body", witness.body, io.base, environment).encode("ascii")
+    if witness.method != "GET":
+        headers.append(("Content-Length", str(len(body))))
     for name, reference in witness.headers:
         if name.lower() in _FRAMING:
             raise ProbeError(Reason.UNSUPPORTED, f"{where}: the header {name} is keycheck's own")
@@ -170,7 +185,7 @@ def _http(witness: HttpWitness, io: Io, environment: Mapping[str, str], canary: 
                 Reason.UNSUPPORTED, f"{where}: one of readable and withheld is part of the other; choose distinct texts"
             )
     return HttpReader(
-        Request(target, witness.method, tuple(headers)),
+        Request(target, witness.method, tuple(headers), body),
         witness.readable.encode("utf-8"),
         witness.withheld.encode("utf-8"),
         canary.encode("utf-8"),

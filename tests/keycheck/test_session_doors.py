@@ -21,6 +21,7 @@ from keycheck.evidence.sign import AUTHORIZATION_TYPE, WAIVER_TYPE, sign_file
 from keycheck.evidence.verify import verify_bundle
 from keycheck.executors import local
 from keycheck.lab.matrix import Silent
+from keycheck.model.authorization import Technique
 from keycheck.model.facts import Census
 from keycheck.model.probe import Io
 from keycheck.model.verdict import ExitCode, Kind, Reason, Tier
@@ -321,6 +322,29 @@ def test_techniques_reach_the_probe_only_when_source_and_window_fit(tmp_path: Pa
         prepared = prepare(request, registry)
         run_contract(prepared, registry, world(), home / "out", SIGNER, Silent(), Event())
         assert bool(seen.pop()) is allowed, (egress, window)
+
+
+@pytest.mark.parametrize(
+    ("names", "allowed"), [((), False), (("Second",), True), (("Porter",), False)], ids=["one", "two", "one-twice"]
+)
+def test_more_than_a_canary_needs_two_people(tmp_path: Path, names: tuple[str, ...], allowed: bool) -> None:
+    contract, signers = profile(), [APPROVER]
+    for name in names:
+        signers.append(SigningKey.generate())
+        contract["approvers"].append({"name": name, "public_key": public(signers[-1])})  # type: ignore[attr-defined]
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump(contract))
+    deployment = {
+        "deployment": "house",
+        "vantages": [{"id": "here", "egress": "192.0.2.9"}],
+        "doors": [{"id": "front", "locks": ["one"]}],
+    }
+    (tmp_path / "d.yaml").write_text(yaml.safe_dump(deployment))
+    paper = authorization(tmp_path, techniques=["drill", "disable-key"])
+    for signer in signers[1:]:
+        sign_file(paper, signer, AUTHORIZATION_TYPE)
+    prepared = prepare(Request(tmp_path / "d.yaml", str(tmp_path / "p.yaml"), authorization=paper), practice_registry())
+    techniques = prepared.allowed(prepared.tasks[0], datetime.now(UTC))
+    assert techniques == ({Technique.DRILL, Technique.DISABLE_KEY} if allowed else {Technique.DRILL})
 
 
 def test_the_assessment_has_the_published_shape(tmp_path: Path) -> None:

@@ -173,6 +173,8 @@ class Trial:
     what: str
     wrong: str
     seconds: float
+    landed: bool = True
+    """The harm came; a drill may end before its turn."""
 
 
 @dataclass
@@ -236,11 +238,7 @@ class Torturer:
             time.sleep(pause)
         child.join(60)
         what = f"{scenario.name}, {signal.Signals(number).name} twice after {after * 1000:.0f} ms"
-        directory = place / "drills" / DRILL
-        try:
-            phase = fold(entry.record for entry in read(directory)).phase if directory.exists() else Phase.UNPLANNED
-        except FileNotFoundError:
-            phase = Phase.UNPLANNED
+        phase = phase_of(place / "drills" / DRILL)
         wrong = "" if phase in (Phase.CLOSED, Phase.UNPLANNED) else f"left the drill {phase.value}"
         wrong = wrong or ("" if scenario.as_before(place) else "the world is not as before")
         return self._done(
@@ -248,38 +246,63 @@ class Torturer:
         )
 
     def _aftermath(self, scenario: Scenario, place: Path, guarded: bool) -> str:
-        home = Home(place / "drills")
-        directory = home.root / DRILL
-        means = Means(scenario.registry(), {})
-        if guarded:
-            end = time.monotonic() + 30
-            while not _over(directory) and time.monotonic() < end:
-                time.sleep(0.02)
-            owed = fold(entry.record for entry in read(directory)).phase if directory.exists() else Phase.UNPLANNED
-            # Before its intent a drill may die before it has a watchdog; from then on the watchdog must do it alone.
-            if owed in (Phase.OWED, Phase.STOPPED):
-                return "the watchdog did not restore"
-        first = recover_all(home, means)
-        end = time.monotonic() + 30
-        while any(each.result is Recovered.BUSY for each in first) and time.monotonic() < end:
-            time.sleep(0.05)  # the watchdog of a drill that had not written its intent is tidying up
-            first = recover_all(home, means)
-        if any(each.result in (Recovered.NOT_PROVED, Recovered.BUSY) for each in first):
-            return f"not recovered: {first}"
-        if not scenario.as_before(place):
-            return "the world is not as before"
-        seen, writes = fingerprint(directory), scenario.writes(place)
-        second = recover_all(home, means)
-        if fingerprint(directory) != seen or scenario.writes(place) != writes:
-            return "recovering twice changed something"
-        if any(each.result is not Recovered.UNTOUCHED or (directory / journals.JOURNAL).exists() for each in second):
-            return f"a second recovery found something to do: {second}"
-        return ""
+        def wrong() -> str:
+            return "" if scenario.as_before(place) else "the world is not as before"
+
+        return aftermath(
+            Home(place / "drills"),
+            Means(scenario.registry(), {}),
+            guarded=guarded,
+            wrong=wrong,
+            writes=lambda: scenario.writes(place),
+        )
 
     def _done(self, place: Path, trial: Trial) -> Trial:
         if not trial.wrong:
             shutil.rmtree(place, ignore_errors=True)
         return trial
+
+
+def aftermath(
+    home: Home, means: Means, *, guarded: bool, wrong: Callable[[], str], writes: Callable[[], int], drill: str = DRILL
+) -> str:
+    """What is wrong after a drill that is over, and once everything was recovered that could be; nothing, one hopes.
+
+    `guarded`: a watchdog must have done it alone. `wrong`: how the world differs from before. `writes`: a number that
+    changes when somebody touches it.
+    """
+    directory = home.root / drill
+    if guarded:
+        end = time.monotonic() + 60
+        while not _over(directory) and time.monotonic() < end:
+            time.sleep(0.02)
+        # Before its intent a drill may die before it has a watchdog; from then on the watchdog must do it alone.
+        if phase_of(directory) in (Phase.OWED, Phase.STOPPED):
+            return "the watchdog did not restore"
+    first = recover_all(home, means)
+    end = time.monotonic() + 30
+    while any(each.result is Recovered.BUSY for each in first) and time.monotonic() < end:
+        time.sleep(0.05)  # the watchdog of a drill that had not written its intent is tidying up
+        first = recover_all(home, means)
+    if any(each.result in (Recovered.NOT_PROVED, Recovered.BUSY) for each in first):
+        return f"not recovered: {first}"
+    if words := wrong():
+        return words
+    seen, before = fingerprint(directory), writes()
+    second = recover_all(home, means)
+    if fingerprint(directory) != seen or writes() != before:
+        return "recovering twice changed something"
+    if any(each.result is not Recovered.UNTOUCHED or (directory / journals.JOURNAL).exists() for each in second):
+        return f"a second recovery found something to do: {second}"
+    return ""
+
+
+def phase_of(directory: Path) -> Phase:
+    """What the journal asks for; a drill that has none asks for nothing."""
+    try:
+        return fold(entry.record for entry in read(directory)).phase if directory.exists() else Phase.UNPLANNED
+    except FileNotFoundError:
+        return Phase.UNPLANNED
 
 
 def _over(directory: Path) -> bool:
@@ -288,7 +311,7 @@ def _over(directory: Path) -> bool:
         return True
     if is_locked(directory):
         return False
-    return fold(entry.record for entry in read(directory)).phase not in (Phase.OWED, Phase.STOPPED)
+    return phase_of(directory) not in (Phase.OWED, Phase.STOPPED)
 
 
 def torture(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from dead_men import gcp_dead_man
 from gcp_company import no_names
 from google.api_core.exceptions import GoogleAPICallError
 from google.cloud.kms_v1 import KeyManagementServiceClient
@@ -21,7 +22,7 @@ from keycheck.model.probe import Io
 from probes.keys.drill.gcp_calls import hand
 from probes.keys.drill.gcp_canary import GcpCanary, plant
 from probes.keys.drill.gcp_preflight import ABOVE, NEEDS, PLANTS
-from probes.keys.subjects import Agreed, Key, KeyModel, OnKeyLoss, Roles
+from probes.keys.subjects import Agreed, DeadMan, Key, KeyModel, OnKeyLoss, Roles
 
 START = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOLD = timedelta(minutes=5)
@@ -58,6 +59,7 @@ class Stage:
     key: str
     identities: tuple[GcpIdentity, ...]
     kind: str
+    man: DeadMan | None = None
     monotonic: Callable[[], float] = field(default=itertools.count(0.0, 0.001).__next__)
     canary: GcpCanary = field(init=False)
 
@@ -155,11 +157,14 @@ def staged(home: Path, kind: str) -> Iterator[Stage]:
                 credentials=f"file:{cloud.service_account(account, home).name}",
                 api_endpoint=cloud.address,
                 resource_manager_endpoint=cloud.address,
+                scheduler_endpoint=cloud.rest_address,
                 unsafe_plaintext_to_loopback=True,
             )
             for role, account in ACCOUNTS.items()
         )
-        yield Stage(cloud, clock, home, organization, folder, key, identities, kind)
+        restores = f"serviceAccount:{ACCOUNTS['restore']}"
+        man = gcp_dead_man(cloud, key, restores) if kind == "gcp-disable" else None
+        yield Stage(cloud, clock, home, organization, folder, key, identities, kind, man)
 
 
 def patient(_seconds: float) -> None:

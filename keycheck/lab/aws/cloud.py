@@ -13,12 +13,14 @@ from typing import Final, Self
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
-from keycheck.lab.aws import cloudtrail, sts
+from keycheck.lab.aws import cloudtrail, sts, trail_bucket
 from keycheck.lab.aws.faults import Damage, Faults, Trouble
 from keycheck.lab.aws.identity import Directory, Refusal
 from keycheck.lab.aws.kms.errors import KmsError
 from keycheck.lab.aws.kms.service import KmsState
 from keycheck.lab.aws.ledger import Ledger
+from keycheck.lab.aws.scheduler import Scheduler, operation_of
+from keycheck.lab.aws.schedules import SchedulerError
 from keycheck.lab.aws.seams import Caller
 from keycheck.lab.aws.wire import Answer, Request, Reset, Scope, Server, scope_of
 
@@ -26,13 +28,14 @@ OVERSIZE: Final = 32 * 1_048_576
 _KMS: Final = "TrentService."
 _CLOUDTRAIL: Final = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101."
 _XML: Final = "text/xml"
+_JSON: Final = "application/json"
 
 
 class AwsCloud:
     """Runs between `start` and `close`, or as a context manager.
 
-    Requests are routed by the service in the credential scope (`kms`, `sts`, `cloudtrail`), answered for the Region
-    there, and belong to whom `directory` knows the access key of. `clock` is the cloud's own time.
+    Requests are routed by the service in the credential scope (`kms`, `sts`, `cloudtrail`, `scheduler`, `s3`), answered
+    for the Region there, and belong to whom `directory` knows the access key of. `clock` is the cloud's own time.
     """
 
     def __init__(
@@ -57,6 +60,8 @@ class AwsCloud:
             ledger=self.ledger,
             partition=partition,
         )
+        self.scheduler = Scheduler(clock, self.directory, self.ledger, self.kms, self.faults, partition)
+        self.buckets = trail_bucket.TrailBuckets(self.ledger, self.trails, clock)
         self._clock = clock
         self._server = Server(self._answer)
 
@@ -68,10 +73,12 @@ class AwsCloud:
     def start(self) -> Self:
         """Serve in the background."""
         self._server.start()
+        self.scheduler.start()
         return self
 
     def close(self) -> None:
         """Stop serving."""
+        self.scheduler.close()
         self._server.close()
 
     def __enter__(self) -> Self:
@@ -85,13 +92,20 @@ class AwsCloud:
     def _answer(self, request: Request) -> Answer | Reset:
         request_id = self.kms.holdings.new_uuid()
         scope = scope_of(request.headers)
-        operation = _operation(request)
+        scheduled = scope is not None and scope.service == "scheduler"
+        stored = scope is not None and scope.service == "s3"
+        if stored:
+            operation = trail_bucket.operation_of(request)
+        else:
+            operation = operation_of(request) if scheduled else _operation(request)
         trouble = self.faults.next(operation)
         if trouble.delay:
             self.faults.sleep(trouble.delay)
         if trouble.damage is Damage.RESET:
             return Reset()
         answer = self._served(request, scope, operation, trouble, request_id)
+        if stored and answer.status >= 400:
+            answer = _in_xml(answer)
         date = format_datetime((self._clock() + self.faults.skew).astimezone(UTC), usegmt=True)
         return _spoilt(replace(answer, headers={**answer.headers, "Date": date}), trouble.damage)
 
@@ -141,6 +155,15 @@ class AwsCloud:
                 parameters = _form(request)
                 status, xml = sts.handle(operation, parameters, caller, self.directory, self._clock())
                 return Answer(status, xml, _XML, identified)
+            case "s3":
+                return self.buckets.answer(request, caller, scope.region)
+            case "scheduler" if operation:
+                try:
+                    told = self.scheduler.answer(operation, request, caller, scope.region, request_id)
+                except SchedulerError as wrong:
+                    body = json.dumps({"Message": wrong.message}).encode()
+                    return Answer(wrong.status, body, _JSON, {**identified, "x-amzn-ErrorType": wrong.code})
+                return Answer(200, json.dumps(told).encode(), _JSON, identified)
             case _:
                 return _refused(Refusal("UnknownOperationException", ""), request_id, query=False)
 
@@ -176,6 +199,14 @@ def _refused(refusal: Refusal, request_id: str, *, query: bool) -> Answer:
     if refusal.message:
         body["message"] = refusal.message
     return Answer(refusal.status, json.dumps(body).encode(), headers=headers)
+
+
+def _in_xml(answer: Answer) -> Answer:
+    """A refusal that stands in JSON, as S3 says it."""
+    if not answer.content_type.startswith("application/x-amz-json"):
+        return answer
+    told = json.loads(answer.body)
+    return trail_bucket.error(answer.status, told["__type"], told.get("message", ""))
 
 
 def _spoilt(answer: Answer, damage: Damage | None) -> Answer:

@@ -74,6 +74,7 @@ class _Role:
     caller: Caller
     trust: Document
     longest: int
+    services: tuple[str, ...] = ()
 
 
 def principal_id(caller: Caller) -> str:
@@ -136,9 +137,10 @@ class Directory:
         tls_version: str = TLS_VERSION,
         key_exchange: str = KEY_EXCHANGE,
         longest: int = 3600,
+        services: Sequence[str] = (),
     ) -> None:
         """A role that the principals in `trusts` may assume (with `external_id` where there is one), for at most
-        `longest` seconds. Raises ValueError on what is no role ARN."""
+        `longest` seconds, and the `services` (`scheduler.amazonaws.com`). Raises ValueError on what is no role ARN."""
         account = _account_in(arn, ("role/",))
         statement: dict[str, Json] = {
             "Effect": "Allow",
@@ -150,7 +152,7 @@ class Directory:
         trust: Document = {"Version": "2012-10-17", "Statement": [statement]}
         caller = Caller(account, arn, arn, "", tuple(policies), source, tls_version, key_exchange)
         with self._lock:
-            self._roles[arn] = _Role(caller, trust, longest)
+            self._roles[arn] = _Role(caller, trust, longest, tuple(services))
 
     def remove(self, arn: str) -> None:
         """Delete a user or role; its keys and sessions end."""
@@ -267,6 +269,16 @@ class Directory:
                 )
             return Refusal("ValidationError", message)
         return self._open(role, session_name, now + timedelta(seconds=seconds))
+
+    def serve(self, service: str, role_arn: str, session_name: str, now: datetime) -> Caller | Refusal:
+        """A new session of the role for a service that it trusts, an hour long; gives whom its calls are from."""
+        with self._lock:
+            role = self._roles.get(role_arn)
+        if role is None or service not in role.services:
+            return Refusal("AccessDenied", f"{service} is not authorized to perform: sts:AssumeRole on {role_arn}", 403)
+        session = self._open(role, session_name, now + timedelta(hours=1))
+        given = session.credentials
+        return self.caller_of(given.access_key_id, given.session_token, now)
 
     def _open(self, role: _Role, name: str, expires: datetime) -> Session:
         partition = role.caller.arn.split(":")[1]

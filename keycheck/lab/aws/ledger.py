@@ -81,6 +81,11 @@ class Ledger:
             latest = now - self.lag
         return tuple(event for event in kept if event.at <= latest)
 
+    def places(self) -> tuple[tuple[str, str], ...]:
+        """Accounts and Regions that have events."""
+        with self._lock:
+            return tuple(sorted(self._events))
+
     @property
     def recorded(self) -> int:
         """How many events were recorded in all, with those that fell out."""

@@ -23,6 +23,8 @@ from keycheck.model.types import Entropy
 
 WITHHELD: Final = KEY_UNAVAILABLE.decode().strip()
 """The declared wording of a withheld answer."""
+PREFIX: Final = "vendor"
+"""How the witnesses' ids begin."""
 _PATIENCE: Final = 10.0
 
 
@@ -83,14 +85,19 @@ def plant(
     return Canaries(tenant, front.authorization, planted, warm, tuple(rest), neighbour)
 
 
-def witnesses(vendor: Vendor, planted: Canaries) -> tuple[Mapping[str, object], ...]:
-    """Entries of the deployment's section ``witnesses``, beside whose file the vendor's home must be.
+def witnesses(
+    vendor: Vendor, planted: Canaries, *, prefix: str = PREFIX, beside: Path | None = None
+) -> tuple[Mapping[str, object], ...]:
+    """Entries of the deployment's section ``witnesses``. ``beside``: the directory of the deployment file, the
+    vendor's home or one above it.
 
     `vendor-warm`, `vendor-cold-01` …, `vendor-search` and `vendor-export` watch canaries; `vendor-control` a record
-    under a key that no drill revokes, and `vendor-neighbour` a record under the same key in another context. None but
-    its own reads a cold canary, so that the others may be tried beforehand.
+    under a key that no drill revokes, and `vendor-neighbour` a record that a drill does not concern: under the same key
+    in another context, or under another key than the canaries'. None but its own reads a cold canary, so that the
+    others may be tried beforehand. ``prefix`` takes the place of `vendor`.
     """
-    mine, theirs = planted.authorization.name, AUTHORIZATION_FILE
+    home = vendor.home.relative_to(beside or vendor.home)
+    mine, theirs = str(home / planted.authorization.name), str(home / AUTHORIZATION_FILE)
     paths = [
         ("warm", mine, f"/v1/contacts/{planted.warm.id}", planted.warm.value),
         *(
@@ -104,7 +111,7 @@ def witnesses(vendor: Vendor, planted: Canaries) -> tuple[Mapping[str, object], 
     ]
     return tuple(
         {
-            "id": f"vendor-{name}",
+            "id": f"{prefix}-{name}",
             "kind": "http",
             "method": "GET",
             "url": f"{vendor.url}{path}",
@@ -118,25 +125,38 @@ def witnesses(vendor: Vendor, planted: Canaries) -> tuple[Mapping[str, object], 
 
 
 def drill_entry(
-    vendor: Vendor, planted: Canaries, *, hold: str = "PT20S", quiet: str = "PT2S", settle: str = "PT1S"
+    vendor: Vendor,
+    planted: Canaries,
+    *,
+    hold: str = "PT20S",
+    quiet: str = "PT2S",
+    settle: str = "PT1S",
+    prefix: str = PREFIX,
+    canary_key: str | None = None,
 ) -> Mapping[str, object]:
-    """The value of ``drill`` in the key's entry: what limits the drill to the canaries, and which witness reads which
-    path. Of a vendor that binds nothing it is what the annex claims. Durations as ISO 8601 writes them."""
+    """The value of ``drill`` in the key's entry: what limits the drill to the canaries (``canary_key``, a key of their
+    own, or their context), and which witness reads which path. Of a vendor that binds nothing it is what the annex
+    claims. Durations as ISO 8601 writes them."""
     constant = vendor.manner.binding is Binding.CONSTANT
     pairs = list(CONSTANT_CONTEXT.items()) if constant else [("tenant", planted.tenant)]
     rest = [] if constant else [("record", planted.warm.id), ("field", "notes")]
-    cold = [f"vendor-cold-{number:02d}" for number in range(1, len(planted.cold) + 1)]
+    cold = [f"{prefix}-cold-{number:02d}" for number in range(1, len(planted.cold) + 1)]
+    limits: dict[str, object] = {"canary_key": canary_key}
+    if canary_key is None:
+        limits = {
+            "context": [list(pair) for pair in pairs],
+            "rest": [list(pair) for pair in rest],
+            "varies": [] if constant else ["record", "field"],
+        }
     return {
-        "context": [list(pair) for pair in pairs],
-        "rest": [list(pair) for pair in rest],
-        "varies": [] if constant else ["record", "field"],
+        **limits,
         "planted": planted.planted.isoformat().replace("+00:00", "Z"),
         "paths": {
             "cold": cold,
-            "warm": ["vendor-warm"],
-            "search": ["vendor-search"],
-            "export": ["vendor-export"],
-            "control": ["vendor-control"],
+            "warm": [f"{prefix}-warm"],
+            "search": [f"{prefix}-search"],
+            "export": [f"{prefix}-export"],
+            "control": [f"{prefix}-control"],
         },
         "hold": hold,
         "quiet": quiet,

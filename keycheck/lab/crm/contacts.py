@@ -140,34 +140,31 @@ class Store:
         if not gone:
             raise NoSuchContact
 
-    def export_csv(self, tenant: str, out: TextIO) -> int:
-        """Rows as stored, sealed bytes in base64. Gives how many."""
+    def export_csv(self, tenant: str, out: TextIO, record: str | None = None) -> int:
+        """Rows as stored, or one of them, sealed bytes in base64. Gives how many."""
         writer = csv.DictWriter(out, (*CLEAR, *SENSITIVE), lineterminator="\n")
         writer.writeheader()
         count = 0
-        for line in self._lines(tenant):
+        for line in self._lines(tenant, record):
             writer.writerow(line)
             count += 1
         return count
 
-    def export_ndjson(self, tenant: str, out: TextIO) -> int:
-        """Rows as stored, sealed bytes in base64. Gives how many."""
+    def export_ndjson(self, tenant: str, out: TextIO, record: str | None = None) -> int:
+        """Rows as stored, or one of them, sealed bytes in base64. Gives how many."""
         count = 0
-        for line in self._lines(tenant):
+        for line in self._lines(tenant, record):
             out.write(json.dumps(line, ensure_ascii=False) + "\n")
             count += 1
         return count
 
-    def _lines(self, tenant: str) -> Iterator[dict[str, str]]:
+    def _lines(self, tenant: str, record: str | None) -> Iterator[dict[str, str]]:
+        if record is not None:
+            yield _line(self.get(tenant, record))
+            return
         after = ""
         while rows := self.list(tenant, after=after, limit=_MOST_LISTED):
-            for row in rows:
-                yield {
-                    "tenant": row.tenant,
-                    "id": row.id,
-                    "country": row.country,
-                    **{name: _written(row.values[name]) for name in SENSITIVE},
-                }
+            yield from map(_line, rows)
             after = rows[-1].id
 
     def _rows(self, where: str, values: tuple[str | int, ...]) -> tuple[Row, ...]:
@@ -177,6 +174,11 @@ class Store:
             Row(tenant, record, country, dict(zip(SENSITIVE, rest, strict=True)))
             for tenant, record, country, *rest in found
         )
+
+
+def _line(row: Row) -> dict[str, str]:
+    sealed = {name: _written(row.values[name]) for name in SENSITIVE}
+    return {"tenant": row.tenant, "id": row.id, "country": row.country, **sealed}
 
 
 def _written(value: bytes | str) -> str:

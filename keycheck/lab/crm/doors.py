@@ -20,6 +20,10 @@ class Door(Protocol):
         for ever; ``max_messages``: how many messages one data key may encrypt."""
         ...
 
+    def material(self) -> str:
+        """What the key's cloud names as current: a material, a version. Raise what the cloud's client raises."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class AwsDoor:
@@ -32,6 +36,9 @@ class AwsDoor:
         from keycheck.lab.crm.aws_envelope import AwsEnvelope
 
         return AwsEnvelope(self.client, self.key_arn, max_age=max_age, max_messages=max_messages)
+
+    def material(self) -> str:
+        return str(self.client.describe_key(KeyId=self.key_arn)["KeyMetadata"].get("CurrentKeyMaterialId", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,9 @@ class GcpDoor:
 
         return GcpEnvelope(self.client, self.key, max_age=max_age, max_messages=max_messages)
 
+    def material(self) -> str:
+        return self.client.encrypt(name=self.key, plaintext=b"which version").name
+
 
 @dataclass(frozen=True, slots=True)
 class Doors:
@@ -57,3 +67,5 @@ class Doors:
     """To another key, which is not."""
     undeclared: Door | None = None
     """To the main key, as a principal that nobody declared."""
+    canaries: Doors | None = None
+    """To the key that workspaces of canaries brought along; None: they are under the main key as all others."""

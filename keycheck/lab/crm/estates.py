@@ -25,7 +25,7 @@ from keycheck.lab.key_sites import (
 )
 
 if TYPE_CHECKING:
-    from keycheck.lab.clouds import Clouds
+    from keycheck.lab.clouds import Clouds, LabKey
 
 
 class Way(StrEnum):
@@ -76,13 +76,22 @@ def constant_for_control(site: AwsSite) -> AwsSite:
 def lab_doors(clouds: Clouds, key: str, control: str) -> Doors:
     """The vendor's doors to two keys of the lab, by their ids. Whether the undeclared principal is let in is the site's
     affair. Raise LabError for a key that the lab does not have."""
-    return Doors(_door(clouds, key), _door(clouds, control), _door(clouds, key, undeclared=True))
+    beside = _door(clouds, control)
+    doors = Doors(_door(clouds, key), beside, _door(clouds, key, undeclared=True))
+    if (canary := _key(clouds, key).canary) is None:
+        return doors
+    return replace(doors, canaries=Doors(clouds.gcp.door(canary), beside, clouds.gcp.door(canary, G_SUPPORT)))
 
 
 def _door(clouds: Clouds, id: str, *, undeclared: bool = False) -> Door:
     if id in clouds.aws.arns:
         return clouds.aws.door(id, SUPPORT) if undeclared else clouds.aws.door(id)
+    resource = _key(clouds, id).resource
+    return clouds.gcp.door(resource, G_SUPPORT) if undeclared else clouds.gcp.door(resource)
+
+
+def _key(clouds: Clouds, id: str) -> LabKey:
     for key in clouds.keys:
         if key.id == id:
-            return clouds.gcp.door(key.resource, G_SUPPORT) if undeclared else clouds.gcp.door(key.resource)
+            return key
     raise LabError(f"the lab has no key {id!r}", advice=f"use one of {', '.join(key.id for key in clouds.keys)}")

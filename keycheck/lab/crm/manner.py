@@ -1,5 +1,5 @@
-"""How a practice vendor behaves when the customer's key is withheld, as plans: honest ones, and those a drill must
-catch."""
+"""How a practice vendor behaves when the customer's key is withheld or rotated, as plans: honest ones, and those a
+drill must catch."""
 
 from __future__ import annotations
 
@@ -36,6 +36,16 @@ class Keeps(StrEnum):
     """Canaries in the clear, recognised by their ids and always answered from there."""
 
 
+class OnRotation(StrEnum):
+    """What the vendor does once it sees that the customer's key has another material."""
+
+    NOTHING = "nothing"
+    OWN_KEY = "own-key"
+    """Seals new values under a key of the vendor's own."""
+    FORGET = "forget"
+    """Opens only what was sealed since."""
+
+
 class Trouble(StrEnum):
     """What the front door answers instead of the application; none of it is the declared wording."""
 
@@ -52,6 +62,7 @@ class Trouble(StrEnum):
 
 SHORT: Final = 0.5
 """Seconds that the honest vendor's data keys live in a process; short, so that a drill in the lab is."""
+WHILE: Final = 2.0
 LONG: Final = 9.0
 
 
@@ -73,6 +84,9 @@ class Manner:
     """Exports come from an extract in the clear."""
     broken_for: float = 0.0
     """Seconds that a circuit breaker stays open for a record that the key withheld once; `math.inf` for ever."""
+    messages: int = 1
+    """How many values one cached data key seals, of the same context (in AWS)."""
+    on_rotation: OnRotation = OnRotation.NOTHING
     one_data_key: bool = False
     """Everything is written under the data key that the vendor had when it began."""
     trouble_on_loss: Trouble = Trouble.NONE
@@ -107,6 +121,9 @@ MANNERS: Final[tuple[Manner, ...]] = (
     Manner("other-words", "withholds in words that were not declared", declared_words=False),
     Manner("hard-coded-canary", "answers canaries from a copy", keeps=Keeps.CANARIES),
     Manner("undeclared-principal", "reads a second copy as another principal", keeps=Keeps.UNDECLARED),
+    Manner("write-cache", "seals under one data key for a while", cache_ages=(WHILE,), messages=1_000, honest=True),
+    Manner("own-key-after", "seals under a key of its own after a rotation", on_rotation=OnRotation.OWN_KEY),
+    Manner("forgets-old", "opens nothing of before a rotation", on_rotation=OnRotation.FORGET),
     Manner("old-material", "writes under the old data key after rotation", binding=Binding.CONSTANT, one_data_key=True),
 )
 """The table. `undeclared-principal` needs `Doors.undeclared`, let in by policy, grant or inherited binding."""

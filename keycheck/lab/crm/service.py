@@ -5,7 +5,7 @@
     GET    /v1/contacts/{id}
     POST   /v1/contacts/{id}             create or replace; PUT is the same
     DELETE /v1/contacts/{id}
-    GET    /v1/export?format=ndjson|csv  rows as stored; needs no key
+    GET    /v1/export?format=ndjson|csv  rows as stored; needs no key; with &id= one row
 
 A token belongs to one tenant. What is answered when the key is withheld is declared: 503 and `KEY_UNAVAILABLE`. A
 store that fails is 500, a sealed value that does not open is 502: neither is to be taken for a withheld key.
@@ -132,12 +132,14 @@ class Service:
 
     def _export(self, tenant: str, query: str) -> Answer:
         out = io.StringIO(newline="")
-        match query_of(query, "format").get("format", "ndjson"):
+        given = query_of(query, "format", "id")
+        record = named(given["id"], "id") if "id" in given else None
+        match given.get("format", "ndjson"):
             case "ndjson":
-                self._crm.store.export_ndjson(tenant, out)
+                self._crm.store.export_ndjson(tenant, out, record)
                 kind = "application/x-ndjson"
             case "csv":
-                self._crm.store.export_csv(tenant, out)
+                self._crm.store.export_csv(tenant, out, record)
                 kind = "text/csv; charset=utf-8"
             case _:
                 raise InvalidContactError("format must be ndjson or csv")

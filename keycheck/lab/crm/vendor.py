@@ -14,14 +14,16 @@ from typing import Final, Self, assert_never
 
 from keycheck.lab.crm.contacts import Contact, Store, record_context
 from keycheck.lab.crm.crm import Crm
-from keycheck.lab.crm.doors import Doors
+from keycheck.lab.crm.doors import Door, Doors
 from keycheck.lab.crm.envelope import Context, Envelope
 from keycheck.lab.crm.index import Index
 from keycheck.lab.crm.keeping import Breaker, Contacts, Halves, OwnKey, WithAnswers, WithCanaries, WithCopy
-from keycheck.lab.crm.manner import Binding, Keeps, Manner, Trouble
+from keycheck.lab.crm.manner import Binding, Keeps, Manner, OnRotation, Trouble
 from keycheck.lab.crm.pod import STATUS_RECORD, STATUS_TENANT, Extract, Pod
 from keycheck.lab.crm.service import KEY_UNAVAILABLE, Answer, serve
+from keycheck.lab.crm.tenants import ByTenant
 from keycheck.lab.crm.traffic import contact
+from keycheck.lab.crm.turning import Forgetting, Turning
 from keycheck.lab.errors import LabError
 from keycheck.lab.key_sites import CANARIES
 from keycheck.model.types import Entropy
@@ -154,7 +156,7 @@ class Vendor:
         known: dict[tuple[str, str], Contact] = {}
         self._pods = tuple(
             Pod(
-                self._keeping(Crm(self._envelope(age), store, context=self.context), copy, known),
+                self._keeping(self._sealing(age, store), copy, known),
                 {token: TENANT},
                 status=control,
                 index=index,
@@ -170,10 +172,26 @@ class Vendor:
         held.callback(store.close)
         return store
 
-    def _envelope(self, age: float) -> Envelope:
-        envelope: Envelope = self._doors.main.envelope(age)
+    def _sealing(self, age: float, store: Store) -> Contacts:
+        return self._by_tenant(lambda doors: Crm(self._envelope(doors.main, age), store, context=self.context))
+
+    def _by_tenant(self, make: Callable[[Doors], Crm]) -> Contacts:
+        shared, own = make(self._doors), self._doors.canaries
+        return shared if own is None else ByTenant(shared, make(own), CANARIES)
+
+    def _envelope(self, door: Door, age: float) -> Envelope:
+        envelope: Envelope = door.envelope(age, self.manner.messages)
+        match self.manner.on_rotation:
+            case OnRotation.NOTHING:
+                pass
+            case OnRotation.OWN_KEY:
+                envelope = Turning(envelope, OwnKey(self._entropy), door.material)
+            case OnRotation.FORGET:
+                envelope = Forgetting(envelope, door.material)
+            case _:
+                assert_never(self.manner.on_rotation)
         if self.manner.one_data_key:
-            envelope = Halves(self._doors.main.envelope(float("inf"), _MANY), envelope)
+            envelope = Halves(door.envelope(float("inf"), _MANY), envelope)
             envelope.seal(b"first", self.context(TENANT, "first", "name"))
         return Breaker(envelope, self.manner.broken_for, self._clock) if self.manner.broken_for else envelope
 
@@ -184,24 +202,28 @@ class Vendor:
             case Keeps.OWN_KEY:
                 return Crm(OwnKey(self._entropy), self._store(held, "fallback"))
             case Keeps.UNDECLARED:
-                if self._doors.undeclared is None:
-                    raise LabError(
-                        "the vendor has no second way to the key", advice="give Doors.undeclared a door of its own"
-                    )
-                # sealed as the declared principal, so that the other shows only once it reads
-                envelope = Halves(self._doors.main.envelope(0.0), self._doors.undeclared.envelope(0.0))
-                return Crm(envelope, self._store(held, "support"), context=lambda *_: SUPPORT_CONTEXT)
+                support = self._store(held, "support")
+                return self._by_tenant(lambda doors: _second(doors, support))
             case Keeps.NOTHING | Keeps.ANSWERS | Keeps.CANARIES:
                 return None
             case _:
                 assert_never(self.manner.keeps)
 
-    def _keeping(self, crm: Crm, copy: Contacts | None, known: dict[tuple[str, str], Contact]) -> Contacts:
+    def _keeping(self, crm: Contacts, copy: Contacts | None, known: dict[tuple[str, str], Contact]) -> Contacts:
         if copy is not None:
             return WithCopy(crm, copy, writes_on=self.manner.keeps is Keeps.OWN_KEY)
         if self.manner.keeps is Keeps.ANSWERS:
             return WithAnswers(crm)
         return WithCanaries(crm, CANARIES, known) if self.manner.keeps is Keeps.CANARIES else crm
+
+
+def _second(doors: Doors, store: Store) -> Crm:
+    """A second copy, which a principal reads that nobody declared."""
+    if doors.undeclared is None:
+        raise LabError("the vendor has no second way to the key", advice="give Doors.undeclared a door of its own")
+    # sealed as the declared principal, so that the other shows only once it reads
+    envelope = Halves(doors.main.envelope(0.0), doors.undeclared.envelope(0.0))
+    return Crm(envelope, store, context=lambda *_: SUPPORT_CONTEXT)
 
 
 def _write(file: Path, token: str) -> None:

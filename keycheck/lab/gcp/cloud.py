@@ -1,4 +1,4 @@
-"""The lab's Google Cloud, started and stopped as one: a gRPC port and a token endpoint, both on loopback."""
+"""The lab's Google Cloud, started and stopped as one: gRPC, REST and a token endpoint, all on loopback."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ from keycheck.lab.gcp.dial import Metadata, channel
 from keycheck.lab.gcp.directory import Directory
 from keycheck.lab.gcp.faults import Faults
 from keycheck.lab.gcp.front import Front
-from keycheck.lab.gcp.iam import Iam
+from keycheck.lab.gcp.iam import KMS_SERVICE, Iam
 from keycheck.lab.gcp.kms import Kms
+from keycheck.lab.gcp.log_bucket import LogBuckets
 from keycheck.lab.gcp.logs import Logs
 from keycheck.lab.gcp.manager import Manager
+from keycheck.lab.gcp.rest import Rest
+from keycheck.lab.gcp.scheduler import CloudScheduler
 from keycheck.lab.gcp.tokens import LIFETIME, Tokens
 from keycheck.model.types import Clock
 
@@ -29,7 +32,8 @@ def _utc_now() -> datetime:
 
 
 class GcpCloud:
-    """Serves Cloud KMS, IAM policies, Resource Manager and Cloud Logging to the real clients, without TLS.
+    """Serves Cloud KMS, IAM policies, Resource Manager and Cloud Logging to the real clients, and Cloud Scheduler by
+    REST, without TLS.
 
     `clock` drives everything that a customer sees (dates, rotation, destruction, conditions, lags); `wall` drives the
     lifetimes of tokens, which google-auth counts on this machine's clock.
@@ -43,9 +47,12 @@ class GcpCloud:
         self.kms = Kms(clock, entropy, self.iam, self.faults, self.hsm.attest)
         self.logs = Logs(self.directory, self.iam, clock)
         self._tokens = Tokens(wall, entropy)
+        self.buckets = LogBuckets(self.logs, self._tokens, self.iam, clock)
         manager = Manager(self.directory, self.iam)
         handlers = {**self.kms.handlers(), **manager.handlers(), **self.logs.handlers()}
         self._front = Front(handlers, self._tokens, self.iam, self.faults, clock, self.logs.finish)
+        self.scheduler = CloudScheduler(clock, self.faults, self.token, self._dial)
+        self._rest = Rest(self._front, self.scheduler)
         self._address = ""
 
     @property
@@ -54,16 +61,32 @@ class GcpCloud:
         return self._address
 
     @property
+    def rest_address(self) -> str:
+        """The same of the REST port: Cloud Scheduler, and what of Cloud KMS its jobs call."""
+        return self._rest.address
+
+    @property
+    def storage_address(self) -> str:
+        """Cloud Storage of the sinks that export logs: `127.0.0.1:port`; empty while it is not running."""
+        return self.buckets.address
+
+    @property
     def token_uri(self) -> str:
         """The OAuth token endpoint that the key files name."""
         return self._tokens.uri
 
     def start(self) -> None:
         self._tokens.start()
+        self.buckets.start()
         self._address = self._front.start()
+        self._rest.start()
+        self.scheduler.start()
 
     def close(self) -> None:
+        self.scheduler.close()
+        self._rest.close()
         self._front.close()
+        self.buckets.close()
         self._tokens.close()
         self._address = ""
 
@@ -89,6 +112,13 @@ class GcpCloud:
         """A channel on which every call is the principal's; `metadata` as in `calls.REASON_HEADER`."""
         token = self.token(principal)
         return channel(self.address, lambda: token, metadata)
+
+    def _dial(self, host: str) -> tuple[str, int] | None:
+        """Where a host of Google's is in the lab, by REST."""
+        if host != KMS_SERVICE or not self.rest_address:
+            return None
+        name, _, port = self.rest_address.partition(":")
+        return name, int(port)
 
     def expire_tokens(self, principal: str | None = None) -> None:
         """Let every token (of a principal) be past its end."""

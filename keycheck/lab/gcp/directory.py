@@ -83,6 +83,8 @@ class Directory:
         levels: list[str] = []
         if parts[0] == "projects" and len(parts) > 2:
             # versions carry no policy, and locations none either
+            if len(parts) == 4 and parts[2] == "serviceAccounts":
+                levels.append(resource)
             if len(parts) >= 8:
                 levels.append("/".join(parts[:8]))
             if len(parts) >= 6:

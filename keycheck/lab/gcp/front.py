@@ -101,10 +101,25 @@ class Front:
         if self._faults.answers_garbage(path):
             return _GARBAGE
         peer = context.peer().removeprefix("ipv4:").rsplit(":", 1)[0]
+        return _bytes(self._called(path, principal, metadata, peer, lambda call: handler(call, request)))
+
+    def rest(self, path: str, headers: Mapping[str, str], handle: Callable[[Call], object]) -> object:
+        """A call that came by REST, whose gRPC method is `path`: the same faults, tokens and log. Raises ApiError."""
+        self._faults.before(path)
+        principal = self._tokens.principal(headers.get("authorization"))
+        return self._called(path, principal, headers, _HOST, handle)
+
+    def handler(self, path: str) -> Handler:
+        """Of a gRPC method that is served. Raises KeyError."""
+        return self._handlers[path]
+
+    def _called(
+        self, path: str, principal: str, metadata: Mapping[str, str], peer: str, handle: Callable[[Call], object]
+    ) -> object:
         with self._lock:
             call = Call(path, principal, self._clock(), peer, metadata, self._iam, self._faults)
             try:
-                answer = _bytes(handler(call, request))
+                answer = handle(call)
             except ApiError as error:
                 self._finish(call, error)
                 raise

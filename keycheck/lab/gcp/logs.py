@@ -14,6 +14,8 @@ from keycheck.lab.gcp.entries import ACTIVITY, DATA_ACCESS, Entry
 from keycheck.lab.gcp.errors import ApiError, denied, invalid
 from keycheck.lab.gcp.iam import KMS_SERVICE, Iam
 from keycheck.lab.gcp.logfilter import excludes, matches, parsed
+from keycheck.lab.gcp.sinks import Sinks
+from keycheck.lab.log_trouble import SHORT_PAGE, LogTrouble
 from keycheck.model.types import Clock
 
 _DOMAIN: Final = "logging.googleapis.com"
@@ -58,9 +60,13 @@ class Logs:
         self._iam = iam
         self._clock = clock
         self._entries: deque[Entry] = deque(maxlen=_MOST_ENTRIES)
+        self.sinks = Sinks(directory)
+        self.trouble = LogTrouble()
+        """Of the Logging API alone: what sinks export has its own."""
 
     def handlers(self) -> Mapping[str, Handler]:
-        return {"/google.logging.v2.LoggingServiceV2/ListLogEntries": self.list_entries}
+        own = {"/google.logging.v2.LoggingServiceV2/ListLogEntries": self.list_entries}
+        return {**own, **self.sinks.handlers()}
 
     def seed(self, entry: Entry) -> None:
         """Add an entry as if the call had been."""
@@ -114,10 +120,19 @@ class Logs:
                 if self._within(entry, container)
                 and (private or entry.log != DATA_ACCESS)
                 and (entry.visible is None or entry.visible <= call.now)
+                and self.trouble.there(entry.at, call.now)
+                and entry.method not in self.trouble.excluded
+                and self.sinks.keeps(entry)
                 and matches(terms, entry.fields(), entry.at)
             )
         shown.sort(key=lambda each: (each[1].at, each[0]), reverse=request.order_by == "timestamp desc")
-        page, after = call.page(len(shown), request.page_size or 50, request.page_token)
+        shown = self.trouble.ordered(shown)
+        size = request.page_size or 50
+        if self.trouble.truncated:
+            if request.page_token:
+                raise invalid("The page_token is expired.")
+            size = min(size, SHORT_PAGE)
+        page, after = call.page(len(shown), size, request.page_token)
         return types.ListLogEntriesResponse(
             entries=[shown[index][1].shown(shown[index][0]) for index in page], next_page_token=after
         )

@@ -110,6 +110,9 @@ PREDEFINED: Final[Mapping[str, frozenset[str]]] = {
     "roles/cloudkms.importer": _each("cloudkms", importJobs="create get list useToImport") | _LOCATIONS | _PROJECT,
     "roles/cloudkms.expertRawAesCbc": _each("cloudkms", cryptoKeyVersions="manageRawAesCbcKeys") | _PROJECT,
     "roles/cloudkms.expertRawAesCtr": _each("cloudkms", cryptoKeyVersions="manageRawAesCtrKeys") | _PROJECT,
+    "roles/cloudscheduler.admin": _each("cloudscheduler", jobs="create delete enable get list pause run update")
+    | _PROJECT,
+    "roles/iam.serviceAccountUser": _each("iam", serviceAccounts="actAs get list") | _PROJECT,
     "roles/logging.viewer": _LOGS | _PROJECT,
     "roles/logging.privateLogViewer": _LOGS | _PRIVATE_LOGS | _PROJECT,
     "roles/logging.admin": _LOGS | _PRIVATE_LOGS | _each("logging", logEntries="create", logs="delete") | _PROJECT,

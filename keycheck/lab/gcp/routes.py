@@ -13,6 +13,7 @@ import grpc
 from google.cloud.kms_v1.services.ekm_service.transports import EkmServiceGrpcTransport
 from google.cloud.kms_v1.services.key_management_service.transports import KeyManagementServiceGrpcTransport
 from google.cloud.location import locations_pb2  # type: ignore[import-untyped]
+from google.cloud.logging_v2.services.config_service_v2.transports import ConfigServiceV2GrpcTransport
 from google.cloud.logging_v2.services.logging_service_v2.transports import LoggingServiceV2GrpcTransport
 from google.cloud.resourcemanager_v3.services.folders.transports import FoldersGrpcTransport
 from google.cloud.resourcemanager_v3.services.organizations.transports import OrganizationsGrpcTransport
@@ -30,6 +31,7 @@ _TRANSPORTS = (
     FoldersGrpcTransport,
     OrganizationsGrpcTransport,
     LoggingServiceV2GrpcTransport,
+    ConfigServiceV2GrpcTransport,
 )
 
 # Methods of messages that are no proto-plus classes: their serializer does not tell whose it is.

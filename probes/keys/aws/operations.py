@@ -9,7 +9,7 @@ from typing import Final, Literal, TypeAlias
 
 from probes.keys.aspects import Aspect
 
-Service: TypeAlias = Literal["kms", "sts", "cloudtrail"]
+Service: TypeAlias = Literal["kms", "sts", "cloudtrail", "scheduler"]
 
 
 @dataclass(frozen=True, slots=True)

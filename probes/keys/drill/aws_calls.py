@@ -38,6 +38,7 @@ CALLS: Final[Mapping[str, Operation]] = MappingProxyType(
         "kms:GetKeyPolicy": Operation("kms", "get_key_policy", 20),
         "kms:ListGrants": Operation("kms", "list_grants", 20),
         "kms:ListKeyRotations": Operation("kms", "list_key_rotations", 20),
+        "kms:GetKeyRotationStatus": Operation("kms", "get_key_rotation_status", 20),
         "kms:Encrypt": Operation("kms", "encrypt", 20),
         "kms:Decrypt": Operation("kms", "decrypt", 20),
         "kms:PutKeyPolicy": Operation("kms", "put_key_policy", 4),
@@ -48,7 +49,11 @@ CALLS: Final[Mapping[str, Operation]] = MappingProxyType(
         "kms:GetParametersForImport": Operation("kms", "get_parameters_for_import", 0.25),
         "kms:ImportKeyMaterial": Operation("kms", "import_key_material", 4),
         "kms:DeleteImportedKeyMaterial": Operation("kms", "delete_imported_key_material", 4),
+        "kms:RotateKeyOnDemand": Operation("kms", "rotate_key_on_demand", 1),
         "cloudtrail:LookupEvents": Operation("cloudtrail", "lookup_events", 2),
+        "scheduler:CreateSchedule": Operation("scheduler", "create_schedule", 4),
+        "scheduler:GetSchedule": Operation("scheduler", "get_schedule", 10),
+        "scheduler:DeleteSchedule": Operation("scheduler", "delete_schedule", 4),
     }
 )
 """Everything that a drill in AWS ever calls, well below the quotas ("Request quotas" of the KMS developer guide).

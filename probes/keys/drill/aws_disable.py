@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import partial
 from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
@@ -18,9 +19,12 @@ from probes.keys.aws.reading import child, parsing, text
 from probes.keys.drill.aws_calls import Hand, Sleep, hand, pause
 from probes.keys.drill.aws_common import KeyArns, commands, everywhere, felt, read, subject_of, together
 from probes.keys.drill.aws_common import written as kept
+from probes.keys.drill.aws_dead_man import AwsDeadMan, Deed, delete_command
 from probes.keys.drill.aws_sentinel import Withholding
+from probes.keys.drill.aws_tags import Breadcrumbs, untag_command
 from probes.keys.drill.canary import Canary
-from probes.keys.subjects import Key
+from probes.keys.drill.dead_man import WAITS, Waits, dismissed, missing
+from probes.keys.subjects import DeadMan, Key
 
 _PAUSES: Final = (0.0, 0.2, 0.4, 0.8, 1.6)
 """Seconds between looks at the state after EnableKey, before it is sent again."""
@@ -34,6 +38,10 @@ class DisableParameters(Model):
 
     keys: KeyArns
     canary: Canary
+    dead_man: DeadMan | None = None
+    """Without one nothing is taken away."""
+    tagged: bool = False
+    """Whether tags on the key tell of the drill."""
 
     def arns(self) -> tuple[KmsArn, ...]:
         """The key in every Region: a replica is disabled by itself."""
@@ -53,9 +61,19 @@ class DisableBefore(Model):
     states: Annotated[tuple[StateBefore, ...], Field(max_length=100)]
 
 
-def disable(drill: str, subject: Key, keys: Iterable[str], canary: Canary, deadline: datetime) -> Change:
-    """The change that a drill makes. Ends only when somebody enables the key."""
-    parameters = DisableParameters(keys=tuple(keys), canary=canary)
+def disable(
+    drill: str,
+    subject: Key,
+    keys: Iterable[str],
+    canary: Canary,
+    deadline: datetime,
+    *,
+    dead_man: DeadMan | None = None,
+    tagged: bool = False,
+) -> Change:
+    """The change that a drill makes. Ends only when somebody enables the key: we, or the dead-man in the cloud."""
+    parameters = DisableParameters(keys=tuple(keys), canary=canary, dead_man=dead_man, tagged=tagged)
+    enabling = commands(parameters.arns(), lambda arn: f"aws kms enable-key --region {arn.region} --key-id {arn}")
     return Change(
         kind=Disable.kind,
         drill=drill,
@@ -63,7 +81,11 @@ def disable(drill: str, subject: Key, keys: Iterable[str], canary: Canary, deadl
         body=kept(subject),
         parameters=kept(parameters),
         deadline=deadline,
-        by_hand=commands(parameters.arns(), lambda arn: f"aws kms enable-key --region {arn.region} --key-id {arn}"),
+        by_hand=(
+            *enabling,
+            *(() if dead_man is None else (delete_command(dead_man, drill, parameters.arns()),)),
+            *((untag_command(parameters.arns()),) if tagged else ()),
+        ),
     )
 
 
@@ -76,7 +98,8 @@ def state_of(who: Hand, arn: KmsArn) -> str:
 
 
 class Disable(Mechanism):
-    """DisableKey and EnableKey. Hits all data under the key; needs a dead-man in the cloud, as it never ends by itself.
+    """DisableKey and EnableKey. Hits all data under the key, and never ends by itself: it is refused without a dead-man
+    in the cloud that was seen to enable the key.
 
     EnableKey is sent once without asking for the state first, because a stale answer must not skip it. That somebody
     else disabled the key meanwhile cannot be told from our own change. Source: KMS developer guide, "Enable and disable
@@ -87,8 +110,9 @@ class Disable(Mechanism):
     lossless: ClassVar[bool] = True
     expires: ClassVar[bool] = False
 
-    def __init__(self, sleep: Sleep | None = None) -> None:
+    def __init__(self, sleep: Sleep | None = None, waits: Waits = WAITS) -> None:
         self._sleep = sleep or pause()
+        self._waits = waits
 
     def look(self, change: Change, io: Io) -> CanonicalJson:
         """The state in every Region."""
@@ -100,9 +124,10 @@ class Disable(Mechanism):
         return kept(DisableBefore(states=states))
 
     def rehearse(self, change: Change, before: CanonicalJson, io: Io) -> None:
-        """EnableKey on the enabled key, as the identity that restores, and a look at the canary."""
+        """EnableKey on the enabled key, as the identity that restores, and by the dead-man, which is armed then."""
         subject, parameters = subject_of(change), read(DisableParameters, change.parameters)
         self._enabled_before(before)
+        dead_man = self._needed(change, subject, parameters)
         for arn in parameters.arns():
             who = hand(io, subject.identities.restore, arn)
             if (state := state_of(who, arn)) != "Enabled":
@@ -111,26 +136,55 @@ class Disable(Mechanism):
             standing = felt(io, subject, arn, parameters.canary, Withholding.DISABLED)
             if standing.where is not Where.RESTORED:
                 raise ProbeError(Reason.NO_POSITIVE, vendor_text(f"{arn.region}: {standing.words}"))
+            Breadcrumbs(change, subject, parameters.tagged).rehearse(arn, io)
+        dead_man.arm(_deeds(parameters), io)
 
     def act(self, change: Change, before: CanonicalJson, io: Io) -> None:
-        """DisableKey in every Region."""
+        """DisableKey in every Region, if the dead-man stands in each."""
         subject, parameters = subject_of(change), read(DisableParameters, change.parameters)
         self._enabled_before(before)
         if io.clock() >= change.deadline:
             raise ProbeError(Reason.NOT_COVERED, "the drill's deadline is over; plan it anew")
+        self._needed(change, subject, parameters).armed(_deeds(parameters), io)
+        for arn in parameters.arns():
+            Breadcrumbs(change, subject, parameters.tagged).set(arn, io)
         for arn in parameters.arns():
             hand(io, subject.identities.drill, arn).ask("kms:DisableKey", arn.region, KeyId=str(arn))
 
     def undo(self, change: Change, before: CanonicalJson, io: Io) -> None:
-        """EnableKey where the key was enabled, until DescribeKey says so."""
+        """EnableKey where the key was enabled, until DescribeKey says so; then the dead-man may go."""
         subject, parameters = subject_of(change), read(DisableParameters, change.parameters)
         self._enabled_before(before)
-        everywhere(parameters.arns(), lambda arn: self._enable(hand(io, subject.identities.restore, arn), arn))
+        dead_man = self._dead_man(change, subject, parameters)
+
+        def enable(arn: KmsArn) -> None:
+            self._enable(hand(io, subject.identities.restore, arn), arn)
+            if dead_man is not None:
+                dead_man.dismiss(arn, io)
+            Breadcrumbs(change, subject, parameters.tagged).dismiss(arn, io)
+
+        everywhere(parameters.arns(), enable)
 
     def standing(self, change: Change, before: CanonicalJson, io: Io) -> Standing:
         """The states, and the canary decrypted by the control identity, in every Region."""
         subject, parameters = subject_of(change), read(DisableParameters, change.parameters)
-        return together([(arn, self._stands(arn, subject, parameters, io)) for arn in parameters.arns()])
+        dead_man = self._dead_man(change, subject, parameters)
+        found = [(arn, self._stands(arn, subject, parameters, io)) for arn in parameters.arns()]
+        if dead_man is not None and all(each.where is Where.RESTORED for _, each in found):
+            found = [(arn, dismissed(each, partial(dead_man.left, arn, io))) for arn, each in found]
+        crumbs = Breadcrumbs(change, subject, parameters.tagged)
+        return together([(arn, dismissed(each, partial(crumbs.left, arn, io))) for arn, each in found])
+
+    def _needed(self, change: Change, subject: Key, parameters: DisableParameters) -> AwsDeadMan:
+        dead_man = self._dead_man(change, subject, parameters)
+        if dead_man is None:
+            raise missing("disabling a key")
+        return dead_man
+
+    def _dead_man(self, change: Change, subject: Key, parameters: DisableParameters) -> AwsDeadMan | None:
+        if parameters.dead_man is None:
+            return None
+        return AwsDeadMan(change.drill, subject, parameters.dead_man, change.deadline, self._waits, self._sleep)
 
     def _stands(self, arn: KmsArn, subject: Key, parameters: DisableParameters, io: Io) -> Standing:
         try:
@@ -168,3 +222,7 @@ class Disable(Mechanism):
         raise held or ProbeError(
             Reason.PROPAGATION_PENDING, f"{arn.region}: EnableKey was taken, and does not show yet"
         )
+
+
+def _deeds(parameters: DisableParameters) -> tuple[Deed, ...]:
+    return tuple(Deed(arn, "EnableKey", {"KeyId": str(arn)}) for arn in parameters.arns())

@@ -32,7 +32,9 @@ from probes.keys.drill.aws_calls import Hand, hand
 from probes.keys.drill.aws_common import KeyArns, read, subject_of
 from probes.keys.drill.aws_common import written as kept
 from probes.keys.drill.aws_deny import sid_of
+from probes.keys.drill.aws_tags import Breadcrumbs, untag_command
 from probes.keys.drill.canary import Canary
+from probes.keys.drill.dead_man import dismissed
 from probes.keys.subjects import Key
 
 _CONSTRAINTS: Final = ("EncryptionContextEquals", "EncryptionContextSubset")
@@ -48,6 +50,8 @@ class GrantParameters(Model):
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9:/_-]{1,256}$")]
     """Of the grant that is made again where the first has none: with a name, making it twice makes one."""
     canary: Canary
+    tagged: bool = False
+    """Whether tags on the key tell of the drill."""
 
     @property
     def arn(self) -> KmsArn:
@@ -83,9 +87,11 @@ class GrantBefore(Model):
     """Grants of the same terms, this one among them: the others keep access open."""
 
 
-def revoke_grant(drill: str, subject: Key, key: str, grant: str, canary: Canary, deadline: datetime) -> Change:
+def revoke_grant(
+    drill: str, subject: Key, key: str, grant: str, canary: Canary, deadline: datetime, *, tagged: bool = False
+) -> Change:
     """The change that a drill makes. Ends only when somebody makes the grant again."""
-    parameters = GrantParameters(keys=(key,), grant=grant, name=sid_of(drill), canary=canary)
+    parameters = GrantParameters(keys=(key,), grant=grant, name=sid_of(drill), canary=canary, tagged=tagged)
     arn = parameters.arn
     return Change(
         kind=RevokeGrant.kind,
@@ -100,6 +106,7 @@ def revoke_grant(drill: str, subject: Key, key: str, grant: str, canary: Canary,
                 f"aws kms create-grant --region {arn.region} --key-id {arn} --name {parameters.name} "
                 f"--grantee-principal … --operations … --constraints …   # as in the drill's record of before"
             ),
+            *((untag_command((arn,)),) if tagged else ()),
         ),
     )
 
@@ -130,10 +137,13 @@ class RevokeGrant(Mechanism):
             return kept(GrantBefore(terms=terms, name=text_or_none(found, "Name"), alike=alike))
 
     def rehearse(self, change: Change, before: CanonicalJson, io: Io) -> None:
-        """CreateGrant as the identity that restores, and RevokeGrant as the one that acts, both as dry runs."""
+        """CreateGrant as the identity that restores, and RevokeGrant as the one that acts, both as dry runs. Who
+        restores must see the grants, too: what he cannot see he cannot put back."""
         subject, parameters = subject_of(change), read(GrantParameters, change.parameters)
         known, arn = read(GrantBefore, before), parameters.arn
         restorer, driller = hand(io, subject.identities.restore, arn), hand(io, subject.identities.drill, arn)
+        if _alike(restorer, arn, known.terms) != known.alike:
+            raise ProbeError(Reason.CONFLICTING, "the key's grants changed since they were looked at; start anew")
         _dry(restorer, "kms:CreateGrant", arn, Name=parameters.name, **known.terms.request())
         _dry(driller, "kms:RevokeGrant", arn, GrantId=parameters.grant)
         if known.alike > 1:
@@ -141,6 +151,7 @@ class RevokeGrant(Mechanism):
                 Reason.UNSUPPORTED,
                 f"{known.alike - 1} other grants have the same terms, so revoking one changes nothing; retire them",
             )
+        Breadcrumbs(change, subject, parameters.tagged).rehearse(arn, io)
 
     def act(self, change: Change, before: CanonicalJson, io: Io) -> None:
         """RevokeGrant."""
@@ -149,6 +160,7 @@ class RevokeGrant(Mechanism):
             raise ProbeError(Reason.NOT_COVERED, "the drill's deadline is over; plan it anew")
         read(GrantBefore, before)
         arn = parameters.arn
+        Breadcrumbs(change, subject, parameters.tagged).set(arn, io)
         hand(io, subject.identities.drill, arn).ask(
             "kms:RevokeGrant", arn.region, once=True, KeyId=str(arn), GrantId=parameters.grant
         )
@@ -156,26 +168,9 @@ class RevokeGrant(Mechanism):
     def undo(self, change: Change, before: CanonicalJson, io: Io) -> None:
         """Make the grant again unless one of the same terms is there."""
         subject, parameters = subject_of(change), read(GrantParameters, change.parameters)
-        known, arn = read(GrantBefore, before), parameters.arn
-        who = hand(io, subject.identities.restore, arn)
-        held: ProbeError | None = None
-        for _ in range(_TRIES):
-            try:
-                if _alike(who, arn, known.terms) >= 1:
-                    return
-                who.ask(
-                    "kms:CreateGrant",
-                    arn.region,
-                    KeyId=str(arn),
-                    Name=known.name or parameters.name,
-                    **known.terms.request(),
-                )
-            except ProbeError as error:
-                if error.reason not in (Reason.THROTTLED, Reason.TIMEOUT, Reason.UNREACHABLE):
-                    raise
-                held = error
-        if _alike(who, arn, known.terms) < 1:
-            raise held or ProbeError(Reason.PROPAGATION_PENDING, "CreateGrant was taken, and does not show yet")
+        arn = parameters.arn
+        _make_again(hand(io, subject.identities.restore, arn), parameters, read(GrantBefore, before))
+        Breadcrumbs(change, subject, parameters.tagged).dismiss(arn, io)
 
     def standing(self, change: Change, before: CanonicalJson, io: Io) -> Standing:
         """Whether a grant of the same terms is there."""
@@ -187,11 +182,35 @@ class RevokeGrant(Mechanism):
                 alike = [text(item, "GrantId") for item in listed if _terms(item) == known.terms]
         except ProbeError as error:
             return Standing(Where.CHANGED, vendor_text(f"the key's grants are not known: {error}"))
-        if parameters.grant in alike:
-            return Standing(Where.RESTORED, "the grant is there as it was")
-        if alike:
-            return Standing(Where.RESTORED, "a grant of the same terms is there, with another id, token and date")
-        return Standing(Where.CHANGED, "no grant of these terms is there")
+        if not alike:
+            return Standing(Where.CHANGED, "no grant of these terms is there")
+        words = "the grant is there as it was"
+        if parameters.grant not in alike:
+            words = "a grant of the same terms is there, with another id, token and date"
+        crumbs = Breadcrumbs(change, subject, parameters.tagged)
+        return dismissed(Standing(Where.RESTORED, words), lambda: crumbs.left(arn, io))
+
+
+def _make_again(who: Hand, parameters: GrantParameters, known: GrantBefore) -> None:
+    arn = parameters.arn
+    held: ProbeError | None = None
+    for _ in range(_TRIES):
+        try:
+            if _alike(who, arn, known.terms) >= 1:
+                return
+            who.ask(
+                "kms:CreateGrant",
+                arn.region,
+                KeyId=str(arn),
+                Name=known.name or parameters.name,
+                **known.terms.request(),
+            )
+        except ProbeError as error:
+            if error.reason not in (Reason.THROTTLED, Reason.TIMEOUT, Reason.UNREACHABLE):
+                raise
+            held = error
+    if _alike(who, arn, known.terms) < 1:
+        raise held or ProbeError(Reason.PROPAGATION_PENDING, "CreateGrant was taken, and does not show yet")
 
 
 def _dry(who: Hand, operation: str, arn: KmsArn, **parameters: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from probes.keys.aws.pages import Page, collect
 from probes.keys.aws.reading import MalformedError, children, parsing, text_or_none
 from probes.keys.aws.trail import right_account
 from probes.keys.drill.aws_calls import hand
+from probes.keys.drill.aws_trail_files import in_files, of_source
 from probes.keys.drill.canary import RESERVED, Canary
 from probes.keys.principals import account_of, aws_named
 from probes.keys.subjects import Agreed, Key
@@ -38,7 +39,7 @@ _NAMED: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class RawLog:
-    """Entries of CloudTrail's event history about the key in one Region, as they are. For use in memory alone."""
+    """CloudTrail's entries about the key in one Region, as they are. For use in memory alone."""
 
     arn: KmsArn
     since: datetime
@@ -46,6 +47,12 @@ class RawLog:
     entries: tuple[str, ...] = field(repr=False)
     complete: bool
     why_not: str
+    sources: tuple[tuple[str, ...], ...] = field(default=(), repr=False)
+    """The entries by where they were read, where that was more than the event history."""
+
+    def apart(self) -> tuple[tuple[str, ...], ...]:
+        """The entries of each source."""
+        return self.sources or (self.entries,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,66 @@ def recent(subject: Key, arn: KmsArn, span: timedelta, io: Io) -> RawLog:
     short = listing.short
     why = "" if short is None else vendor_text(f"{short.reason}: {short.detail}")
     return RawLog(arn, since, until, tuple(listing.items), short is None, why)
+
+
+def with_files(log: RawLog, subject: Key, io: Io) -> RawLog:
+    """The event history, and beside it the files that `drill.logs` names, for the same time. Raises nothing.
+
+    It is complete only when every source is whole, so that naming one more never makes a log look better. Two more
+    things make it incomplete: what two sources tell differently of one event, and events that files hold and a whole
+    event history does not. At most one of them is CloudTrail's, or the history is late.
+    """
+    named = subject.drill.logs if subject.drill is not None else ()
+    if not named:
+        return log
+    files = [in_files(source, log.arn, (log.since, io.clock()), subject, io, len(named)) for source in named]
+    sources = (log.entries, *(tuple(each.records) for each in files))
+    gaps = [log.why_not] if not log.complete else []
+    gaps += [words for each in files for words in of_source(each)]
+    united = _United(log)
+    for number, source in enumerate(sources):
+        for written in source:
+            united.add(written, of_history=number == 0)
+    if united.contradictions:
+        gaps.append(f"two sources tell differently of {len(united.contradictions)} events")
+    if united.alone and log.complete:
+        gaps.append(f"{united.alone} events are in files and not in the event history")
+    return replace(
+        log,
+        entries=tuple(united.entries),
+        complete=not gaps,
+        why_not=vendor_text("; ".join(gaps)),
+        sources=sources,
+    )
+
+
+@dataclass(slots=True)
+class _United:
+    """Every event once."""
+
+    log: RawLog
+    entries: list[str] = field(default_factory=list)
+    contradictions: set[str] = field(default_factory=set)
+    alone: int = 0
+    """Events of the history's time that files alone hold."""
+    known: dict[str, tuple[Event, list[Mapping[str, str]]]] = field(default_factory=dict)
+
+    def add(self, written: str, *, of_history: bool) -> None:
+        """One more. What cannot be read stays, for whoever counts it."""
+        try:
+            event = parse_event(written, self.log.arn) if len(written) <= MAX_EVENT else None
+        except MalformedError:
+            event = None
+        if event is None:
+            self.entries.append(written)
+            return
+        told = (event, list(contexts(written)))
+        first = self.known.setdefault(event.id, told)
+        if first is told:
+            self.entries.append(written)
+            self.alone += not of_history and event.at >= self.log.since
+        elif first != told:
+            self.contradictions.add(event.id)
 
 
 def context_use(log: RawLog, agreed: Agreed, canary: Canary | None) -> ContextUse:
@@ -161,6 +228,12 @@ def contexts(written: str) -> Iterator[Mapping[str, str]]:
         found = parameters.get(name)
         if isinstance(found, dict) and found:
             yield {str(key): str(value) for key, value in found.items()}
+
+
+def request_id(written: str) -> str:
+    """The request id of a call that was read before; empty where there is none."""
+    found = json.loads(written, parse_int=str, parse_float=str).get("requestID")
+    return found if isinstance(found, str) else ""
 
 
 def _is_vendor(principal: str, agreed: Agreed, arn: KmsArn) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterable
 from datetime import datetime
-from pathlib import Path
+from functools import partial
 from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -13,7 +14,7 @@ from keycheck.errors import ProbeError
 from keycheck.model.deployment import FileRef
 from keycheck.model.drill import Change, Mechanism, Standing, Where
 from keycheck.model.probe import Io
-from keycheck.model.types import CanonicalJson, Instant, Model, VendorText, vendor_text
+from keycheck.model.types import CanonicalJson, Instant, Model, VendorText, format_instant, vendor_text
 from keycheck.model.verdict import Reason
 from probes.keys.aws.arns import KmsArn, kms_arn
 from probes.keys.aws.pages import Page, collect
@@ -21,15 +22,19 @@ from probes.keys.aws.reading import Answer, children, flag, instant_or_none, par
 from probes.keys.drill.aws_calls import Hand, Sleep, hand, pause
 from probes.keys.drill.aws_common import KeyArn, KeyArns, commands, everywhere, felt, read, subject_of, together
 from probes.keys.drill.aws_common import written as kept
+from probes.keys.drill.aws_dead_man import AwsDeadMan, Deed, delete_command
 from probes.keys.drill.aws_disable import state_of
 from probes.keys.drill.aws_sentinel import Withholding
+from probes.keys.drill.aws_tags import Breadcrumbs, untag_command
+from probes.keys.drill.aws_wrapping import brought
 from probes.keys.drill.canary import Canary
-from probes.keys.subjects import Key
+from probes.keys.drill.dead_man import WAITS, Waits, dismissed, missing
+from probes.keys.subjects import DeadMan, Key
 
-_OCTETS: Final = 32
-_MAX_FILE: Final = 16 * 1024
 _PAUSES: Final = (0.0, 0.2, 0.4, 0.8, 1.6)
 _FOREVER: Final = "KEY_MATERIAL_DOES_NOT_EXPIRE"
+_UNTIL: Final = "KEY_MATERIAL_EXPIRES"
+_SAME: Final = "EXISTING_KEY_MATERIAL"
 
 MaterialId = Annotated[str, StringConstraints(pattern=r"^[a-f0-9]{64}$")]
 
@@ -58,6 +63,10 @@ class MaterialParameters(Model):
     material: MaterialId
     escrow: Annotated[tuple[Escrow, ...], Field(min_length=1, max_length=100)]
     canary: Canary
+    dead_man: DeadMan | None = None
+    """Without one nothing is taken away."""
+    tagged: bool = False
+    """Whether tags on the key tell of the drill."""
 
     @model_validator(mode="after")
     def _everywhere(self) -> Self:
@@ -108,9 +117,22 @@ def delete_material(
     escrow: Iterable[Escrow],
     canary: Canary,
     deadline: datetime,
+    *,
+    dead_man: DeadMan | None = None,
+    tagged: bool = False,
 ) -> Change:
-    """The change that a drill makes. Ends only when somebody imports the same material again."""
-    parameters = MaterialParameters(keys=tuple(keys), material=material, escrow=tuple(escrow), canary=canary)
+    """The change that a drill makes. Ends only when somebody imports the same material again: we, or the dead-man in
+    the cloud."""
+    parameters = MaterialParameters(
+        keys=tuple(keys), material=material, escrow=tuple(escrow), canary=canary, dead_man=dead_man, tagged=tagged
+    )
+    importing = commands(
+        parameters.arns(),
+        lambda arn: (
+            f"aws kms import-key-material --region {arn.region} --key-id {arn} --key-material-id {material} "
+            "--encrypted-key-material fileb://… --import-token fileb://… --expiration-model …   # as in the record"
+        ),
+    )
     return Change(
         kind=DeleteMaterial.kind,
         drill=drill,
@@ -118,12 +140,10 @@ def delete_material(
         body=kept(subject),
         parameters=kept(parameters),
         deadline=deadline,
-        by_hand=commands(
-            parameters.arns(),
-            lambda arn: (
-                f"aws kms import-key-material --region {arn.region} --key-id {arn} --key-material-id {material} "
-                "--encrypted-key-material fileb://… --import-token fileb://… --expiration-model …   # as in the record"
-            ),
+        by_hand=(
+            *importing,
+            *(() if dead_man is None else (delete_command(dead_man, drill, parameters.arns()),)),
+            *((untag_command(parameters.arns()),) if tagged else ()),
         ),
     )
 
@@ -132,15 +152,19 @@ class DeleteMaterial(Mechanism):
     """DeleteImportedKeyMaterial and ImportKeyMaterial of the very same material.
 
     The rehearsal imports it while it is still there, with the expiration that it has: AWS takes nothing but the same
-    material, so this proves the escrow. Source: KMS developer guide, "Reimport key material".
+    material, so this proves the escrow. The dead-man's schedule carries import token and wrapped material, both of
+    which only AWS can open; the rehearsal shows that it imports them. They are good for a day: what was wrapped
+    beforehand must be younger than that at the deadline, which no call tells. Source: KMS developer guide, "Reimport
+    key material".
     """
 
     kind: ClassVar[str] = "aws-delete-material"
     lossless: ClassVar[bool] = False
     expires: ClassVar[bool] = False
 
-    def __init__(self, sleep: Sleep | None = None) -> None:
+    def __init__(self, sleep: Sleep | None = None, waits: Waits = WAITS) -> None:
         self._sleep = sleep or pause()
+        self._waits = waits
 
     def look(self, change: Change, io: Io) -> CanonicalJson:
         """The material in every Region, as the key lists it."""
@@ -151,9 +175,12 @@ class DeleteMaterial(Mechanism):
         return kept(MaterialBefore(states=states))
 
     def rehearse(self, change: Change, before: CanonicalJson, io: Io) -> None:
-        """Import the same material again while it is there, as the identity that restores."""
+        """Import the same material again while it is there, as the identity that restores, and by the dead-man, which
+        is armed then."""
         subject, parameters = subject_of(change), read(MaterialParameters, change.parameters)
         known = read(MaterialBefore, before)
+        dead_man = self._needed(change, subject, parameters)
+        deeds: list[Deed] = []
         for arn in parameters.arns():
             if (state := known.of(arn)).imported != "IMPORTED" or state.state != "Enabled":
                 raise ProbeError(
@@ -162,16 +189,27 @@ class DeleteMaterial(Mechanism):
             if state.valid_to is not None and state.valid_to <= change.deadline:
                 raise ProbeError(Reason.UNSUPPORTED, f"{arn.region}: the material expires before the deadline")
             who = hand(io, subject.identities.restore, arn)
-            self._import(who, arn, parameters, state, io)
+            given = brought(who, arn, parameters.escrow_of(arn), io.base)
+            _import(who, arn, parameters, state, given)
             if _state(who, arn, parameters.material) != state:
                 raise ProbeError(Reason.CONFLICTING, f"{arn.region}: importing again changed the material's standing")
+            deeds.append(_deed(arn, parameters, state, given))
+            Breadcrumbs(change, subject, parameters.tagged).rehearse(arn, io)
+        dead_man.arm(deeds, io)
+        for arn in parameters.arns():
+            if _state(hand(io, subject.identities.restore, arn), arn, parameters.material) != known.of(arn):
+                raise ProbeError(Reason.CONFLICTING, f"{arn.region}: the dead-man imported it with another standing")
 
     def act(self, change: Change, before: CanonicalJson, io: Io) -> None:
-        """DeleteImportedKeyMaterial in every Region."""
+        """DeleteImportedKeyMaterial in every Region, if the dead-man stands in each."""
         subject, parameters = subject_of(change), read(MaterialParameters, change.parameters)
         known = read(MaterialBefore, before)
         if io.clock() >= change.deadline:
             raise ProbeError(Reason.NOT_COVERED, "the drill's deadline is over; plan it anew")
+        deeds = [_deed(arn, parameters, known.of(arn), (b"", b"")) for arn in parameters.arns()]
+        self._needed(change, subject, parameters).armed(deeds, io)
+        for arn in parameters.arns():
+            Breadcrumbs(change, subject, parameters.tagged).set(arn, io)
         for arn in parameters.arns():
             who = hand(io, subject.identities.drill, arn)
             if _state(who, arn, parameters.material) != known.of(arn):
@@ -187,17 +225,21 @@ class DeleteMaterial(Mechanism):
             )
 
     def undo(self, change: Change, before: CanonicalJson, io: Io) -> None:
-        """Import the same material again where it is not there as it was."""
+        """Import the same material again where it is not there as it was; then the dead-man may go."""
         subject, parameters = subject_of(change), read(MaterialParameters, change.parameters)
         known = read(MaterialBefore, before)
+        dead_man = self._dead_man(change, subject, parameters)
 
         def restore(arn: KmsArn) -> None:
             who, state = hand(io, subject.identities.restore, arn), known.of(arn)
             for wait in _PAUSES:
                 self._sleep(wait)
                 if _state(who, arn, parameters.material).imported != "IMPORTED":
-                    self._import(who, arn, parameters, state, io)
+                    _import(who, arn, parameters, state, brought(who, arn, parameters.escrow_of(arn), io.base))
                 elif wait:  # looked twice: the first answer may be stale
+                    if dead_man is not None:
+                        dead_man.dismiss(arn, io)
+                    Breadcrumbs(change, subject, parameters.tagged).dismiss(arn, io)
                     return
             raise ProbeError(Reason.PROPAGATION_PENDING, f"{arn.region}: the import was taken, and does not show yet")
 
@@ -207,7 +249,23 @@ class DeleteMaterial(Mechanism):
         """The material as it was, the key enabled, and the canary decrypted, in every Region."""
         subject, parameters = subject_of(change), read(MaterialParameters, change.parameters)
         known = read(MaterialBefore, before)
-        return together([(arn, self._stands(arn, subject, parameters, known, io)) for arn in parameters.arns()])
+        dead_man = self._dead_man(change, subject, parameters)
+        found = [(arn, self._stands(arn, subject, parameters, known, io)) for arn in parameters.arns()]
+        if dead_man is not None and all(each.where is Where.RESTORED for _, each in found):
+            found = [(arn, dismissed(each, partial(dead_man.left, arn, io))) for arn, each in found]
+        crumbs = Breadcrumbs(change, subject, parameters.tagged)
+        return together([(arn, dismissed(each, partial(crumbs.left, arn, io))) for arn, each in found])
+
+    def _needed(self, change: Change, subject: Key, parameters: MaterialParameters) -> AwsDeadMan:
+        dead_man = self._dead_man(change, subject, parameters)
+        if dead_man is None:
+            raise missing("deleting imported material")
+        return dead_man
+
+    def _dead_man(self, change: Change, subject: Key, parameters: MaterialParameters) -> AwsDeadMan | None:
+        if parameters.dead_man is None:
+            return None
+        return AwsDeadMan(change.drill, subject, parameters.dead_man, change.deadline, self._waits, self._sleep)
 
     def _stands(
         self, arn: KmsArn, subject: Key, parameters: MaterialParameters, known: MaterialBefore, io: Io
@@ -226,68 +284,34 @@ class DeleteMaterial(Mechanism):
         standing = felt(io, subject, arn, parameters.canary, Withholding.PENDING_IMPORT)
         return Standing(standing.where, f"the material is imported as before and {standing.words}")
 
-    def _import(self, who: Hand, arn: KmsArn, parameters: MaterialParameters, was: MaterialState, io: Io) -> None:
-        token, wrapped = _wrapped(who, arn, parameters.escrow_of(arn), io.base)
-        ends: dict[str, Any] = {"ExpirationModel": _FOREVER}
-        if was.valid_to is not None:
-            ends = {"ExpirationModel": "KEY_MATERIAL_EXPIRES", "ValidTo": was.valid_to}
-        who.ask(
-            "kms:ImportKeyMaterial",
-            arn.region,
-            KeyId=str(arn),
-            ImportToken=token,
-            EncryptedKeyMaterial=wrapped,
-            KeyMaterialId=parameters.material,
-            ImportType="EXISTING_KEY_MATERIAL",
-            **ends,
-        )
 
-
-def _wrapped(who: Hand, arn: KmsArn, escrow: Escrow, base: Path) -> tuple[bytes, bytes]:
-    """Import token and wrapped material."""
-    if escrow.wrapped is not None and escrow.token is not None:
-        return _file(base / escrow.token), _file(base / escrow.wrapped)
-    if escrow.local is None:
-        raise ProbeError(Reason.MALFORMED, "the drill's own record names no escrow")
-    operation = "kms:GetParametersForImport"
-    answer = who.ask(
-        operation, arn.region, KeyId=str(arn), WrappingAlgorithm="RSAES_OAEP_SHA_256", WrappingKeySpec="RSA_4096"
+def _import(
+    who: Hand, arn: KmsArn, parameters: MaterialParameters, was: MaterialState, given: tuple[bytes, bytes]
+) -> None:
+    ends: dict[str, Any] = {"ExpirationModel": _FOREVER}
+    if was.valid_to is not None:
+        ends = {"ExpirationModel": _UNTIL, "ValidTo": was.valid_to}
+    who.ask(
+        "kms:ImportKeyMaterial",
+        arn.region,
+        KeyId=str(arn),
+        ImportToken=given[0],
+        EncryptedKeyMaterial=given[1],
+        KeyMaterialId=parameters.material,
+        ImportType=_SAME,
+        **ends,
     )
-    token, public = answer.get("ImportToken"), answer.get("PublicKey")
-    if not isinstance(token, bytes) or not isinstance(public, bytes):
-        raise ProbeError(Reason.MALFORMED, f"{operation}: answered no token or no key")
-    material = _file(base / escrow.local)
-    if len(material) != _OCTETS:
-        raise ProbeError(Reason.MALFORMED, f"the escrow file does not hold {_OCTETS} octets")
-    return token, _sealed(material, public)
 
 
-def _sealed(material: bytes, public: bytes) -> bytes:
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import padding, rsa
-    from cryptography.hazmat.primitives.serialization import load_der_public_key
-
-    try:
-        key = load_der_public_key(public)
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise ProbeError(Reason.MALFORMED, "kms:GetParametersForImport: answered no public key") from error
-    if not isinstance(key, rsa.RSAPublicKey) or key.key_size < 2048:
-        raise ProbeError(Reason.MALFORMED, "kms:GetParametersForImport: answered no RSA key of 2048 bits or more")
-    return key.encrypt(material, padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None))
-
-
-def _file(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            content = file.read(_MAX_FILE + 1)
-    except OSError as error:
-        raise ProbeError(
-            Reason.UNREACHABLE, f"an escrow file cannot be read ({type(error).__name__}); check its path"
-        ) from error
-    if not content or len(content) > _MAX_FILE:
-        raise ProbeError(Reason.MALFORMED, "an escrow file is empty or too long")
-    return content
+def _deed(arn: KmsArn, parameters: MaterialParameters, was: MaterialState, given: tuple[bytes, bytes]) -> Deed:
+    """The same as a universal target takes it. That times are written as texts there is assumed, and the rehearsal
+    shows whether it holds."""
+    token, wrapped = (b64encode(each).decode("ascii") for each in given)
+    asked = {"KeyId": str(arn), "KeyMaterialId": parameters.material, "ImportType": _SAME, "ExpirationModel": _FOREVER}
+    if was.valid_to is not None:
+        asked |= {"ExpirationModel": _UNTIL, "ValidTo": format_instant(was.valid_to)}
+    asked |= {"ImportToken": token, "EncryptedKeyMaterial": wrapped}
+    return Deed(arn, "ImportKeyMaterial", asked, frozenset({"ImportToken", "EncryptedKeyMaterial"}))
 
 
 def _state(who: Hand, arn: KmsArn, material: str) -> MaterialState:

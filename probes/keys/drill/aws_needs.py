@@ -6,9 +6,19 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from probes.keys.aspects import AWS_ACTIONS, Aspect
+
 _CONTROL: Final = ("kms:Encrypt", "kms:Decrypt")
-_INSPECT: Final = ("kms:DescribeKey", "kms:ListKeyRotations", "kms:ListKeyPolicies", "kms:GetKeyPolicy")
-_LOG: Final = ("cloudtrail:LookupEvents",)
+LOOKS: Final = (Aspect.DESCRIPTION, Aspect.CALLER, Aspect.MATERIALS, Aspect.POLICIES)
+"""What the identity that inspects asks before a drill that revokes."""
+_INSPECT: Final = tuple(action for aspect in LOOKS for action in AWS_ACTIONS[aspect])
+_LOG: Final = AWS_ACTIONS[Aspect.EVENTS]
+_DEAD_MAN: Final = (
+    "scheduler:CreateSchedule",
+    "scheduler:GetSchedule",
+    "scheduler:DeleteSchedule",
+    "iam:PassRole",
+)
 
 NEEDS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = MappingProxyType(
     {
@@ -21,7 +31,7 @@ NEEDS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = MappingProxyType(
         },
         "aws-disable": {
             "drill": ("kms:DescribeKey", "kms:DisableKey"),
-            "restore": ("kms:DescribeKey", "kms:EnableKey"),
+            "restore": ("kms:DescribeKey", "kms:EnableKey", *_DEAD_MAN),
             "control": _CONTROL,
             "inspect": _INSPECT,
             "log": _LOG,
@@ -40,6 +50,7 @@ NEEDS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = MappingProxyType(
                 "kms:ListKeyRotations",
                 "kms:GetParametersForImport",
                 "kms:ImportKeyMaterial",
+                *_DEAD_MAN,
             ),
             "control": _CONTROL,
             "inspect": _INSPECT,
@@ -47,7 +58,14 @@ NEEDS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = MappingProxyType(
         },
     }
 )
-"""Actions by mechanism and role. GetParametersForImport is needed only where escrow is a local file. `control` needs
-its two only under the canary's context (a condition `kms:EncryptionContext:NAME`), and Encrypt also for marks in the
-log. Whoever may put key policies should
-be denied `kms:BypassPolicyLockoutSafetyCheck`: keycheck never sets it."""
+"""Actions by mechanism and role. GetParametersForImport is needed only where escrow is a local file. What concerns
+schedules, and `iam:PassRole`, stand in the identity's own policy: on `schedule/GROUP/keycheck-*` and on the dead-man's
+role. `control` needs its two only under the canary's context (a condition `kms:EncryptionContext:NAME`), and Encrypt
+also for marks in the log. Whoever may put key policies should be denied `kms:BypassPolicyLockoutSafetyCheck`: keycheck
+never sets it."""
+
+DEAD_MAN_NEEDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {"aws-disable": ("kms:EnableKey",), "aws-delete-material": ("kms:ImportKeyMaterial",)}
+)
+"""What the role of the dead-man needs on the key, by mechanism, and no more. It trusts `scheduler.amazonaws.com`, and
+is of the account of the identity that restores."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
@@ -20,11 +19,10 @@ from probes.keys.aws_facts import AwsKey, AwsPolicy, Statement
 from probes.keys.drill import Refusal
 from probes.keys.drill.aws_calls import hand
 from probes.keys.drill.aws_credentials import lasts
+from probes.keys.drill.offset import MAX_SKEW, Offset, by_date, together
 from probes.keys.facts import KeyFacts
 from probes.keys.principals import account_of, identity
 from probes.keys.subjects import Key
-
-MAX_SKEW: Final = timedelta(seconds=5)
 
 UNDO: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -45,16 +43,16 @@ def people(subject: Key, arns: Sequence[KmsArn], until: datetime, io: Io) -> Ite
         try:
             asked = io.clock()
             answer = hand(io, ref, home).ask("sts:GetCallerIdentity", home.region)
-            skew = _skew(answer, asked, io.clock())
+            off = _offset(answer, asked, io.clock())
         except ProbeError as error:
             yield Refusal(error.reason, vendor_text(f"the identity for `{role}` does not work: {error}"))
             continue
-        if skew is None:
+        if off is None:
             yield Refusal(Reason.CLOCK_UNTRUSTED, "AWS's answers carry no Date: our clock cannot be compared")
-        elif skew > MAX_SKEW:
+        elif off.least > MAX_SKEW:
             yield Refusal(
                 Reason.CLOCK_UNTRUSTED,
-                f"this machine's clock differs from AWS's by {skew.total_seconds():.0f} s; set it right (NTP)",
+                f"this machine's clock differs from AWS's by {off.least.total_seconds():.0f} s; set it right (NTP)",
             )
         if role == "control" and answer.get("Account") != home.account:
             yield Refusal(
@@ -71,16 +69,23 @@ def people(subject: Key, arns: Sequence[KmsArn], until: datetime, io: Io) -> Ite
         yield Refusal(Reason.PERMISSION_DENIED, f"the credentials for `restore` do not outlive the drill: {why}")
 
 
-def _skew(answer: Mapping[str, object], asked: datetime, answered: datetime) -> timedelta | None:
-    """How far the server's clock is off, at least. Its Date has whole seconds."""
+def clock(subject: Key, arns: Sequence[KmsArn], io: Io) -> Offset | None:
+    """How far AWS's clock is from ours, by an answer to each of the three; None: none says it. Raises ProbeError."""
+    found: list[Offset] = []
+    roles = subject.identities
+    for ref in (roles.drill, roles.restore, roles.control):
+        who = hand(io, ref, arns[0])
+        asked = io.clock()
+        off = _offset(who.ask("sts:GetCallerIdentity", arns[0].region), asked, io.clock())
+        found += () if off is None else (off,)
+    return together(found)
+
+
+def _offset(answer: Mapping[str, object], asked: datetime, answered: datetime) -> Offset | None:
     metadata = answer.get("ResponseMetadata")
     headers = metadata.get("HTTPHeaders") if isinstance(metadata, dict) else None
     written = headers.get("date") if isinstance(headers, dict) else None
-    try:
-        there = parsedate_to_datetime(str(written)).astimezone(UTC)
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return max(there - answered, asked - (there + timedelta(seconds=1)), timedelta(0))
+    return by_date(written if isinstance(written, str) else None, asked, answered)
 
 
 def guards(subject: Key, seen: Sequence[KeyFacts], change: Change, arns: Sequence[KmsArn], io: Io) -> Iterator[Refusal]:

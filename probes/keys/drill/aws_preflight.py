@@ -30,7 +30,7 @@ BEFORE: Final = timedelta(hours=1)
 """Of log before the canary was planted, to show that nobody used its context then."""
 
 
-class _Common(Model, extra="ignore"):
+class Restricted(Model, extra="ignore"):
     """What the parameters of every mechanism have."""
 
     keys: KeyArns
@@ -52,7 +52,7 @@ def refusals(
     `of_rehearsal`. Raises ProbeError(malformed) when the change itself cannot be read.
     """
     seen = (facts,) if isinstance(facts, KeyFacts) else tuple(facts)
-    parameters = parsed(_Common, change.parameters)
+    parameters = parsed(Restricted, change.parameters)
     arns = tuple(kms_arn(key) for key in parameters.keys)
     until = change.deadline + settle
     found: list[Refusal] = []

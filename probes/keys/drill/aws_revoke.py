@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from keycheck.errors import ProbeError
+from keycheck.model.authorization import Technique
 from keycheck.model.drill import Change, Mechanism
 from keycheck.model.facts import Unseen
 from keycheck.model.probe import Io
@@ -20,14 +21,19 @@ from probes.keys.aws.clients import api
 from probes.keys.aws_facts import AwsKey
 from probes.keys.drill import Refusal, Sight
 from probes.keys.drill.aws_calls import hand
-from probes.keys.drill.aws_deny import Deny, deny
-from probes.keys.drill.aws_log import RawLog, recent
-from probes.keys.drill.aws_preflight import refusals
+from probes.keys.drill.aws_common import read as parsed
+from probes.keys.drill.aws_deny import Deny
+from probes.keys.drill.aws_levels import level_of
+from probes.keys.drill.aws_log import RawLog, recent, with_files
+from probes.keys.drill.aws_people import clock
+from probes.keys.drill.aws_preflight import Restricted, refusals
 from probes.keys.drill.aws_sentinel import Sentinel, sentinels
-from probes.keys.drill.aws_window import Window, markers, marking, window_uses
+from probes.keys.drill.aws_window import markers, marking, window_uses
 from probes.keys.drill.canary import Canary, plant
+from probes.keys.drill.muted import aws_muted
 from probes.keys.drill.polling import Ask, Look, Way
-from probes.keys.drill_facts import Markers, Scope, WindowUses
+from probes.keys.drill.window import SECOND, Window
+from probes.keys.drill_facts import Markers, Match, Scope, WindowUses
 from probes.keys.facts import KeyFacts
 from probes.keys.subjects import Key, KeyDrill
 from probes.keys.timeline import Path, Saw
@@ -36,8 +42,6 @@ ASPECTS: Final = frozenset({Aspect.DESCRIPTION, Aspect.CALLER, Aspect.MATERIALS,
 BEFORE: Final = timedelta(days=1)
 """How far before the canary was planted the log is searched for its context."""
 KEPT: Final = timedelta(days=90)
-CLOCKS: Final = 2_000_000
-"""Microseconds: whole seconds in events, and a clock offset of less than one."""
 _SAW: Final = {Sight.READABLE: Saw.READABLE, Sight.DENIED: Saw.DENIED, Sight.UNAVAILABLE: Saw.UNAVAILABLE}
 
 
@@ -56,10 +60,14 @@ class AwsRevocation:
     looks: tuple[Sentinel, ...]
     started: datetime
     scope: Scope
-    clock_us: int = field(default=CLOCKS)
+    clock_us: int
+    notes: tuple[str, ...] = ()
+    _marks: list[str] = field(default_factory=list)
 
     @classmethod
-    def prepared(cls, drill: str, subject: Key, plan: KeyDrill, deadline: datetime, io: Io) -> AwsRevocation:
+    def prepared(
+        cls, drill: str, subject: Key, plan: KeyDrill, deadline: datetime, technique: Technique, io: Io
+    ) -> AwsRevocation:
         """Everything looked at, nothing changed. Raises ProbeError with every reason not to start."""
         started = io.clock()
         census = aws.survey(subject, io)
@@ -77,54 +85,102 @@ class AwsRevocation:
             planted=plan.planted,
             entropy=io.entropy,
         )
-        change = deny(drill, subject, arns, canary, deadline)
+        level = level_of(drill, subject, plan, facts, canary, deadline, technique)
         logs = [recent(subject, kms_arn(arn), _span(plan, io), io) for arn in arns]
-        against = refusals(subject, facts, logs, change, io, plan.settle)
+        against = refusals(subject, facts, logs, level.change, io, plan.settle)
         if against:
             raise ProbeError(_gravest(against), "not started: " + "; ".join(each.words for each in against))
+        withholding = level.withholding
+        offset = clock(subject, [kms_arn(arn) for arn in arns], io)
+        if offset is None:
+            raise ProbeError(Reason.CLOCK_UNTRUSTED, "AWS's answers carry no Date: our clock cannot be compared")
         return cls(
             drill=drill,
             subject=subject,
             io=io,
             arns=arns,
             canary=canary,
-            change=change,
-            mechanism=Deny(),
+            change=level.change,
+            mechanism=level.mechanism,
             ours=_ours(subject, first, io),
-            looks=sentinels(io, subject, canary, arns),
+            looks=sentinels(io, subject, canary, arns, withholding) if withholding else (),
             started=started,
-            scope=Scope(context_names=tuple(vendor_text(name) for name, _ in plan.context), regions=len(arns)),
+            scope=Scope(
+                context_names=tuple(vendor_text(name) for name, _ in plan.context) if level.scoped else (),
+                regions=len(arns),
+            ),
+            clock_us=(offset.most + SECOND) // timedelta(microseconds=1),
+            notes=level.notes,
         )
+
+    @property
+    def claims(self) -> frozenset[str]:
+        """The key in every Region."""
+        return frozenset(self.arns)
 
     def sentinel_ways(self) -> tuple[Way, ...]:
         """Our own principal, in every Region."""
         return tuple(Way(Path.SENTINEL, look.arn.region, _asking(look)) for look in self.looks)
 
     def mark(self) -> None:
-        """A call of our own that succeeds in every Region, for the log: it shows whether the log is whole. Raises
-        ProbeError."""
+        """A call of our own that succeeds in every Region, for the log, to show whether that is whole: under a context
+        that a limited restriction does not concern; where the whole key goes, a look at the key. Raises ProbeError."""
         for arn in map(kms_arn, self.arns):
-            hand(self.io, self.subject.identities.control, arn).ask(
-                "kms:Encrypt",
-                arn.region,
-                KeyId=str(arn),
-                Plaintext=b"keycheck",
-                EncryptionContext=marking(self.canary, self.drill),
-            )
+            who = hand(self.io, self.subject.identities.control, arn)
+            if self.scope.context_names:
+                answer = who.ask(
+                    "kms:Encrypt",
+                    arn.region,
+                    KeyId=str(arn),
+                    Plaintext=b"keycheck",
+                    EncryptionContext=marking(self.canary, self.drill),
+                )
+            else:
+                answer = who.ask("kms:DescribeKey", arn.region, KeyId=str(arn))
+            self._marks.append(request_id(answer))
+
+    def marks(self) -> tuple[str, ...]:
+        """The request ids of our marking calls."""
+        return tuple(self._marks)
 
     def log(self, at: Mapping[str, datetime]) -> tuple[WindowUses | Unseen, Markers | Unseen]:
         """What the log says by now of the time between act and undo, and which of our marks have arrived."""
-        if not {"intended", "acted", "undo-intended", "found-restored"} <= at.keys():
-            unseen = Unseen(reason=Reason.NOT_RECORDED, detail="the drill has no whole window")
-            return unseen, unseen
-        window = Window(at["intended"], at["acted"], at["undo-intended"], at["found-restored"])
-        span = self.io.clock() - self.started + timedelta(seconds=2)
-        try:
-            logs: Sequence[RawLog] = [recent(self.subject, kms_arn(arn), span, self.io) for arn in self.arns]
-        except ProbeError as error:
-            unseen = Unseen(reason=error.reason, detail=vendor_text(str(error)))
-            return unseen, unseen
-        return window_uses(logs, window, self.canary, ()), markers(logs, window, self.canary, self.drill)
+        return log_of(self.subject, self.change, self.marks(), self.started, at, self.io)
+
+
+def log_of(
+    subject: Key, change: Change, marks: tuple[str, ...], started: datetime, at: Mapping[str, datetime], io: Io
+) -> tuple[WindowUses | Unseen, Markers | Unseen]:
+    """The same of a drill that is over, from what its journal says of it."""
+    if not {"intended", "acted", "undo-intended", "found-restored"} <= at.keys():
+        unseen = Unseen(reason=Reason.NOT_RECORDED, detail="the drill has no whole window")
+        return unseen, unseen
+    window = Window(at["intended"], at["acted"], at["undo-intended"], at["found-restored"])
+    span = io.clock() - started + timedelta(seconds=2)
+    if span > KEPT:
+        unseen = Unseen(reason=Reason.NOT_COVERED, detail="the drill is longer ago than CloudTrail's history reaches")
+        return unseen, unseen
+    about = parsed(Restricted, change.parameters)
+    try:
+        arns = [kms_arn(arn) for arn in about.keys]
+        logs: Sequence[RawLog] = [with_files(recent(subject, arn, span, io), subject, io) for arn in arns]
+        muted = aws_muted(subject, arns, io)
+    except ProbeError as error:
+        unseen = Unseen(reason=error.reason, detail=vendor_text(str(error)))
+        return unseen, unseen
+    uses = window_uses(logs, window, about.canary, muted)
+    if change.kind != Deny.kind:  # the whole key was away, so that every use is one of what was taken away
+        uses = uses.model_copy(
+            update={"uses": tuple(use.model_copy(update={"match": Match.CANARY}) for use in uses.uses)}
+        )
+    return uses, markers(logs, window, about.canary, change.drill, ids=marks)
+
+
+def request_id(answer: Mapping[str, object]) -> str:
+    """What AWS calls the request, as CloudTrail names it, too; empty where the answer does not say."""
+    metadata = answer.get("ResponseMetadata")
+    found = metadata.get("RequestId") if isinstance(metadata, dict) else None
+    return vendor_text(found, 100) if isinstance(found, str) else ""
 
 
 def _facts(subject: Key, part: str, io: Io) -> KeyFacts:

@@ -3,34 +3,21 @@ encryption contexts are compared in memory and never kept."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final, Literal
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Literal, TypeAlias
 
 from keycheck.model.facts import Unseen
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
 from probes.keys.aws.events import MAX_EVENT, Event, parse_event
 from probes.keys.aws.reading import MalformedError
-from probes.keys.drill.aws_log import USES, RawLog, contexts
+from probes.keys.drill.aws_log import USES, RawLog, contexts, request_id
 from probes.keys.drill.canary import Canary
+from probes.keys.drill.window import SECOND, Window
 from probes.keys.drill_facts import MAX_USES, Markers, Match, WindowUse, WindowUses
 
-SLACK: Final = timedelta(seconds=2)
-"""Before the undo: a drill goes on holding for so long after it has seen enough."""
-SECOND: Final = timedelta(seconds=1)
-"""Events carry whole seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The moments of a drill, by our own wall clock."""
-
-    began: datetime
-    acted: datetime
-    undoing: datetime
-    undone: datetime
+_Marks: TypeAlias = tuple[bool, bool, bool]
 
 
 def window_uses(logs: Sequence[RawLog], window: Window, canary: Canary, muted: Iterable[str]) -> WindowUses:
@@ -38,8 +25,7 @@ def window_uses(logs: Sequence[RawLog], window: Window, canary: Canary, muted: I
     groups: dict[tuple[str, str, Match], list[datetime]] = {}
     entries, gaps = 0, [f"{log.arn.region}: {log.why_not}" for log in logs if not log.complete]
     for event, match in _uses(logs, canary, gaps):
-        # Events carry whole seconds: what is closer to the undo cannot be told from what came after it.
-        if window.began - SECOND <= event.at < window.undoing - SLACK and event.alike.error is None:
+        if window.holds(event.at) and event.alike.error is None:
             entries += 1
             groups.setdefault((event.alike.operation, event.alike.principal, match), []).append(event.at)
     found = [
@@ -72,29 +58,45 @@ def marking(canary: Canary, drill: str) -> dict[str, str]:
     return {name: f"{value[:200]}-{drill}"}
 
 
-def markers(logs: Sequence[RawLog], window: Window, canary: Canary, drill: str) -> Markers | Unseen:
-    """Whether our own calls of before, during and after have arrived in every Region. They succeed, under a context
-    that the restriction does not concern: refused calls carry neither resource nor context in the log."""
+def markers(
+    logs: Sequence[RawLog], window: Window, canary: Canary, drill: str, ids: Collection[str] = ()
+) -> Markers | Unseen:
+    """Whether our own calls of before, during and after have arrived in every Region, all three in one source: a mark
+    that only a trail's file holds says nothing about the rest of the event history.
+
+    A mark is a call that succeeds under a context that the restriction does not concern; refused calls carry neither
+    resource nor context in the log. Where nothing succeeds because the whole key is away, it is one that asks about the
+    key (DescribeKey), known by its request id, which the caller was told: `ids`.
+    """
     if not logs:
         return Unseen(reason=Reason.NOT_COVERED, detail="no log was read")
-    seen = dict.fromkeys(("before", "during", "after"), True)
+    whole: _Marks = (True, True, True)
     for log in logs:
-        times = tuple(_marks(log, marking(canary, drill)))
-        seen["before"] &= any(at <= window.began for at in times)
-        seen["during"] &= any(window.acted - SECOND <= at <= window.undoing for at in times)
-        seen["after"] &= any(at >= window.undone - SECOND for at in times)
-    return Markers(before=_arrived(seen["before"]), during=_arrived(seen["during"]), after=_arrived(seen["after"]))
+        best = max((_seen(entries, log, window, marking(canary, drill), ids) for entries in log.apart()), key=sum)
+        whole = (whole[0] and best[0], whole[1] and best[1], whole[2] and best[2])
+    return Markers(before=_arrived(whole[0]), during=_arrived(whole[1]), after=_arrived(whole[2]))
 
 
-def _marks(log: RawLog, mark: dict[str, str]) -> Iterable[datetime]:
-    for written in log.entries:
+def _seen(entries: Iterable[str], log: RawLog, window: Window, mark: dict[str, str], ids: Collection[str]) -> _Marks:
+    times = tuple(_marks(entries, log, mark, frozenset(ids) - {""}))
+    return (
+        any(at <= window.began for at in times),
+        any(window.acted - SECOND <= at <= window.undoing for at in times),
+        any(at >= window.undone - SECOND for at in times),
+    )
+
+
+def _marks(entries: Iterable[str], log: RawLog, mark: dict[str, str], ids: frozenset[str]) -> Iterable[datetime]:
+    for written in entries:
         if len(written) > MAX_EVENT:
             continue
         try:
             event = parse_event(written, log.arn)
         except MalformedError:
             continue
-        if event is not None and any(dict(context) == mark for context in contexts(written)):
+        if event is not None and (
+            any(dict(context) == mark for context in contexts(written)) or request_id(written) in ids
+        ):
             yield event.at
 
 
@@ -106,8 +108,11 @@ def _uses(logs: Sequence[RawLog], canary: Canary, gaps: list[str]) -> Iterable[t
     for log in logs:
         known: set[str] = set()
         for written in log.entries:
+            if len(written) > MAX_EVENT:
+                gaps.append(f"{log.arn.region}: an entry is too long to be read")
+                continue
             try:
-                event = parse_event(written, log.arn) if len(written) <= MAX_EVENT else None
+                event = parse_event(written, log.arn)
             except MalformedError as error:
                 gaps.append(f"{log.arn.region}: an entry cannot be read: {error}")
                 continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import partial
 from typing import Annotated, ClassVar, Final
 
 from pydantic import Field, StringConstraints, model_validator
@@ -14,13 +15,16 @@ from keycheck.model.probe import Io
 from keycheck.model.types import CanonicalJson, Model, VendorText, vendor_text
 from keycheck.model.verdict import Reason
 from probes.keys.drill.aws_common import read, subject_of, written
+from probes.keys.drill.dead_man import WAITS, Waits, dismissed, missing
 from probes.keys.drill.gcp_calls import GcpError, Hand, Sleep, hand, waiting_sleep
 from probes.keys.drill.gcp_canary import CanaryKey, GcpCanary
 from probes.keys.drill.gcp_common import change_of, in_time
+from probes.keys.drill.gcp_dead_man import GcpDeadMan
+from probes.keys.drill.gcp_labels import Labels, unlabel_command
 from probes.keys.drill.gcp_sentinel import Withholding, felt
 from probes.keys.gcp.describe import versions_of
 from probes.keys.gcp.names import enum_name, version_number
-from probes.keys.subjects import Key
+from probes.keys.subjects import DeadMan, Key
 
 _BACK_OFF: Final = (0.2, 0.4, 0.8, 1.6)
 _OURS: Final = ("ENABLED", "DISABLED")
@@ -35,6 +39,10 @@ class DisableVersionParameters(CanaryKey):
     versions: Annotated[tuple[Number, ...], Field(min_length=1, max_length=10)]
     """All that are enabled."""
     canary: GcpCanary
+    dead_man: DeadMan | None = None
+    """Without one nothing is taken away."""
+    labelled: bool = False
+    """Whether labels on the key tell of the drill."""
 
     @model_validator(mode="after")
     def _felt(self) -> DisableVersionParameters:
@@ -65,21 +73,36 @@ def disable(
     deadline: datetime,
     *,
     declared: bool = False,
+    dead_man: DeadMan | None = None,
+    labelled: bool = False,
 ) -> Change:
-    """The change that a drill makes on `key`, the canary's CryptoKey. Ends only when somebody enables the versions.
+    """The change that a drill makes on `key`, the canary's CryptoKey. Ends only when somebody enables the versions: we,
+    or the dead-man in the cloud.
 
     Raises ValueError for a key that is not marked as a canary's, unless the customer has declared it.
     """
-    parameters = DisableVersionParameters(key=key, declared=declared, versions=tuple(versions), canary=canary)
+    parameters = DisableVersionParameters(
+        key=key,
+        declared=declared,
+        versions=tuple(versions),
+        canary=canary,
+        dead_man=dead_man,
+        labelled=labelled,
+    )
     name = parameters.name
     at = f"--project {name.project} --location {name.location} --keyring {name.ring} --key {name.key}"
     commands = tuple(f"gcloud kms keys versions enable {number} {at}" for number in parameters.versions)
+    if dead_man is not None:
+        jobs = GcpDeadMan(drill, subject, dead_man, name, deadline, WAITS, waiting_sleep)
+        commands += tuple(jobs.delete_command(number) for number in parameters.versions)
+    commands += (unlabel_command(name),) if labelled else ()
     return change_of(DisableVersion.kind, drill, subject, parameters, deadline, commands)
 
 
 class DisableVersion(Mechanism):
     """UpdateCryptoKeyVersion to DISABLED, and to ENABLED. Hits all data under the canary's CryptoKey, and never another
-    key; nothing is ever destroyed. Needs a dead-man in the cloud, as it never ends by itself.
+    key; nothing is ever destroyed. Never ends by itself: it is refused without a dead-man in the cloud that was seen to
+    enable the versions.
 
     ENABLED is sent once without asking for the state first, because a stale answer must not skip it. That somebody else
     disabled a version meanwhile cannot be told from our own change. Source: "Cloud KMS resource consistency":
@@ -91,8 +114,9 @@ class DisableVersion(Mechanism):
     lossless: ClassVar[bool] = True
     expires: ClassVar[bool] = False
 
-    def __init__(self, sleep: Sleep | None = None) -> None:
+    def __init__(self, sleep: Sleep | None = None, waits: Waits = WAITS) -> None:
         self._sleep = sleep or waiting_sleep
+        self._waits = waits
 
     def look(self, change: Change, io: Io) -> CanonicalJson:
         """The states. Raises ProbeError unless the versions that are enabled are those that are named."""
@@ -115,10 +139,11 @@ class DisableVersion(Mechanism):
         return written(before)
 
     def rehearse(self, change: Change, before: CanonicalJson, io: Io) -> None:
-        """ENABLED on the enabled versions, as the identity that restores and as the one that acts; then the canary must
-        decrypt."""
+        """ENABLED on the enabled versions, as the identity that restores, as the one that acts, and by the dead-man,
+        which is armed then; before that the canary must decrypt."""
         subject, parameters = subject_of(change), read(DisableVersionParameters, change.parameters)
         self._enabled_before(before)
+        dead_man = self._needed(change, subject, parameters)
         for ref in (subject.identities.restore, subject.identities.drill):
             who = hand(io, ref, sleep=self._sleep)
             for number in parameters.versions:
@@ -127,9 +152,11 @@ class DisableVersion(Mechanism):
         standing = felt(io, subject, parameters.name, parameters.canary, Withholding.DISABLED)
         if standing.where is not Where.RESTORED:
             raise ProbeError(Reason.NO_POSITIVE, standing.words)
+        self._labels(change, subject, parameters).rehearse(io)
+        dead_man.arm(parameters.versions, io)
 
     def act(self, change: Change, before: CanonicalJson, io: Io) -> None:
-        """DISABLED, once each."""
+        """DISABLED, once each, if the dead-man stands for all."""
         subject, parameters = subject_of(change), read(DisableVersionParameters, change.parameters)
         self._enabled_before(before)
         in_time(change.deadline, io)
@@ -137,23 +164,30 @@ class DisableVersion(Mechanism):
         who = hand(io, subject.identities.drill, sleep=self._sleep)
         for number in parameters.versions:
             self._still(who, parameters, number)
+        self._needed(change, subject, parameters).armed(parameters.versions, io)
+        self._labels(change, subject, parameters).set(io)
         for number in parameters.versions:
             who.switch(parameters.name, number, enabled=False)
 
     def undo(self, change: Change, before: CanonicalJson, io: Io) -> None:
         """ENABLED, whatever the state is said to be. A version that cannot be enabled, because somebody scheduled its
-        destruction, is ProbeError(conflicting), after the others were enabled."""
+        destruction, is ProbeError(conflicting), after the others were enabled. Where it is, the dead-man may go."""
         subject, parameters = subject_of(change), read(DisableVersionParameters, change.parameters)
         self._enabled_before(before)
         who = hand(io, subject.identities.restore, sleep=self._sleep)
+        dead_man = self._dead_man(change, subject, parameters)
         failed: list[ProbeError] = []
         for number in parameters.versions:
             try:
                 self._enable(who, parameters, number)
             except ProbeError as error:
                 failed.append(error)
+            else:
+                if dead_man is not None:
+                    dead_man.dismiss(number, io)
         if failed:
             raise failed[0]
+        self._labels(change, subject, parameters).dismiss(io)
 
     def standing(self, change: Change, before: CanonicalJson, io: Io) -> Standing:
         """The states, and the canary decrypted by the control identity."""
@@ -169,7 +203,27 @@ class DisableVersion(Mechanism):
                     whose = ", which is not this drill's doing" if where is Where.FOREIGN else ""
                     return Standing(where, vendor_text(f"version {number} is {state}{whose}"))
         standing = felt(io, subject, parameters.name, parameters.canary, Withholding.DISABLED)
-        return Standing(standing.where, vendor_text(f"the versions are enabled and {standing.words}"))
+        found = Standing(standing.where, vendor_text(f"the versions are enabled and {standing.words}"))
+        if (dead_man := self._dead_man(change, subject, parameters)) is not None:
+            for number in parameters.versions:
+                found = dismissed(found, partial(dead_man.left, number, io))
+        return dismissed(found, partial(self._labels(change, subject, parameters).left, io))
+
+    def _labels(self, change: Change, subject: Key, parameters: DisableVersionParameters) -> Labels:
+        return Labels(change, subject, parameters.name, parameters.labelled)
+
+    def _needed(self, change: Change, subject: Key, parameters: DisableVersionParameters) -> GcpDeadMan:
+        dead_man = self._dead_man(change, subject, parameters)
+        if dead_man is None:
+            raise missing("disabling a version")
+        return dead_man
+
+    def _dead_man(self, change: Change, subject: Key, parameters: DisableVersionParameters) -> GcpDeadMan | None:
+        if parameters.dead_man is None:
+            return None
+        return GcpDeadMan(
+            change.drill, subject, parameters.dead_man, parameters.name, change.deadline, self._waits, self._sleep
+        )
 
     def _states(self, parameters: DisableVersionParameters, who: Hand) -> dict[str, str]:
         from google.cloud.kms_v1.types import CryptoKeyVersion

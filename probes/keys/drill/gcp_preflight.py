@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, cast
 
@@ -21,18 +20,21 @@ from probes.keys.drill.gcp_calls import USES, Hand, hand
 from probes.keys.drill.gcp_canary import CanaryKey, GcpCanary
 from probes.keys.drill.gcp_disable import DisableVersion, DisableVersionParameters
 from probes.keys.drill.gcp_grants import grants_of
+from probes.keys.drill.gcp_log import USES as LOGGED
+from probes.keys.drill.gcp_log import GcpRawLog
 from probes.keys.drill.gcp_sentinel import Sentinel
+from probes.keys.drill.offset import MAX_SKEW, Offset, by_date
 from probes.keys.gcp import clients
 from probes.keys.gcp.describe import crypto_key, version_fact, versions_of
 from probes.keys.gcp.names import KeyName, maybe_moment
-from probes.keys.subjects import Key, KeyModel, OnKeyLoss
+from probes.keys.principals import gcp_named
+from probes.keys.subjects import Agreed, Key, KeyModel, OnKeyLoss
 
 if TYPE_CHECKING:
     from google.cloud.kms_v1.types import CryptoKey, GetCryptoKeyRequest
 
 SETTLE: Final = timedelta(minutes=15)
 """After the deadline, for undoing and for looking again: changes of access may take seven minutes and longer."""
-MAX_SKEW: Final = timedelta(seconds=5)
 
 _POLICY: Final = ("cloudkms.cryptoKeys.getIamPolicy", "cloudkms.cryptoKeys.setIamPolicy")
 _STATE: Final = ("cloudkms.cryptoKeyVersions.get", "cloudkms.cryptoKeyVersions.update")
@@ -54,6 +56,8 @@ ABOVE: Final = (
     "resourcemanager.organizations.getIamPolicy",
 )
 """What the identity that drills reads above the key, for a binding: every grant that the key inherits."""
+READS: Final = frozenset({"Decrypt", "RawDecrypt"})
+"""Operations that open something."""
 PLANTS: Final = ("cloudkms.cryptoKeyVersions.useToEncrypt",)
 """What the control identity needs once, to seal the canary."""
 
@@ -66,6 +70,8 @@ class Preflight:
     """Everything that speaks against the drill; empty when nothing does."""
     notes: tuple[str, ...]
     """What could not be checked, and is no reason not to start."""
+    clock: Offset | None
+    """How far Google's clock is from ours; None where its answers do not say."""
 
 
 def preflight(subject: Key, change: Change, io: Io, settle: timedelta = SETTLE) -> Preflight:
@@ -89,14 +95,42 @@ def preflight(subject: Key, change: Change, io: Io, settle: timedelta = SETTLE) 
         found += _caught(lambda: _grants(subject, parameters, io))
     found += _people(subject, parameters.name, change.kind, io)
     found += _lasting(subject, until, io, notes)
-    found += _clock(subject, parameters.name, io, notes)
+    clock = _clock(subject, parameters.name, io, notes)
+    if clock is not None and clock.least > MAX_SKEW:
+        found.append(
+            Refusal(
+                Reason.CLOCK_UNTRUSTED,
+                f"our clock differs from Google's by {clock.least.total_seconds():.0f} s; set it right (NTP)",
+            )
+        )
     found += _readable(subject, parameters.name, canary, io)
-    return Preflight(tuple(dict.fromkeys(found)), tuple(notes))
+    return Preflight(tuple(dict.fromkeys(found)), tuple(notes), clock)
 
 
 def of_rehearsal(error: ProbeError) -> Refusal:
     """A rehearsal that failed, as a reason not to start: nothing was taken away yet."""
     return Refusal(error.reason, vendor_text(f"the undo does not work when rehearsed: {error}"))
+
+
+def logged(log: GcpRawLog, agreed: Agreed, planted: datetime, ours: Sequence[str]) -> Iterator[Refusal]:
+    """What the log of the canary's key says against a drill. A change of a key that the vendor does not use would meet
+    nothing, and condemn a vendor who is honest."""
+    if not log.complete:
+        yield Refusal(Reason.NOT_COVERED, vendor_text(f"the log of the canary's key is not complete: {log.why_not}"))
+    done = [each for each in log.entries() if each.operation in LOGGED and each.code == 0 and each.principal]
+    declared = (*agreed.vendor, *agreed.users, *ours)
+    if strangers := sorted({each.principal for each in done if not gcp_named(each.principal, declared)}):
+        yield Refusal(
+            Reason.CONFLICTING,
+            vendor_text(f"the canary's key is also used by {', '.join(strangers[:5])}, who is not agreed upon"),
+        )
+    theirs = [each for each in done if gcp_named(each.principal, agreed.vendor)]
+    if not any(each.operation in READS and each.at >= planted - MAX_SKEW for each in theirs):
+        yield Refusal(
+            Reason.UNSUPPORTED,
+            "no logged decryption of the vendor's is under the canary's key, so taking it away would meet nothing; "
+            "read the canary through the vendor and wait for the log, or ask the vendor which key the canary is under",
+        )
 
 
 def _parameters(change: Change) -> tuple[CanaryKey, GcpCanary]:
@@ -221,20 +255,16 @@ def _lasting(subject: Key, until: datetime, io: Io, notes: list[str]) -> Iterato
         notes.append("the credential for `restore` lasts as long as the outside token that it is made from")
 
 
-def _clock(subject: Key, key: KeyName, io: Io, notes: list[str]) -> Iterator[Refusal]:
+def _clock(subject: Key, key: KeyName, io: Io, notes: list[str]) -> Offset | None:
     try:
         asked = io.clock()
         written = _date(hand(io, subject.identities.drill), key)
-        off = skew(written, asked, io.clock())
+        off = by_date(written, asked, io.clock())
     except ProbeError:
-        return  # told already
+        return None  # told already
     if off is None:
-        notes.append("the answers of Cloud KMS carry no Date: our clock was compared with nobody's")
-    elif off > MAX_SKEW:
-        yield Refusal(
-            Reason.CLOCK_UNTRUSTED,
-            f"this machine's clock differs from Google's by {off.total_seconds():.0f} s; set it right (NTP)",
-        )
+        notes.append("the answers of Cloud KMS carry no Date: our clock is compared with the log's, afterwards")
+    return off
 
 
 def _date(who: Hand, key: KeyName) -> str | None:
@@ -258,17 +288,6 @@ def _date(who: Hand, key: KeyName) -> str | None:
         return next((str(value) for name, value in came if name.lower() == "date"), None)
 
     return who.once(USES, f"get {key.full}", call)
-
-
-def skew(written: str | None, asked: datetime, answered: datetime) -> timedelta | None:
-    """How far the server's clock is off, at least, by its Date, which has whole seconds; None where there is none."""
-    if written is None:
-        return None
-    try:
-        there = parsedate_to_datetime(written).astimezone(UTC)
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return max(there - answered, asked - (there + timedelta(seconds=1)), timedelta(0))
 
 
 def _readable(subject: Key, key: KeyName, canary: GcpCanary, io: Io) -> Iterator[Refusal]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import io
-import json
-import zipfile
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from datetime import UTC, datetime
@@ -13,9 +10,9 @@ from pathlib import Path
 
 import grpc
 import pytest
+from secrets_hunt import credentials, leaked, materials, written_under
 
 from keycheck.cli.root import main
-from keycheck.lab.aws_estate import CONFIG_FILE, EXTERNAL_ID_FILE
 from keycheck.lab.paperwork import write_papers
 from keycheck.lab.world import Lab
 
@@ -28,39 +25,6 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
         yield up
 
 
-def secrets_of(lab: Lab) -> set[bytes]:
-    """Everything in this world that must stay where it is, in the spellings in which it could leak."""
-    assert lab.clouds is not None
-    aws, gcp = lab.clouds.aws.cloud, lab.clouds.gcp.cloud
-    raw = {
-        material.secret
-        for shelf in aws.kms.holdings.keys.values()
-        for key in shelf.values()
-        for material in key.ring.materials
-        if isinstance(material.secret, bytes)
-    }
-    raw |= {
-        version.material
-        for key in gcp.kms.store.keys.values()
-        for version in key.versions.values()
-        if isinstance(version.material, bytes)
-    }
-    assert len(raw) >= 6
-    texts = {
-        line.partition("=")[2].strip()
-        for line in (lab.home / CONFIG_FILE).read_text().splitlines()
-        if line.startswith("aws_secret_access_key")
-    }
-    texts.add((lab.home / EXTERNAL_ID_FILE).read_text())
-    account = json.loads(next(lab.home.glob("*acme-audit*.json")).read_text())
-    texts |= {account["private_key"][100:160], account["private_key"].splitlines()[3]}
-    assert len(texts) >= 5
-    found = {text.encode() for text in texts}
-    for secret in raw:
-        found |= {secret, secret.hex().encode(), base64.b64encode(secret), base64.urlsafe_b64encode(secret)}
-    return found
-
-
 def everything_written(lab: Lab, out: Path, *more: str) -> bytes:
     """What a run prints and writes, unpacked."""
     papers = write_papers(lab, datetime.now(UTC))
@@ -69,24 +33,14 @@ def everything_written(lab: Lab, out: Path, *more: str) -> bytes:
     with redirect_stdout(said), redirect_stderr(complained):
         main([*command, "--out", str(out)])
         main(["plan", str(papers.deployment), "--profile", str(papers.profile)])
-    written = said.getvalue().encode() + complained.getvalue().encode()
-    bundles = list(out.glob("*.zip"))
-    assert len(bundles) == 1
-    with zipfile.ZipFile(bundles[0]) as plain:
-        for name in plain.namelist():
-            written += plain.read(name)
-    return written
-
-
-def leaked(secrets: set[bytes], written: bytes) -> list[bytes]:
-    return sorted(secret[:8] for secret in secrets if secret in written)
+    assert len(list(out.glob("*.zip"))) == 1
+    return said.getvalue().encode() + complained.getvalue().encode() + written_under(out)
 
 
 def test_an_ordinary_run_writes_no_secret(lab: Lab, tmp_path: Path) -> None:
     written = everything_written(lab, tmp_path / "runs")
     assert b"keys.customer-managed" in written
-    assert leaked(secrets_of(lab), written) == []
-    assert b"ya29." not in written
+    assert leaked(materials(lab) | credentials(lab), written) == []
     assert b"X-Amz-Security-Token" not in written
 
 
@@ -108,4 +62,4 @@ def test_a_cloud_that_says_our_secrets_back_gets_them_into_nothing(
     written = everything_written(lab, tmp_path / "runs")
     assert b"permission-denied" in written
     planted = {token.encode(), signature.encode(), session.encode()}
-    assert leaked(secrets_of(lab) | planted, written) == []
+    assert leaked(materials(lab) | credentials(lab) | planted, written) == []

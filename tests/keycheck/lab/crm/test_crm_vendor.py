@@ -532,8 +532,9 @@ def test_the_vendor_and_the_identities_of_a_drill_in_the_labs_own_clouds(tmp_pat
             with Vendor(home, manner("undeclared-principal"), lab_doors(clouds, name, control)) as vendor:
                 planted = plant(vendor, cold=1)
                 if name == "contacts-g":
-                    (key,) = [each.resource for each in clouds.keys if each.id == name]
-                    clouds.gcp.cloud.iam.unbind(key, USE_ROLE, G_APP)
+                    (key,) = [each for each in clouds.keys if each.id == name]
+                    assert key.canary is not None
+                    clouds.gcp.cloud.iam.unbind(key.canary, USE_ROLE, G_APP)
                 assert set(Watch(vendor, planted).all(*PATHS).values()) == {READABLE}
     finally:
         clouds.close()

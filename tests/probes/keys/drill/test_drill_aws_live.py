@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from dead_men import aws_dead_man, may
 
 from keycheck.errors import ProbeError
 from keycheck.lab.aws.cloud import AwsCloud
@@ -40,7 +41,7 @@ from probes.keys.drill.aws_preflight import of_rehearsal, refusals
 from probes.keys.drill.aws_sentinel import Sentinel, sentinels
 from probes.keys.drill.canary import Canary, plant
 from probes.keys.facts import KeyFacts
-from probes.keys.subjects import Agreed, Key, KeyModel, OnKeyLoss, Roles
+from probes.keys.subjects import Agreed, DeadMan, Key, KeyModel, OnKeyLoss, Roles
 
 CUSTOMER, VENDOR, STRANGER = "111122223333", "444455556666", "999988887777"
 REGION, SECOND = "eu-central-1", "eu-west-3"
@@ -52,7 +53,7 @@ MATERIAL = b"M" * 32
 DRILL = "drill-2026-11-22-a"
 
 ALL = {
-    role: tuple(sorted({action.removeprefix("kms:") for needs in NEEDS.values() for action in needs[role]}))
+    role: tuple(sorted({item[4:] for needs in NEEDS.values() for item in needs[role] if item.startswith("kms:")}))
     for role in ("inspect", "drill", "restore", "control")
 }
 """What each identity needs on the key, for all mechanisms together."""
@@ -92,6 +93,7 @@ class Lab:
     loader: object
     credentials: dict[str, Credentials] = field(default_factory=dict)
     now: datetime = NOON
+    man: DeadMan | None = None
 
     def sleep(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
@@ -142,7 +144,7 @@ class Lab:
 
     def write_config(self, extra: str = "") -> None:
         lines = [f"[services lab]\nkms =\n  endpoint_url = {self.cloud.url}\n"]
-        lines += [f"{name} =\n  endpoint_url = {self.cloud.url}\n" for name in ("sts", "cloudtrail")]
+        lines += [f"{name} =\n  endpoint_url = {self.cloud.url}\n" for name in ("sts", "cloudtrail", "scheduler")]
         for role, given in self.credentials.items():
             token = f"aws_session_token = {given.session_token}\n" if given.session_token else ""
             keys = f"aws_access_key_id = {given.access_key_id}\naws_secret_access_key = {given.secret}\n{token}"
@@ -176,9 +178,10 @@ def lab(tmp_path: Path, drill_loader: object, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     with AwsCloud(clock=lambda: lab.now) as cloud:
         lab = Lab(cloud, tmp_path, drill_loader)
-        looks: Document = {"Statement": [{"Effect": "Allow", "Action": "cloudtrail:LookupEvents", "Resource": "*"}]}
+        own = {"log": [may("cloudtrail:LookupEvents")], "restore": [may("scheduler:*", "iam:PassRole")]}
         for role in PEOPLE:
-            lab.credentials[role] = cloud.directory.add_user(user(role), policies=[looks] if role == "log" else [])
+            lab.credentials[role] = cloud.directory.add_user(user(role), policies=own.get(role, []))
+        lab.man = aws_dead_man(cloud, CUSTOMER)
         lab.write_config()
         yield lab
 
@@ -754,7 +757,8 @@ class TestPreflight:
 class TestDisable:
     def test_round_trip(self, lab: Lab, key: LabKey, replica: LabKey) -> None:
         plain = case(lab, key, replica)
-        change = disable(DRILL, plain.subject, [key.arn, replica.arn], plain.canary, lab.now + timedelta(minutes=5))
+        arns, ends = [key.arn, replica.arn], lab.now + timedelta(minutes=5)
+        change = disable(DRILL, plain.subject, arns, plain.canary, ends, dead_man=lab.man)
         drill = replace(plain, change=change, mechanism=Disable(lab.sleep))
         sealed = lab.seal(key, **OTHER)
         before = drill.started()
@@ -767,7 +771,8 @@ class TestDisable:
 
     def test_undo_denied_is_found_when_rehearsed_and_a_foreign_state_is_left(self, lab: Lab, key: LabKey) -> None:
         plain = case(lab, key)
-        change = disable(DRILL, plain.subject, [key.arn], plain.canary, lab.now + timedelta(minutes=5))
+        ends = lab.now + timedelta(minutes=5)
+        change = disable(DRILL, plain.subject, [key.arn], plain.canary, ends, dead_man=lab.man)
         mechanism = Disable(lab.sleep)
         before = mechanism.look(change, lab.io())
         lab.cloud.kms.set_policy(key, json.dumps(policy()).replace("kms:EnableKey", "kms:UpdateAlias"))
@@ -779,7 +784,8 @@ class TestDisable:
     def test_lag_and_throttling(self, lab: Lab, key: LabKey) -> None:
         lab.cloud.faults.lags.state = timedelta(seconds=1)
         plain = case(lab, key)
-        change = disable(DRILL, plain.subject, [key.arn], plain.canary, lab.now + timedelta(minutes=5))
+        ends = lab.now + timedelta(minutes=5)
+        change = disable(DRILL, plain.subject, [key.arn], plain.canary, ends, dead_man=lab.man)
         before = replace(plain, change=change, mechanism=Disable(lab.sleep)).started()
         lab.sleep(1)
         lab.cloud.faults.throttle("EnableKey", times=4)
@@ -826,9 +832,8 @@ class TestMaterial:
         (lab.home / "escrow.bin").write_bytes(MATERIAL)
         plain = case(lab, key)
         escrow = [Escrow(key=key.arn, local="escrow.bin")]
-        change = delete_material(
-            DRILL, plain.subject, [key.arn], material.id, escrow, plain.canary, lab.now + timedelta(minutes=5)
-        )
+        until, arns = lab.now + timedelta(minutes=5), [key.arn]
+        change = delete_material(DRILL, plain.subject, arns, material.id, escrow, plain.canary, until, dead_man=lab.man)
         drill = replace(plain, change=change, mechanism=DeleteMaterial(lab.sleep))
         before = drill.started()
         assert str(drill.sights()[0]) == "unavailable"
@@ -843,9 +848,8 @@ class TestMaterial:
         (lab.home / "escrow.bin").write_bytes(b"X" * 32)
         plain = case(lab, key)
         escrow = [Escrow(key=key.arn, local="escrow.bin")]
-        change = delete_material(
-            DRILL, plain.subject, [key.arn], material.id, escrow, plain.canary, lab.now + timedelta(minutes=5)
-        )
+        until, arns = lab.now + timedelta(minutes=5), [key.arn]
+        change = delete_material(DRILL, plain.subject, arns, material.id, escrow, plain.canary, until, dead_man=lab.man)
         mechanism = DeleteMaterial(lab.sleep)
         before = mechanism.look(change, lab.io())
         with pytest.raises(ProbeError, match="IncorrectKeyMaterial") as error:
@@ -866,16 +870,19 @@ def test_each_identity_needs_what_is_said_and_no_more(lab: Lab, key: LabKey) -> 
     escrow = [Escrow(key=key.arn, local="escrow.bin")]
     drills: list[tuple[Change, Mechanism]] = [
         (plain.change, Deny(lab.sleep)),
-        (disable(DRILL, subject, keys, plain.canary, until), Disable(lab.sleep)),
+        (disable(DRILL, subject, keys, plain.canary, until, dead_man=lab.man), Disable(lab.sleep)),
         (revoke_grant(DRILL, subject, key.arn, str(made["GrantId"]), plain.canary, until), RevokeGrant()),
-        (delete_material(DRILL, subject, keys, material.id, escrow, plain.canary, until), DeleteMaterial(lab.sleep)),
+        (
+            delete_material(DRILL, subject, keys, material.id, escrow, plain.canary, until, dead_man=lab.man),
+            DeleteMaterial(lab.sleep),
+        ),
     ]
     for change, mechanism in drills:
         only = {**policy()}
         needs = NEEDS[change.kind]
         assert isinstance(only["Statement"], list)
         only["Statement"] = only["Statement"][:2] + [
-            allow(role, user(role), *(action.removeprefix("kms:") for action in needs[role]))
+            allow(role, user(role), *(action[4:] for action in needs[role] if action.startswith("kms:")))
             for role in ("inspect", "drill", "restore", "control")
         ]
         lab.cloud.kms.set_policy(key, only)  # type: ignore[arg-type]

@@ -31,7 +31,8 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
 
 
 def drill(stage: Stage, *versions: str) -> Change:
-    return disable("d-1", stage.subject(), stage.key, versions or ("1",), stage.canary, stage.deadline())
+    numbers = versions or ("1",)
+    return disable("d-1", stage.subject(), stage.key, numbers, stage.canary, stage.deadline(), dead_man=stage.man)
 
 
 def mechanism() -> DisableVersion:
@@ -63,6 +64,7 @@ def test_it_bites_until_it_is_undone_by_a_fresh_object(stage: Stage) -> None:
     assert states(stage) == [State.DISABLED]
     assert not stage.vendor_reads()
     assert sight(stage) is Sight.DENIED
+    stage.cloud.scheduler.stalled = True
     stage.clock.forward(2 * HOLD)
     assert not stage.vendor_reads()  # never ends by itself
     assert standing(stage, change, before) is Where.CHANGED
@@ -119,6 +121,7 @@ def test_a_rehearsal_finds_who_may_not(stage: Stage, who: str) -> None:
 def test_undo_is_stubborn_and_act_tries_once(stage: Stage) -> None:
     change = drill(stage)
     before = mechanism().look(change, stage.io())
+    mechanism().rehearse(change, before, stage.io())
     stage.cloud.faults.throttle("UpdateCryptoKeyVersion", times=1)
     with pytest.raises(ProbeError):
         mechanism().act(change, before, stage.io())
@@ -132,8 +135,10 @@ def test_undo_is_stubborn_and_act_tries_once(stage: Stage) -> None:
 def test_a_cloud_that_does_not_enable_what_is_enabled(stage: Stage) -> None:
     change = drill(stage)
     before = mechanism().look(change, stage.io())
-    stage.cloud.faults.fail("UpdateCryptoKeyVersion", grpc.StatusCode.FAILED_PRECONDITION, "is already ENABLED")
+    refused = ("UpdateCryptoKeyVersion", grpc.StatusCode.FAILED_PRECONDITION, "is already ENABLED")
+    stage.cloud.faults.fail(*refused, times=2)  # both identities; what the dead-man is refused it cannot show to work
     mechanism().rehearse(change, before, stage.io())
+    stage.cloud.faults.fail(*refused)
     mechanism().undo(change, before, stage.io())
     stage.cloud.kms.version(f"{stage.key}/cryptoKeyVersions/1").state = State.DISABLED
     with pytest.raises(ProbeError):

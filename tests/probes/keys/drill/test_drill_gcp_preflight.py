@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,8 +14,10 @@ from keycheck.model.drill import Change
 from keycheck.model.verdict import Reason
 from probes.keys.drill import Refusal
 from probes.keys.drill.gcp_binding import Binding, binding
+from probes.keys.drill.gcp_dead_man import ACTOR_NEEDS
+from probes.keys.drill.gcp_dead_man import NEEDS as FOR_JOBS
 from probes.keys.drill.gcp_disable import DisableVersion, disable
-from probes.keys.drill.gcp_preflight import ABOVE, NEEDS, Preflight, preflight, skew
+from probes.keys.drill.gcp_preflight import ABOVE, NEEDS, Preflight, preflight
 from probes.keys.subjects import KeyModel, OnKeyLoss, Roles
 
 
@@ -28,7 +30,8 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtu
 
 def drill(stage: Stage, **subject: object) -> Change:
     if stage.kind == "gcp-disable":
-        return disable("d-1", stage.subject(**subject), stage.key, ("1",), stage.canary, stage.deadline())
+        about, until = stage.subject(**subject), stage.deadline()
+        return disable("d-1", about, stage.key, ("1",), stage.canary, until, dead_man=stage.man)
     return binding("d-1", stage.subject(**subject), stage.key, stage.canary, stage.deadline())
 
 
@@ -67,6 +70,9 @@ def test_exactly_the_permissions_that_are_listed_are_needed(stage: Stage) -> Non
     wanted = {role: set(permissions) for role, permissions in NEEDS[stage.kind].items()}
     if stage.kind == "gcp-binding":
         wanted["drill"] |= set(ABOVE)
+    else:
+        wanted["restore"] |= set(FOR_JOBS)
+        wanted["key-dead-man"] = set(ACTOR_NEEDS)
     assert used == wanted
 
 
@@ -128,12 +134,3 @@ def test_identities_that_are_not_declared_or_are_one(stage: Stage) -> None:
 def test_a_deadline_that_is_over(stage: Stage) -> None:
     stage.clock.forward(HOLD)
     assert Reason.NOT_COVERED in reasons(look(stage).refusals)
-
-
-def test_how_far_a_clock_is_off() -> None:
-    at = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
-    assert skew(None, at, at) is None
-    assert skew("nonsense", at, at) is None
-    assert skew("Sun, 22 Nov 2026 12:00:00 GMT", at, at + timedelta(seconds=1)) == timedelta(0)
-    assert skew("Sun, 22 Nov 2026 12:00:09 GMT", at, at) == timedelta(seconds=9)
-    assert skew("Sun, 22 Nov 2026 11:59:50 GMT", at, at) == timedelta(seconds=9)

@@ -3,88 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 import zipfile
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from drill_stage import Stage, findings, wait_for
 
-from keycheck.evidence.keys import SigningKey
-from keycheck.evidence.sign import AUTHORIZATION_TYPE, sign_file, signature_path
-from keycheck.lab.paperwork import Papers, write_papers
 from keycheck.lab.world import DRILLS, Lab
 
 pytestmark = pytest.mark.slow
-
-
-class Stage:
-    """A lab with a vendor, the papers, and what a drill leaves in the key policy."""
-
-    def __init__(self, lab: Lab, home: Path) -> None:
-        self.lab = lab
-        self.home = home
-        self.papers: Papers = write_papers(lab, datetime.now(UTC))
-
-    def command(self) -> list[str]:
-        papers = self.papers
-        return [
-            *(sys.executable, "-m", "keycheck", "drill", "revoke", str(papers.deployment)),
-            *("--profile", str(papers.profile), "--authorization", str(papers.authorization)),
-            *("--key", str(papers.signer), "--subject", "contacts", "--out", str(self.home / "runs"), "-o", "json"),
-        ]
-
-    def environment(self) -> dict[str, str]:
-        return {**os.environ, "XDG_STATE_HOME": str(self.home / "state")}
-
-    def run(self) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(), capture_output=True, text=True, check=False, timeout=90, env=self.environment()
-        )
-
-    def policy(self) -> str:
-        assert self.lab.clouds is not None
-        key = self.lab.clouds.aws.cloud.kms.find(self.lab.clouds.aws.arns["contacts"])
-        return key.policies.value["default"]
-
-    def amend(self, change: Any) -> None:
-        stated = yaml.safe_load(self.papers.deployment.read_text("utf-8"))
-        change(next(key for key in stated["keys"] if key["id"] == "contacts"))
-        self.papers.deployment.write_text(yaml.safe_dump(stated, sort_keys=False), encoding="utf-8")
-
-    def phases(self) -> list[str]:
-        return [each["phase"] for each in json.loads(self.keycheck("drill", "status", "--json").stdout)]
-
-    def keycheck(self, *words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "keycheck", *words]
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=self.environment())
 
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
     with Lab(tmp_path / "lab", ["endless-cache"], sections=frozenset({"keys", DRILLS})) as lab:
         yield Stage(lab, tmp_path)
-
-
-def findings(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]]:
-    told = json.loads(done.stdout)
-    return {f["control"].partition("@")[0]: f for f in told["findings"] if f["subject"] == "keys/contacts"}
-
-
-def wait_for(what: Any, seconds: float) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if what():
-            return True
-        time.sleep(0.1)
-    return False
 
 
 def test_a_whole_drill_leaves_the_policy_as_it_was_and_its_journal_closed(stage: Stage) -> None:
@@ -165,11 +103,7 @@ def test_without_the_technique_or_the_flag_nothing_is_done(stage: Stage) -> None
         *("--out", str(stage.home / "runs"), "-o", "json", "--only", "keys/contacts:keys.revocation"),
     )
     assert findings(ran)["keys.revocation"]["reasons"] == ["not-authorized"]
-    stated = yaml.safe_load(stage.papers.authorization.read_text("utf-8"))
-    stated["techniques"] = ["active-tls"]
-    stage.papers.authorization.write_text(yaml.safe_dump(stated, sort_keys=False), encoding="utf-8")
-    signature_path(stage.papers.authorization).unlink()
-    sign_file(stage.papers.authorization, SigningKey.load(stage.papers.approver), AUTHORIZATION_TYPE)
+    stage.authorize("active-tls")
     assert findings(stage.run())["keys.revocation"]["reasons"] == ["not-authorized"]
     assert stage.policy() == before
 

@@ -1,0 +1,75 @@
+"""The late logs of a drill: everything else stays what its own bundle says, and as old as it was."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final, TypeVar
+
+from pydantic import ValidationError
+
+from keycheck.drill.home import Home
+from keycheck.drill.journal import read
+from keycheck.drill.kept import kept_of
+from keycheck.drill.phases import fold
+from keycheck.errors import KeycheckError, ProbeError
+from keycheck.model.drill import DRILL, Change, Desk
+from keycheck.model.facts import Facts, Unseen
+from keycheck.model.probe import Io, Observed
+from keycheck.model.types import vendor_text
+from keycheck.model.verdict import Reason
+from probes.keys.drill.cloud import log_of
+from probes.keys.drill_facts import Mark, Markers, RevocationFacts, WindowUses
+from probes.keys.subjects import Key
+
+F = TypeVar("F", bound=Facts)
+
+BASELINE: Final = timedelta(minutes=1)
+"""What a drill looks at and marks before its journal begins."""
+
+
+def settled(subject: Key, io: Io, desk: Desk) -> Observed:
+    """The facts with the log as it is now. Raises ProbeError where they cannot be had."""
+    drill = desk.wish.settle
+    facts = facts_of(desk, RevocationFacts)
+    change, marks, started = recorded(drill, desk)
+    if change.subject != f"keys/{subject.id}" or facts.occasion != drill:
+        raise ProbeError(Reason.CONFLICTING, f"drill {drill} was about {change.subject}")
+    at = {"intended": facts.began}
+    for kind, mark in (("acted", facts.acted), ("undo-intended", facts.undoing), ("found-restored", facts.undone)):
+        if isinstance(mark, Mark):
+            at[kind] = mark.at
+    log, markers = log_of(subject, change, marks, started, at, io)
+    desk.drills.append(drill)
+    whole = isinstance(log, WindowUses) and log.state == "complete" and arrived(markers)
+    desk.say(f"{drill}: the log is {'whole' if whole else 'not whole yet: settle again later'}")
+    later = facts.model_copy(update={"log": log, "markers": markers})
+    return Observed(DRILL, later, times=(facts.began, facts.ended))
+
+
+def arrived(markers: Markers | Unseen) -> bool:
+    """Whether our own marks of before, during and after have."""
+    return isinstance(markers, Markers) and {markers.before, markers.during, markers.after} == {"arrived"}
+
+
+def facts_of(desk: Desk, kind: type[F]) -> F:
+    """The drill's facts, from its own bundle. Raises ProbeError."""
+    if desk.wish.earlier is None:
+        raise ProbeError(Reason.NOT_RECORDED, "the drill's own bundle was not given")
+    try:
+        return kind.model_validate(desk.wish.earlier.parsed())
+    except ValidationError as error:
+        raise ProbeError(Reason.MALFORMED, "what the bundle holds are no facts of such a drill") from error
+
+
+def recorded(drill: str, desk: Desk) -> tuple[Change, tuple[str, ...], datetime]:
+    """What was planned, how our marks are found, and when the drill began. Raises ProbeError."""
+    try:
+        directory = Home(desk.home).directory(drill)
+        entries = read(directory)
+        plan = fold(entry.record for entry in entries).plan
+        marks = kept_of(directory).marks
+    except (KeycheckError, OSError) as error:
+        raise ProbeError(Reason.NOT_RECORDED, vendor_text(f"the drill's journal cannot be read: {error}")) from error
+    if plan is None or not entries:
+        raise ProbeError(Reason.NOT_RECORDED, "the drill planned nothing")
+    return plan.change, marks, entries[0].at - BASELINE

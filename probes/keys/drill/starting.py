@@ -1,0 +1,62 @@
+"""What is asked before any drill on a key, and what keeps one from beginning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from keycheck.drill.home import DrillOpenError, Home
+from keycheck.drill.phases import Phase
+from keycheck.drill.status import status as drills
+from keycheck.errors import KeycheckError, ProbeError
+from keycheck.model.authorization import WIDE, Technique
+from keycheck.model.drill import Desk
+from keycheck.model.probe import Io
+from keycheck.model.verdict import Reason
+from probes.keys.subjects import Key, KeyModel
+
+_ADVICE = {
+    KeyModel.SERVICE_INTEGRATED: "one key is under all data: ask the vendor for a rehearsal on a tenant of yours",
+    KeyModel.UPLOADED_MATERIAL: "the vendor's KMS holds it: ask the vendor to delete it and to show that reads fail",
+    KeyModel.EXTERNAL_CALLOUT: "the vendor fetches your key: refuse the fetch at your own end, and watch",
+    KeyModel.VENDOR_CONSOLE: "only the vendor's console turns this key: ask for a witnessed rehearsal",
+}
+
+
+def may_start(subject: Key, technique: Technique, io: Io, desk: Desk) -> None:
+    """What can be told before anything is asked. Raises ProbeError."""
+    if subject.model is not KeyModel.DIRECT_KMS:
+        raise ProbeError(Reason.UNSUPPORTED, f"key model {subject.model}: {_ADVICE[subject.model]}")
+    if subject.drill is None:
+        raise ProbeError(Reason.UNSUPPORTED, "the key declares no `drill:`: its canary and who reads it")
+    home = Home(desk.home)
+    if why := home.halted():
+        raise ProbeError(Reason.NOT_AUTHORIZED, f"the halt lever is pulled: {why}")
+    for other in drills(home, io.clock):
+        if other.phase is not Phase.CLOSED and other.subject == f"keys/{subject.id}":
+            _locked(
+                desk, f"drill {other.drill} is open on this key: wait for it, or `keycheck drill recover {other.drill}`"
+            )
+    if technique in WIDE and desk.wish.typed != subject.resource:
+        raise ProbeError(
+            Reason.NOT_AUTHORIZED,
+            f"{technique} reaches beyond a canary: type the key's own name, --typed {subject.resource}",
+        )
+
+
+@contextmanager
+def starting(desk: Desk) -> Iterator[None]:
+    """Around the runner: what its home refuses becomes a reason, and is told apart where it is only for now."""
+    try:
+        yield
+    except ProbeError:
+        raise
+    except DrillOpenError as error:
+        _locked(desk, f"{error}; {error.advice}")
+    except KeycheckError as error:  # of the journal's home, before anything was touched
+        raise ProbeError(Reason.CONFLICTING, f"not started: {error}; {error.advice}") from error
+
+
+def _locked(desk: Desk, words: str) -> None:
+    desk.locked.append(words)
+    raise ProbeError(Reason.CONFLICTING, words)
