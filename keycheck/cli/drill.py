@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +13,7 @@ from typer.core import TyperGroup
 from keycheck.cli import common
 from keycheck.cli.drilling import revoke, rotate, settle
 from keycheck.cli.lazy import plugin_command
+from keycheck.errors import UsageError
 from keycheck.model.verdict import ExitCode
 from keycheck.registry import load_registry
 
@@ -85,12 +87,29 @@ def status(machine: Machine = False) -> int:
 
 
 @app.command("recover")
-def recover(drill: Annotated[str | None, typer.Argument(help="Only this one.")] = None) -> int:
-    """Put back what an ended or killed drill left behind. May be run any number of times. Exit 6: not proved."""
+def recover(
+    drill: Annotated[str | None, typer.Argument(help="Only this one.")] = None,
+    scan: Annotated[
+        Path | None, typer.Option("--scan", metavar="DEPLOYMENT", help="Look in the clouds, without any journal.")
+    ] = None,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="With --scan: take away what is surely ours and over.")
+    ] = False,
+    machine: Machine = False,
+) -> int:
+    """Put back what an ended or killed drill left behind. May be run any number of times. Exit 6: not proved.
+
+    --scan shows what drills left in the clouds of a deployment, also of drills whose journal is lost or elsewhere. What
+    is to be taken away before its deadline must be named: recover DRILL --scan DEPLOYMENT --apply.
+    """
     from keycheck.drill.home import default_home
     from keycheck.drill.recover import Means, recover_all
     from keycheck.drill.recover import recover as recover_one
 
+    if apply and scan is None:
+        raise UsageError("--apply is for --scan", advice="say where to look: --scan DEPLOYMENT --apply")
+    if scan is not None:
+        return _scanned(scan, drill, apply=apply, machine=machine)
     home, means = default_home(os.environ), Means(load_registry(), {})
     done = (recover_one(home, drill, means),) if drill else recover_all(home, means)
     for each in done:
@@ -102,6 +121,23 @@ def recover(drill: Annotated[str | None, typer.Argument(help="Only this one.")] 
     codes = {each.exit_code for each in done}
     first = (code for code in (ExitCode.NOT_RESTORED, ExitCode.LOCKED) if code in codes)
     return int(next(first, ExitCode.MET))
+
+
+def _scanned(file: Path, drill: str | None, *, apply: bool, machine: bool) -> int:
+    from keycheck.drill.home import default_home
+    from keycheck.drill.recover import Means
+    from keycheck.drill.scan import scan
+    from keycheck.files.deployment import load_deployment
+
+    registry = load_registry()
+    deployment = load_deployment(file, registry).deployment
+    found = scan(deployment, file, default_home(os.environ), Means(registry, {}), apply=apply, drill=drill)
+    if machine:
+        typer.echo(json.dumps(found.record()))
+    else:
+        for line in found.lines():
+            typer.echo(line)
+    return int(found.exit_code)
 
 
 @app.command("dismiss")

@@ -59,11 +59,12 @@ READS: Final = (
 RESTORES: Final = (
     "kms:DescribeKey", "kms:GetKeyPolicy", "kms:ListKeyPolicies", "kms:PutKeyPolicy", "kms:EnableKey",
     "kms:ListKeyRotations", "kms:GetParametersForImport", "kms:ImportKeyMaterial", "kms:ListGrants", "kms:CreateGrant",
+    "kms:ListResourceTags", "kms:UntagResource",
 )  # fmt: skip
 """What puts back whatever a drill takes away."""
 DRILLS: Final = (
     *RESTORES, "kms:DisableKey", "kms:RevokeGrant", "kms:DeleteImportedKeyMaterial", "kms:RotateKeyOnDemand",
-    "kms:GetKeyRotationStatus",
+    "kms:GetKeyRotationStatus", "kms:TagResource",
 )  # fmt: skip
 """What a drill takes away, and its own undo. Neither of the two can decrypt."""
 REVIVES: Final = ("kms:EnableKey", "kms:ImportKeyMaterial")

@@ -4,7 +4,7 @@ was seen."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final, Protocol, runtime_checkable
 
 from keycheck.boundary import Crash, guarded
@@ -24,29 +24,15 @@ from keycheck.model.verdict import Reason
 from probes.keys.drill.moments import Moments
 from probes.keys.drill.occasion import BASELINE, MARGIN, NeedsQuiet, drill_id, micros
 from probes.keys.drill.polling import EVERY, Polling, Way
-from probes.keys.drill.rotating import EscrowProof, MaterialSeen, MaterialUses, Order, Rotating, prepared
+from probes.keys.drill.rotating import MaterialSeen, MaterialUses, Order, Rotating, prepared
 from probes.keys.drill.starting import starting
 from probes.keys.drill.telling import seconds
 from probes.keys.drill.watching import restored, until_seen
 from probes.keys.drill.ways import asking, reader_of
-from probes.keys.drill_facts import MAX_USES, Markers, Stop
-from probes.keys.rotation_facts import (
-    MAX_TIMES,
-    CameFrom,
-    EscrowSeen,
-    LoggedUse,
-    LoggedUses,
-    Material,
-    PlaceMaterial,
-    Proof,
-    Role,
-    Room,
-    RotationFacts,
-    Stored,
-    Under,
-    Write,
-)
+from probes.keys.drill_facts import Markers, Stop
+from probes.keys.rotation_facts import Role, RotationFacts, Stored, Under, Write
 from probes.keys.rotation_opening import opener
+from probes.keys.rotation_record import escrow, incoming, logged, material, room_of
 from probes.keys.rotation_writing import Writing, pens
 from probes.keys.subjects import Key, KeyDrill, RotationPaths
 from probes.keys.timeline import Path, Saw, fold_all
@@ -107,7 +93,8 @@ class RotationOccasion:
         polling.start()
         writing.start()
         try:
-            until_seen(lambda: self._blind(polling, ways, writing), BASELINE, io, self._desk.stop)
+            patience = BASELINE + every * (TWICE + 1) * len(paths.write)
+            until_seen(lambda: self._blind(polling, ways, writing), patience, io, self._desk.stop)
             before = cloud.material_now()
             if isinstance(before, Unseen):
                 raise ProbeError(before.reason, f"nothing was changed: which material is current: {before.detail}")
@@ -301,14 +288,14 @@ class RotationOccasion:
             clock_us=cloud.clock_us,
             interval_us=round(every * 1e6),
             quiet_us=micros(self._quiet),
-            before=_material(before),
-            after=_material(self._after),
+            before=material(before),
+            after=material(self._after),
             previous=tuple(vendor_text(each) for each in cloud.previous())[:200],
             switched_us=None if self._switched is None else round((self._switched - zero) * 1e6),
             imported=cloud.imported,
-            escrow=tuple(map(_escrow, cloud.escrow))[:1000],
-            incoming=_incoming(self._plan, cloud.imported),
-            room=_room(cloud.room),
+            escrow=tuple(map(escrow, cloud.escrow))[:1000],
+            incoming=incoming(self._plan, cloud.imported),
+            room=room_of(cloud.room),
             irreversible=tuple(vendor_text(each) for each in cloud.irreversible)[:20],
             writes=writing.writes(zero),
             timelines=fold_all(polling.samples(zero), 0, None),
@@ -360,61 +347,3 @@ def _new(write: Write, new: str | None, within_us: int) -> bool:
             return False
         return (under.role is Role.NAMED and under.material == new) or (under.role is Role.PRIMARY and under.at_us >= 0)
     return stored.reason is Reason.UNSUPPORTED and write.said == "acknowledged" and write.at_us >= within_us
-
-
-def _material(seen: MaterialSeen | Unseen) -> Material | Unseen:
-    if isinstance(seen, Unseen):
-        return seen
-    places = tuple(
-        PlaceMaterial(place=vendor_text(p.place), listed=vendor_text(p.listed), used=vendor_text(p.used))
-        for p in seen.places
-    )
-    return Material(at=seen.at, places=places)
-
-
-def _escrow(proof: EscrowProof) -> EscrowSeen:
-    proved = proof.proved
-    return EscrowSeen(
-        material=vendor_text(proof.material),
-        place=vendor_text(proof.place),
-        proof=Proof(at=proved, words=vendor_text(proof.words)) if isinstance(proved, datetime) else proved,
-    )
-
-
-def _incoming(plan: KeyDrill, imported: bool) -> CameFrom:
-    if not imported:
-        return CameFrom.CLOUD
-    if plan.incoming.wrapped is not None:
-        return CameFrom.WRAPPED
-    return CameFrom.UNKEPT if plan.incoming.keep is None else CameFrom.SEALED
-
-
-def _room(room: tuple[int, int] | None) -> Room | Unseen:
-    if room is None:
-        return Unseen(reason=Reason.UNSUPPORTED, detail="the cloud states no such bound")
-    return Room(used=room[0], most=room[1])
-
-
-def logged(log: MaterialUses | Unseen) -> LoggedUses | Unseen:
-    """What the log says, as the facts state it."""
-    if isinstance(log, Unseen):
-        return log
-    more = len(log.uses) > MAX_USES
-    return LoggedUses(
-        state="complete" if log.complete and not more else "awaiting",
-        why_not=vendor_text(log.why_not or (f"more than {MAX_USES} kinds of use" if more else "")),
-        muted=tuple(sorted(map(vendor_text, log.muted)))[:200],
-        entries=log.entries,
-        uses=tuple(
-            LoggedUse(
-                operation=vendor_text(use.operation),
-                principal=vendor_text(use.principal),
-                material=None if use.material is None else vendor_text(use.material),
-                count=use.count,
-                first=use.first,
-                last=use.last,
-                times=tuple(use.times[:MAX_TIMES]),
-            )
-            for use in log.uses[:MAX_USES]
-        ),
-    )

@@ -46,6 +46,7 @@ MODELLED: Final = frozenset(
         "aws:TagKeys",
         "aws:username",
         "aws:ViaAWSService",
+        "kms:BypassPolicyLockoutSafetyCheck",
         "kms:CallerAccount",
         "kms:EncryptionContextKeys",
         "kms:GrantIsForAWSResource",

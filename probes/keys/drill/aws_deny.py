@@ -160,6 +160,7 @@ class Deny(Mechanism):
         subject, parameters = subject_of(change), read(DenyParameters, change.parameters)
         found = []
         for arn in parameters.arns():
+            self._writer(io, subject.identities.restore, arn).read()  # what he cannot see he cannot prove undone
             text = self._writer(io, subject.identities.drill, arn).read()
             document = _document(text, arn)
             found.append(

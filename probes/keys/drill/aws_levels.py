@@ -10,6 +10,7 @@ from keycheck.errors import ProbeError
 from keycheck.model.authorization import Technique
 from keycheck.model.drill import Change, Mechanism
 from keycheck.model.facts import Unseen
+from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
 from probes.keys.aws.arns import kms_arn
 from probes.keys.aws_facts import AwsKey
@@ -18,6 +19,7 @@ from probes.keys.drill.aws_disable import Disable, disable
 from probes.keys.drill.aws_grant import RevokeGrant, revoke_grant
 from probes.keys.drill.aws_material import DeleteMaterial, Escrow, delete_material
 from probes.keys.drill.aws_sentinel import Withholding
+from probes.keys.drill.aws_tags import readers
 from probes.keys.drill.canary import Canary
 from probes.keys.facts import KeyFacts
 from probes.keys.subjects import Escrow as Declared
@@ -49,6 +51,7 @@ def level_of(
     """What the technique means for this key. Raises ProbeError(unsupported) with what the deployment lacks."""
     keys = [fact.key for fact in facts if isinstance(fact.key, AwsKey)]
     arns = tuple(key.arn for key in keys)
+    unsaid = _unsaid(keys)
     match technique:
         case Technique.REVOKE_GRANT:
             if plan.grant is None or len(arns) != 1:
@@ -58,22 +61,31 @@ def level_of(
                     "drill revokes one",
                 )
             return Level(
-                revoke_grant(drill, subject, arns[0], plan.grant, canary, deadline),
+                revoke_grant(drill, subject, arns[0], plan.grant, canary, deadline, tagged=not unsaid),
                 RevokeGrant(),
                 None,
                 scoped=False,
-                notes=("our own principal does not live on this grant: propagation cannot be measured",),
+                notes=("our own principal does not live on this grant: propagation cannot be measured", *unsaid),
             )
         case Technique.DISABLE_KEY:
-            change = disable(drill, subject, arns, canary, deadline, dead_man=plan.dead_man)
-            return Level(change, Disable(), Withholding.DISABLED, scoped=False)
+            change = disable(drill, subject, arns, canary, deadline, dead_man=plan.dead_man, tagged=not unsaid)
+            return Level(change, Disable(), Withholding.DISABLED, scoped=False, notes=unsaid)
         case Technique.DELETE_MATERIAL:
             material = _current(keys)
             escrow = [_escrow(arn, material, plan.escrow) for arn in arns]
-            change = delete_material(drill, subject, arns, material, escrow, canary, deadline, dead_man=plan.dead_man)
-            return Level(change, DeleteMaterial(), Withholding.PENDING_IMPORT, scoped=False)
+            change = delete_material(
+                drill, subject, arns, material, escrow, canary, deadline, dead_man=plan.dead_man, tagged=not unsaid
+            )
+            return Level(change, DeleteMaterial(), Withholding.PENDING_IMPORT, scoped=False, notes=unsaid)
         case _:
             return Level(deny(drill, subject, arns, canary, deadline), Deny(), Withholding.EXPLICIT_DENY, scoped=True)
+
+
+def _unsaid(keys: Sequence[AwsKey]) -> tuple[str, ...]:
+    """Why no tags on the key tell of the drill; empty where they do."""
+    read = [f"{key.region}: {who}" for key in keys for who in readers(key)]
+    words = f"no tags on the key tell of the drill, as tags may be read: {'; '.join(read)}"
+    return (vendor_text(words),) if read else ()
 
 
 def _current(keys: Sequence[AwsKey]) -> str:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from probes.keys.aspects import AWS_ACTIONS, Aspect
+from probes.keys.drill.aws_tags import NEEDS as TAGS
 
 _CONTROL: Final = ("kms:Encrypt", "kms:Decrypt")
 LOOKS: Final = (Aspect.DESCRIPTION, Aspect.CALLER, Aspect.MATERIALS, Aspect.POLICIES)
@@ -30,26 +31,27 @@ NEEDS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = MappingProxyType(
             "log": _LOG,
         },
         "aws-disable": {
-            "drill": ("kms:DescribeKey", "kms:DisableKey"),
-            "restore": ("kms:DescribeKey", "kms:EnableKey", *_DEAD_MAN),
+            "drill": ("kms:DescribeKey", "kms:DisableKey", *TAGS["drill"]),
+            "restore": ("kms:DescribeKey", "kms:EnableKey", *TAGS["restore"], *_DEAD_MAN),
             "control": _CONTROL,
             "inspect": _INSPECT,
             "log": _LOG,
         },
         "aws-revoke-grant": {
-            "drill": ("kms:ListGrants", "kms:RevokeGrant"),
-            "restore": ("kms:ListGrants", "kms:CreateGrant"),
+            "drill": ("kms:ListGrants", "kms:RevokeGrant", *TAGS["drill"]),
+            "restore": ("kms:ListGrants", "kms:CreateGrant", *TAGS["restore"]),
             "control": _CONTROL,
             "inspect": _INSPECT,
             "log": _LOG,
         },
         "aws-delete-material": {
-            "drill": ("kms:DescribeKey", "kms:ListKeyRotations", "kms:DeleteImportedKeyMaterial"),
+            "drill": ("kms:DescribeKey", "kms:ListKeyRotations", "kms:DeleteImportedKeyMaterial", *TAGS["drill"]),
             "restore": (
                 "kms:DescribeKey",
                 "kms:ListKeyRotations",
                 "kms:GetParametersForImport",
                 "kms:ImportKeyMaterial",
+                *TAGS["restore"],
                 *_DEAD_MAN,
             ),
             "control": _CONTROL,
@@ -58,7 +60,8 @@ NEEDS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = MappingProxyType(
         },
     }
 )
-"""Actions by mechanism and role. GetParametersForImport is needed only where escrow is a local file. What concerns
+"""Actions by mechanism and role. GetParametersForImport is needed only where escrow is a local file, and
+what concerns tags only where no policy of the key reads any. What concerns
 schedules, and `iam:PassRole`, stand in the identity's own policy: on `schedule/GROUP/keycheck-*` and on the dead-man's
 role. `control` needs its two only under the canary's context (a condition `kms:EncryptionContext:NAME`), and Encrypt
 also for marks in the log. Whoever may put key policies should be denied `kms:BypassPolicyLockoutSafetyCheck`: keycheck

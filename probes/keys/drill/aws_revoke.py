@@ -15,7 +15,6 @@ from keycheck.model.probe import Io
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
 from probes.keys import aws
-from probes.keys.aspects import Aspect
 from probes.keys.aws.arns import KmsArn, kms_arn
 from probes.keys.aws.clients import api
 from probes.keys.aws_facts import AwsKey
@@ -25,6 +24,7 @@ from probes.keys.drill.aws_common import read as parsed
 from probes.keys.drill.aws_deny import Deny
 from probes.keys.drill.aws_levels import level_of
 from probes.keys.drill.aws_log import RawLog, recent, with_files
+from probes.keys.drill.aws_needs import LOOKS
 from probes.keys.drill.aws_people import clock
 from probes.keys.drill.aws_preflight import Restricted, refusals
 from probes.keys.drill.aws_sentinel import Sentinel, sentinels
@@ -38,7 +38,7 @@ from probes.keys.facts import KeyFacts
 from probes.keys.subjects import Key, KeyDrill
 from probes.keys.timeline import Path, Saw
 
-ASPECTS: Final = frozenset({Aspect.DESCRIPTION, Aspect.CALLER, Aspect.MATERIALS, Aspect.POLICIES})
+ASPECTS: Final = frozenset(LOOKS)
 BEFORE: Final = timedelta(days=1)
 """How far before the canary was planted the log is searched for its context."""
 KEPT: Final = timedelta(days=90)

@@ -20,12 +20,13 @@ from probes.keys.aws.describe import Described, located
 from probes.keys.aws.reading import parsing, text
 from probes.keys.drill import Refusal
 from probes.keys.drill.aws_calls import hand
+from probes.keys.drill.aws_common import read
 from probes.keys.drill.aws_credentials import lasts
-from probes.keys.drill.aws_log import RawLog, recent
+from probes.keys.drill.aws_log import RawLog, recent, with_files
 from probes.keys.drill.aws_people import clock, people
 from probes.keys.drill.aws_rotate import Rotate
 from probes.keys.drill.aws_rotate_log import material_uses
-from probes.keys.drill.aws_rotate_plan import MaterialEscrow, check_incoming, rotate, unescrowed
+from probes.keys.drill.aws_rotate_plan import MaterialEscrow, RotateParameters, check_incoming, rotate, unescrowed
 from probes.keys.drill.aws_rotate_state import MOST, KeyNow, against, described, key_now, of, rotation_status, rotations
 from probes.keys.drill.aws_window import markers, marking
 from probes.keys.drill.canary import Canary, plant
@@ -36,6 +37,8 @@ from probes.keys.drill.window import Window
 from probes.keys.drill_facts import Markers
 from probes.keys.subjects import Escrow, Key
 
+KEPT: Final = timedelta(days=90)
+"""How far CloudTrail's event history reaches."""
 SETTLE: Final = timedelta(minutes=5)
 """After the deadline, for looking again: no material may expire before."""
 _ORIGINS: Final = ("AWS_KMS", "EXTERNAL")
@@ -207,21 +210,8 @@ class AwsRotation:
         return tuple(self._marks)
 
     def log_uses(self, at: Mapping[str, datetime]) -> tuple[MaterialUses | Unseen, Markers | Unseen]:
-        """CloudTrail's event history of every Region."""
-        if not {"intended", "acted"} <= at.keys():
-            unseen = Unseen(reason=Reason.NOT_RECORDED, detail="the key was not rotated")
-            return unseen, unseen
-        span = self.io.clock() - self.started + timedelta(seconds=2)
-        try:
-            logs: Sequence[RawLog] = [recent(self.subject, arn, span, self.io) for arn in self.arns]
-        except ProbeError as error:
-            unseen = Unseen(reason=error.reason, detail=vendor_text(str(error)))
-            return unseen, unseen
-        now = self.io.clock()
-        window = Window(at["intended"], at["acted"], at.get("undo-intended", now), at.get("found-restored", now))
-        return material_uses(logs, at["intended"], aws_muted(self.subject, self.arns, self.io)), markers(
-            logs, window, self.canary, self.drill
-        )
+        """CloudTrail of every Region: its event history, and files of it that the deployment names."""
+        return log_of(self.subject, self.change, self.marks(), self.started, at, self.io)
 
     def _place(self, arn: KmsArn) -> PlaceSeen:
         _, listed = described(hand(self.io, self.subject.identities.drill, arn), arn)
@@ -235,6 +225,31 @@ class AwsRotation:
         if listed is None:
             raise ProbeError(Reason.MALFORMED, "kms:DescribeKey: names no current material")
         return PlaceSeen(arn.region, listed, used)
+
+
+def log_of(
+    subject: Key, change: Change, marks: tuple[str, ...], started: datetime, at: Mapping[str, datetime], io: Io
+) -> tuple[MaterialUses | Unseen, Markers | Unseen]:
+    """What the log says by now of a drill, from what its journal says of it. Raises nothing but for a journal that
+    cannot be read."""
+    if not {"intended", "acted"} <= at.keys():
+        unseen = Unseen(reason=Reason.NOT_RECORDED, detail="the key was not rotated")
+        return unseen, unseen
+    now = io.clock()
+    if now - started > KEPT:
+        unseen = Unseen(reason=Reason.NOT_COVERED, detail="the drill is longer ago than CloudTrail's history reaches")
+        return unseen, unseen
+    about = read(RotateParameters, change.parameters)
+    arns = about.arns()
+    try:
+        span = now - started + timedelta(seconds=2)
+        logs: Sequence[RawLog] = [with_files(recent(subject, arn, span, io), subject, io) for arn in arns]
+        muted = aws_muted(subject, arns, io)
+    except ProbeError as error:
+        unseen = Unseen(reason=error.reason, detail=vendor_text(str(error)))
+        return unseen, unseen
+    window = Window(at["intended"], at["acted"], at.get("undo-intended", now), at.get("found-restored", now))
+    return material_uses(logs, at["intended"], muted), markers(logs, window, about.canary, change.drill, ids=marks)
 
 
 def _kind(found: Described) -> Iterator[Refusal]:

@@ -10,11 +10,11 @@ API reference, TagResource, UntagResource, ListResourceTags.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, cast
+from typing import Any, Final
 
 from keycheck.errors import ProbeError
 from keycheck.model.drill import Change
@@ -23,10 +23,8 @@ from keycheck.model.probe import Io
 from keycheck.model.types import format_instant, parse_instant, vendor_text
 from keycheck.model.verdict import Reason
 from probes.keys.aws.arns import KmsArn
-from probes.keys.aws.bounded import until
-from probes.keys.aws.errors import answering
 from probes.keys.aws.pages import Page, collect
-from probes.keys.aws.reading import Answer, children, exact, flag, parsing, structure, text
+from probes.keys.aws.reading import Answer, children, exact, flag, parsing, text
 from probes.keys.aws_facts import AwsKey, Statement
 from probes.keys.drill.aws_calls import Hand, hand
 from probes.keys.drill.aws_people import statements
@@ -42,11 +40,6 @@ NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Actions by role."""
 _READ_TAGS: Final = ("aws:resourcetag/", "aws:requesttag/", "aws:tagkeys")
-_METHODS: Final = {
-    "kms:ListResourceTags": "list_resource_tags",
-    "kms:TagResource": "tag_resource",
-    "kms:UntagResource": "untag_resource",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +105,8 @@ def set_tags(who: Hand, arn: KmsArn, change: Change) -> None:
             vendor_text(f"{arn.region}: the key's tags tell of drill {found.drill}; `keycheck drill recover --scan`"),
         )
     said = zip(NAMES, (change.drill, format_instant(change.deadline), change.kind), strict=True)
-    _ask(who, "kms:TagResource", arn, Tags=[{"TagKey": name, "TagValue": value} for name, value in said])
+    tags = [{"TagKey": name, "TagValue": value} for name, value in said]
+    who.ask("kms:TagResource", arn.region, KeyId=str(arn), Tags=tags)
 
 
 def clear_tags(who: Hand, arn: KmsArn, drill: str) -> bool:
@@ -120,7 +114,7 @@ def clear_tags(who: Hand, arn: KmsArn, drill: str) -> bool:
     found = breadcrumb(_tags(who, arn))
     if found is None or found.drill != drill:
         return False
-    _ask(who, "kms:UntagResource", arn, TagKeys=list(NAMES))
+    who.ask("kms:UntagResource", arn.region, KeyId=str(arn), TagKeys=list(NAMES))
     return True
 
 
@@ -173,7 +167,8 @@ def _tags(who: Hand, arn: KmsArn) -> tuple[tuple[str, str], ...]:
     operation = "kms:ListResourceTags"
 
     def fetch(token: str | None) -> Page[Answer]:
-        answer = _ask(who, operation, arn, Limit=50, **({} if token is None else {"Marker": token}))
+        asked: dict[str, Any] = {"KeyId": str(arn), "Limit": 50}
+        answer = who.ask(operation, arn.region, **(asked if token is None else asked | {"Marker": token}))
         with parsing(operation):
             more = flag(answer, "Truncated", default=False)
             return Page(children(answer, "Tags", required=True), text(answer, "NextMarker") if more else None)
@@ -183,12 +178,3 @@ def _tags(who: Hand, arn: KmsArn) -> tuple[tuple[str, str], ...]:
         raise ProbeError(listing.short.reason, f"{operation}: not all tags could be read: {listing.short.detail}")
     with parsing(operation):
         return tuple((text(item, "TagKey"), exact("TagValue", item.get("TagValue"))) for item in listing.items)
-
-
-def _ask(who: Hand, operation: str, arn: KmsArn, /, **parameters: object) -> Answer:
-    who.deadline.check(operation)
-    with answering(operation, who.access.who, arn.region):
-        client = who.access.client("kms", arn.region)
-    with answering(operation, who.access.who, arn.region), until(who.deadline.at):
-        call = cast("Callable[..., object]", getattr(client, _METHODS[operation]))
-        return structure("the answer", call(KeyId=str(arn), **parameters))

@@ -20,6 +20,7 @@ from probes.keys.drill.gcp_calls import USES, Hand, hand
 from probes.keys.drill.gcp_canary import CanaryKey, GcpCanary
 from probes.keys.drill.gcp_disable import DisableVersion, DisableVersionParameters
 from probes.keys.drill.gcp_grants import grants_of
+from probes.keys.drill.gcp_labels import NEEDS as LABELS
 from probes.keys.drill.gcp_log import USES as LOGGED
 from probes.keys.drill.gcp_log import GcpRawLog
 from probes.keys.drill.gcp_sentinel import Sentinel
@@ -43,7 +44,11 @@ _READ: Final = ("cloudkms.cryptoKeyVersions.useToDecrypt",)
 NEEDS: Final = MappingProxyType(
     {
         Binding.kind: {"drill": (*_LIST, *_POLICY), "restore": _POLICY, "control": _READ},
-        DisableVersion.kind: {"drill": (*_LIST, *_STATE), "restore": _STATE, "control": _READ},
+        DisableVersion.kind: {
+            "drill": (*_LIST, *_STATE, *LABELS),
+            "restore": (*_STATE, *LABELS),
+            "control": _READ,
+        },
     }
 )
 """Permissions on the canary's CryptoKey, by mechanism and identity."""

@@ -208,7 +208,15 @@ def _way(
                 raise missing("disabling a version")
             declared, versions = plan.canary_declared, _enabled(subject, key, io)
             change = disable(
-                drill, subject, key.full, versions, canary, deadline, declared=declared, dead_man=plan.dead_man
+                drill,
+                subject,
+                key.full,
+                versions,
+                canary,
+                deadline,
+                declared=declared,
+                dead_man=plan.dead_man,
+                labelled=True,
             )
             return change, DisableVersion(), Withholding.DISABLED
         change = binding(drill, subject, key.full, canary, deadline, declared=plan.canary_declared)

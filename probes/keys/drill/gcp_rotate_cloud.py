@@ -21,7 +21,7 @@ from probes.keys.drill.aws_common import read
 from probes.keys.drill.gcp_calls import hand
 from probes.keys.drill.gcp_canary import GcpCanary, plant
 from probes.keys.drill.gcp_log import USES, GcpRawLog, recent
-from probes.keys.drill.gcp_marks import Marks, mark, measured
+from probes.keys.drill.gcp_marks import Marks, mark, marks_of, measured
 from probes.keys.drill.gcp_rotate import (
     RotateVersion,
     RotateVersionParameters,
@@ -216,44 +216,63 @@ class GcpRotation:
 
     def log_uses(self, at: Mapping[str, datetime]) -> tuple[MaterialUses | Unseen, Markers | Unseen]:
         """Cloud Audit Logs of the key."""
-        if not {"intended", "acted"} <= at.keys():
-            unseen = Unseen(reason=Reason.NOT_RECORDED, detail="the key was not rotated")
-            return unseen, unseen
-        now, subject = self.io.clock(), _of_canaries(self.subject, self.key)
-        try:
-            logs = recent(subject, (self.name,), now - self.started + 2 * SECOND, self.io)
-        except ProbeError as error:
-            unseen = Unseen(reason=error.reason, detail=vendor_text(str(error)))
-            return unseen, unseen
-        window = Window(at["intended"], at["acted"], at.get("undo-intended", now), at.get("found-restored", now))
-        arrived = markers(logs, window, (self.control,))
-        offset = measured(logs, Marks(tuple(self._calls), self.dated), self.control)
+        calls = Marks(tuple(self._calls), self.dated)
+        found, arrived, offset = _log(self.subject, self.name, self.control, calls, self.started, at, self.io)
         self._logged[:] = () if offset is None else (offset,)
-        surely = self._offset()
-        if surely is None or surely.most > MAX_SKEW:
-            why = "our marks in it are not enough to compare it with ours" if surely is None else "it is off"
-            return Unseen(reason=Reason.CLOCK_UNTRUSTED, detail=f"the log's clock: {why}"), arrived
-        return self._uses(logs, at["intended"], gcp_muted(subject, self.io)), arrived
+        return found, arrived
 
     def _offset(self) -> Offset | None:
         return together([*(() if self.dated is None else (self.dated,)), *self._logged])
 
-    def _uses(self, logs: Sequence[GcpRawLog], began: datetime, silent: Sequence[str]) -> MaterialUses:
-        gaps = [f"{log.key.key}: {log.why_not}" for log in logs if not log.complete]
-        tally, nameless = UseTally(), 0
-        for log in logs:
-            for entry in log.entries():
-                if entry.operation not in USES or entry.code != 0 or entry.at < began - SECOND:
-                    continue
-                nameless += not entry.principal
-                version = None if entry.version is None else self._version(entry.version)
-                tally.add(entry.operation, entry.principal or "not stated", version, entry.at)
-        if nameless:
-            gaps.append(f"{nameless} successful uses name no principal")
-        return tally.uses(gaps, silent)
-
     def _version(self, number: str) -> str:
         return f"{self.name.full}/cryptoKeyVersions/{number}"
+
+
+def log_of(
+    subject: Key, change: Change, marks: tuple[str, ...], started: datetime, at: Mapping[str, datetime], io: Io
+) -> tuple[MaterialUses | Unseen, Markers | Unseen]:
+    """What the log says by now of a drill, from what its journal says of it. Raises ProbeError for a journal that
+    cannot be read, and a control identity that does not say whose it is."""
+    name = key_name(read(RotateVersionParameters, change.parameters).key)
+    control = _account(subject.identities.control, io)
+    found, arrived, _ = _log(subject, name, control, marks_of(marks), started, at, io)
+    return found, arrived
+
+
+def _log(
+    subject: Key, name: KeyName, control: str, marks: Marks, started: datetime, at: Mapping[str, datetime], io: Io
+) -> tuple[MaterialUses | Unseen, Markers | Unseen, Offset | None]:
+    if not {"intended", "acted"} <= at.keys():
+        unseen = Unseen(reason=Reason.NOT_RECORDED, detail="the key was not rotated")
+        return unseen, unseen, None
+    now, about = io.clock(), _of_canaries(subject, name.full)
+    try:
+        logs = recent(about, (name,), now - started + 2 * SECOND, io)
+    except ProbeError as error:
+        unseen = Unseen(reason=error.reason, detail=vendor_text(str(error)))
+        return unseen, unseen, None
+    window = Window(at["intended"], at["acted"], at.get("undo-intended", now), at.get("found-restored", now))
+    arrived, offset = markers(logs, window, (control,)), measured(logs, marks, control)
+    surely = together([each for each in (marks.dated, offset) if each is not None])
+    if surely is None or surely.most > MAX_SKEW:
+        why = "our marks in it are not enough to compare it with ours" if surely is None else "it is off"
+        return Unseen(reason=Reason.CLOCK_UNTRUSTED, detail=f"the log's clock: {why}"), arrived, offset
+    return _uses(logs, name, at["intended"], gcp_muted(about, io)), arrived, offset
+
+
+def _uses(logs: Sequence[GcpRawLog], name: KeyName, began: datetime, silent: Sequence[str]) -> MaterialUses:
+    gaps = [f"{log.key.key}: {log.why_not}" for log in logs if not log.complete]
+    tally, nameless = UseTally(), 0
+    for log in logs:
+        for entry in log.entries():
+            if entry.operation not in USES or entry.code != 0 or entry.at < began - SECOND:
+                continue
+            nameless += not entry.principal
+            version = None if entry.version is None else f"{name.full}/cryptoKeyVersions/{entry.version}"
+            tally.add(entry.operation, entry.principal or "not stated", version, entry.at)
+    if nameless:
+        gaps.append(f"{nameless} successful uses name no principal")
+    return tally.uses(gaps, silent)
 
 
 def _of_canaries(subject: Key, key: str) -> Key:

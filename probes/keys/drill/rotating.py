@@ -270,3 +270,17 @@ def prepared(order: Order, io: Io) -> Rotating:
     from probes.keys.drill.gcp_rotate_cloud import GcpRotation
 
     return GcpRotation.prepared(order, io)
+
+
+def log_of(
+    subject: Key, change: Change, marks: tuple[str, ...], started: datetime, at: Mapping[str, datetime], io: Io
+) -> tuple[MaterialUses | Unseen, Markers | Unseen]:
+    """What the log says by now of a rotation that is over: `marks` as `Rotating.marks` gave them, `started` when the
+    drill began, `at` as for `Rotating.log_uses`. Raises ProbeError."""
+    if subject.provider == "aws":
+        from probes.keys.drill import aws_rotate_cloud
+
+        return aws_rotate_cloud.log_of(subject, change, marks, started, at, io)
+    from probes.keys.drill import gcp_rotate_cloud
+
+    return gcp_rotate_cloud.log_of(subject, change, marks, started, at, io)

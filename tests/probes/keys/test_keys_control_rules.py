@@ -43,6 +43,7 @@ from probes.keys.drill_facts import RevocationFacts
 from probes.keys.facts import KeyFacts
 from probes.keys.gcp_facts import GcpKey
 from probes.keys.policy_controls import Policy, Separation
+from probes.keys.rotation_facts import RotationFacts
 
 PARAMETERS: dict[str, dict[str, object]] = {
     "keys.origin": {"only": ["imported", "external"]},
@@ -56,7 +57,8 @@ PARAMETERS: dict[str, dict[str, object]] = {
 RULES = [
     control.model_validate(PARAMETERS.get(control.id, {}))
     for control in CONTROLS
-    if RevocationFacts not in control.needs  # test_keys_drill_controls.py has those
+    # test_keys_drill_controls.py and test_keys_rotation_controls.py have those
+    if not {RevocationFacts, RotationFacts} & set(control.needs)
 ]
 OF_KEYS = [rule for rule in RULES if KeyFacts in rule.needs]
 ROOT_DIR = Path(__file__).resolve().parents[3]
@@ -251,14 +253,14 @@ def test_every_control_says_what_it_proves_and_what_not(control: type[Control], 
     assert control.section == "keys"
 
 
-def test_eighteen_controls_by_the_names_that_were_promised() -> None:
+def test_twenty_controls_by_the_names_that_were_promised() -> None:
     assert {control.id for control in CONTROLS} == {
         "keys.customer-managed", "keys.origin", "keys.algorithm", "keys.protection", "keys.attestation",
         "keys.location", "keys.material-age", "keys.material-expiry", "keys.policy", "keys.grants",
         "keys.separation", "keys.deletion-window", "keys.logging", "keys.use", "keys.justifications",
-        "keys.revocation", "keys.recovery", "keys.availability-copy",
+        "keys.revocation", "keys.recovery", "keys.availability-copy", "keys.rotation", "keys.escrow",
     }  # fmt: skip
-    assert len(CONTROLS) == 18
+    assert len(CONTROLS) == 20
 
 
 def test_every_parameter_can_be_tightened() -> None:

@@ -15,6 +15,7 @@ from made_rotations import (
     OLD,
     OLDER,
     ORDINARY,
+    SWITCHED,
     escrow,
     log,
     logged,
@@ -116,6 +117,9 @@ def test_google_cloud_says_only_whether_it_was_the_primary_version() -> None:
     fails(judged(kept, log=log(*uses), **names), "under the old material")
     explicit = logged(90, material="k/1", operation="Encrypt", principal=APP)
     fails(judged(honest, log=log(*uses, explicit), **names), "did Encrypt under the old material")
+    # Tidying up makes the old version primary again: what the vendor writes from then on is not held against it.
+    tidied = logged(99.8, 101, material="k/1", operation="Encrypt", principal=APP)
+    assert judged(honest, log=log(*uses, tidied), **names).kind is Kind.PASS
 
 
 def test_where_nothing_is_shown_the_log_must_account_for_every_late_write() -> None:
@@ -158,6 +162,12 @@ def test_a_stored_record_of_which_the_log_knows_nothing_conflicts() -> None:
 )  # fmt: skip
 def test_what_is_not_known_is_never_a_pass(fields: dict[str, object], reason: Reason) -> None:
     doubts(ROTATED.judge(rotation(**fields)), reason)
+
+
+def test_a_write_under_the_old_material_begins_the_count_anew() -> None:
+    last = writes(lambda second: OLD if second < SWITCHED or second == 16 else NEW)
+    assert "41 writes in a row" in judged(last).message
+    doubts(judged(last, Rotation(within=timedelta(seconds=20), writes=45)), Reason.NOT_COVERED, "41 writes in a row")
 
 
 def test_too_few_writes_or_too_short_a_time_is_open() -> None:

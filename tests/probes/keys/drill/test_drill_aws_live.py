@@ -870,10 +870,12 @@ def test_each_identity_needs_what_is_said_and_no_more(lab: Lab, key: LabKey) -> 
     escrow = [Escrow(key=key.arn, local="escrow.bin")]
     drills: list[tuple[Change, Mechanism]] = [
         (plain.change, Deny(lab.sleep)),
-        (disable(DRILL, subject, keys, plain.canary, until, dead_man=lab.man), Disable(lab.sleep)),
-        (revoke_grant(DRILL, subject, key.arn, str(made["GrantId"]), plain.canary, until), RevokeGrant()),
+        (disable(DRILL, subject, keys, plain.canary, until, dead_man=lab.man, tagged=True), Disable(lab.sleep)),
+        (revoke_grant(DRILL, subject, key.arn, str(made["GrantId"]), plain.canary, until, tagged=True), RevokeGrant()),
         (
-            delete_material(DRILL, subject, keys, material.id, escrow, plain.canary, until, dead_man=lab.man),
+            delete_material(
+                DRILL, subject, keys, material.id, escrow, plain.canary, until, dead_man=lab.man, tagged=True
+            ),
             DeleteMaterial(lab.sleep),
         ),
     ]

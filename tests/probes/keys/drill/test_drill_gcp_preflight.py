@@ -31,7 +31,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtu
 def drill(stage: Stage, **subject: object) -> Change:
     if stage.kind == "gcp-disable":
         about, until = stage.subject(**subject), stage.deadline()
-        return disable("d-1", about, stage.key, ("1",), stage.canary, until, dead_man=stage.man)
+        return disable("d-1", about, stage.key, ("1",), stage.canary, until, dead_man=stage.man, labelled=True)
     return binding("d-1", stage.subject(**subject), stage.key, stage.canary, stage.deadline())
 
 

@@ -27,7 +27,7 @@ from drill_privilege import (
 
 from keycheck.cli.root import main
 from keycheck.lab.aws import conditions
-from keycheck.lab.key_sites import G_INSPECTOR, RESTORE
+from keycheck.lab.key_sites import G_INSPECTOR
 from keycheck.lab.matrix import observe
 from keycheck.lab.paperwork import write_papers
 from keycheck.lab.world import DRILLS, Lab
@@ -37,8 +37,6 @@ from keycheck.registry import load_registry
 from probes.keys.aspects import GCP_PERMISSIONS, Aspect
 
 pytestmark = pytest.mark.slow
-SLOW = {(RESTORE, "kms:GetKeyPolicy")}
-"""Found only in the rehearsal, by whoever then cannot tell for twenty minutes that nothing was changed."""
 LOCKOUT = "kms:bypasspolicylockoutsafetycheck"
 
 
@@ -115,7 +113,7 @@ def test_the_printed_statements_of_the_key_policy_are_enough_without_iam(
 
 def test_with_any_one_action_less_it_does_not_start(lab: Lab, papers: list[Paper], tmp_path: Path) -> None:
     people = {arn: identity for identity, arn in AWS_PEOPLE.items()}
-    for number, (arn, action) in enumerate(sorted(granted_aws(papers) - SLOW)):
+    for number, (arn, action) in enumerate(sorted(granted_aws(papers))):
         bestow_aws(lab, "contacts", without(papers, people[arn], action))
         before = policy(lab)
         verdict, said = revoked(lab, tmp_path / str(number))

@@ -26,6 +26,8 @@ from probes.keys.drill.aws_deny import Deny, deny
 from probes.keys.drill.aws_disable import Disable, disable
 from probes.keys.drill.aws_grant import RevokeGrant, revoke_grant
 from probes.keys.drill.aws_material import DeleteMaterial, Escrow, delete_material
+from probes.keys.drill.aws_needs import LOOKS
+from probes.keys.drill.aws_revoke import ASPECTS
 from probes.keys.drill_permissions import drill_papers
 from probes.keys.permissions import Paper
 from probes.keys.subjects import CanaryPaths, DeadMan, Key, KeyDrill
@@ -95,13 +97,15 @@ class Case:
         canary, until = aws.canary(key), aws.now + subject.drill.hold * 6 if subject.drill else aws.now
         match self.technique:
             case Technique.REVOKE_GRANT:
-                return revoke_grant(ID, subject, key.arn, self.grant, canary, until), RevokeGrant()
+                return revoke_grant(ID, subject, key.arn, self.grant, canary, until, tagged=True), RevokeGrant()
             case Technique.DISABLE_KEY:
-                return disable(ID, subject, [key.arn], canary, until, dead_man=man), Disable(aws.sleep)
+                return disable(ID, subject, [key.arn], canary, until, dead_man=man, tagged=True), Disable(aws.sleep)
             case Technique.DELETE_MATERIAL:
                 (material,) = key.ring.materials
                 escrow = [Escrow(key=key.arn, local="escrow.bin")]
-                change = delete_material(ID, subject, [key.arn], material.id, escrow, canary, until, dead_man=man)
+                change = delete_material(
+                    ID, subject, [key.arn], material.id, escrow, canary, until, dead_man=man, tagged=True
+                )
                 return change, DeleteMaterial(aws.sleep)
             case _:
                 return deny(ID, subject, [key.arn], canary, until), Deny(aws.sleep)
@@ -250,3 +254,7 @@ def test_a_value_with_wildcards_is_taken_literally(aws: AwsStage) -> None:
     papers = list(drill_papers([aws.subject(aws.key({}), drill=drill)], Technique.DRILL, ()))
     (paper,) = [each for each in papers if each.identity == "control"]
     assert '"a${*}c${?}e${$}-kc-*"' in str(paper.document).replace("'", '"')
+
+
+def test_what_is_printed_for_inspecting_is_what_a_drill_inspects() -> None:
+    assert frozenset(LOOKS) == ASPECTS
