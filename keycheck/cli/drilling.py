@@ -88,6 +88,13 @@ def rotate(
     irreversible: Annotated[
         bool, typer.Option("--irreversible", help="You know that a rotation cannot be undone.")
     ] = False,
+    wrapped: Annotated[
+        Path | None, typer.Option("--wrapped", help="New material, wrapped by your HSM; else it is made here.")
+    ] = None,
+    token: Annotated[Path | None, typer.Option("--token", help="The import token that goes with it (AWS).")] = None,
+    import_job: Annotated[
+        str, typer.Option("--import-job", help="The import job whose key wrapped it (Google Cloud).")
+    ] = "",
     typed: Typed = "",
     out: Out = Path("keycheck-runs"),
     output: Outputs = None,
@@ -107,8 +114,20 @@ def rotate(
             "a rotation cannot be undone, and every material must stay imported from then on",
             advice="read `keycheck control explain keys.rotation`, then say --irreversible",
         )
+    if (wrapped is None) != (token is None and not import_job):
+        raise UsageError(
+            "wrapped material goes with what it was wrapped for",
+            advice="give --wrapped FILE with --token FILE (AWS) or --import-job ID (Google Cloud)",
+        )
     request = _request(deployment, profile, authorization, subject, "keys.rotation")
-    wish = Wish(technique=technique, typed=typed, confirmed=True)
+    wish = Wish(
+        technique=technique,
+        typed=typed,
+        confirmed=True,
+        wrapped="" if wrapped is None else str(wrapped.resolve()),
+        token="" if token is None else str(token.resolve()),
+        import_job=import_job,
+    )
     return _drill(ctx, request, wish, out, output, key, passphrase)
 
 

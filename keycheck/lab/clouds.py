@@ -101,6 +101,7 @@ class Clouds:
                     **{role: role for role in ("drill", "control", "restore")},
                 },
                 "agreed": agreed,
+                **({"availability_keys": [self.aws.arns[site.copied_under]]} if site.copied_under else {}),
             },
         )
 

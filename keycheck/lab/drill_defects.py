@@ -15,7 +15,7 @@ from keycheck.lab.log_defects import excluded, late, quiet_log, reordered, trunc
 if TYPE_CHECKING:
     from keycheck.lab.clouds import Clouds
 
-DRILL_CONTROLS = ("keys.revocation", "keys.recovery")
+DRILL_CONTROLS = ("keys.revocation", "keys.recovery", "keys.availability-copy")
 CLAUSE = "KEY-REVOKE"
 
 
@@ -76,24 +76,33 @@ def _of_model(model: str) -> Callable[[KeySite], KeySite]:
     return lambda key: replace(key, model=model)
 
 
+def _copied(key: KeySite) -> KeySite:
+    return replace(key, copied_under="archive") if isinstance(key, AwsSite) else key
+
+
 def _constant(key: KeySite) -> KeySite:
     return constant_for_control(key) if isinstance(key, AwsSite) else key
 
 
-_NOTHING_LOST = unknown("keys.recovery")
+_STAYS = unknown("keys.availability-copy")
+"""A path that goes on serving may do so from a copy, or from a cache."""
+_NOTHING_LOST = unknown("keys.recovery") | _STAYS
 """A path that never lost the canary cannot be seen to recover it."""
 
 DRILL_DEFECTS: tuple[DrillDefect, ...] = (
     _drill("no-cache", "", frozenset()),
     _drill("honest-pool", "", frozenset()),
     _drill("long-cache", CLAUSE, fails("keys.revocation")),
-    _drill("endless-cache", CLAUSE, fails("keys.revocation")),
+    _drill("endless-cache", CLAUSE, fails("keys.revocation") | _STAYS),
     _drill("one-long-pod", CLAUSE, fails("keys.revocation")),
     _drill("plaintext-copy", CLAUSE, fails("keys.revocation") | _NOTHING_LOST),
     _drill("own-key-fallback", CLAUSE, fails("keys.revocation") | _NOTHING_LOST),
-    _drill("warm-fails-open", CLAUSE, fails("keys.revocation")),
-    _drill("search-serves", CLAUSE, fails("keys.revocation")),
-    _drill("export-serves", CLAUSE, fails("keys.revocation")),
+    _drill("declared-copy", CLAUSE, fails("keys.revocation", "keys.availability-copy") | unknown("keys.recovery"),
+           _copied,
+           of="own-key-fallback", title="keeps a copy under an availability key that it declares"),
+    _drill("warm-fails-open", CLAUSE, fails("keys.revocation") | _STAYS),
+    _drill("search-serves", CLAUSE, fails("keys.revocation") | _STAYS),
+    _drill("export-serves", CLAUSE, fails("keys.revocation") | _STAYS),
     _drill("never-recovers", CLAUSE, fails("keys.recovery")),
     _drill("recovers-late", CLAUSE, fails("keys.recovery")),
     _drill("no-context", "", unknown(*DRILL_CONTROLS)),
@@ -106,16 +115,16 @@ DRILL_DEFECTS: tuple[DrillDefect, ...] = (
     _drill("undeclared-principal", CLAUSE, fails("keys.revocation") | _NOTHING_LOST, _let_in(Way.POLICY)),
     _drill("undeclared-grantee", CLAUSE, fails("keys.revocation") | _NOTHING_LOST, _let_in(Way.LEFT_OVER),
            of="undeclared-principal", title="reads a second copy as another principal, let in by a left-over grant"),
-    _drill("policy-meddled", "", unknown(*DRILL_CONTROLS), of="honest", meddled=True,
+    _drill("policy-meddled", "", unknown("keys.revocation", "keys.recovery"), of="honest", meddled=True,
            title="an administrator rewrites the drill's statement while the key is away"),
     _drill("service-integrated", "", unknown(*DRILL_CONTROLS), _of_model("service-integrated"), of="honest",
            title="one key is under everything that the vendor's service holds"),
     _drill("uploaded-material", "", unknown(*DRILL_CONTROLS), _of_model("uploaded-material"), of="honest",
            title="the vendor's own key service holds what the customer uploaded"),
-    _on_google("endless-cache", CLAUSE, fails("keys.revocation")),
+    _on_google("endless-cache", CLAUSE, fails("keys.revocation") | _STAYS),
     _on_google("plaintext-copy", CLAUSE, fails("keys.revocation") | _NOTHING_LOST),
     _on_google("own-key-fallback", CLAUSE, fails("keys.revocation") | _NOTHING_LOST),
-    _on_google("search-serves", CLAUSE, fails("keys.revocation")),
+    _on_google("search-serves", CLAUSE, fails("keys.revocation") | _STAYS),
     _on_google("never-recovers", CLAUSE, fails("keys.recovery")),
     _on_google("outage", CLAUSE, unknown(*DRILL_CONTROLS)),
     _drill("undeclared-principal-g", CLAUSE, fails("keys.revocation") | _NOTHING_LOST, _let_in(Way.LEFT_OVER),

@@ -135,6 +135,8 @@ class AwsSite:
     shared: tuple[Document, ...] = ()
     """Statements of the second policy, which Resource Access Manager writes."""
     grants: tuple[Grant, ...] = ()
+    copied_under: str = ""
+    """Id of a key under which the vendor says that it keeps a copy readable."""
     connected: bool = True
     """Of an external key store."""
     pending_deletion: bool = False

@@ -117,6 +117,8 @@ def _drill(
     from keycheck.lab.crm.canaries import drill_entry, witnesses
 
     drill = drill_entry(vendor, canaries, hold="PT12S", quiet="PT1S", prefix=prefix, canary_key=key.canary)
+    for copied in key.entry.get("availability_keys", ()):  # type: ignore[attr-defined]
+        drill["paths"]["copies"] = [{"resource": copied, "witness": f"{prefix}-warm"}]  # type: ignore[index]
     actor = DEAD_MAN if key.entry["provider"] == "aws" else G_DEAD_MAN
     return witnesses(vendor, canaries, prefix=prefix, beside=lab.home), {**drill, "dead_man": {"actor": actor}}
 
@@ -178,6 +180,7 @@ def _contract(approver: SigningKey, base: str) -> dict[str, object]:
             "jurisdiction": {"value": ["EU"]},
             "revocation_within": {"value": "PT3S"},
             "recovery_within": {"value": "PT3S"},
+            "rotation_within": {"value": "PT3S"},
         },
         "approvers": [{"name": "Practice customer", "public_key": base64.b64encode(der).decode()}],
     }

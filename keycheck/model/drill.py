@@ -105,6 +105,12 @@ class Wish:
     """Its facts, from its own verified bundle."""
     confirmed: bool = False
     """The person says that he knows what cannot be undone."""
+    wrapped: str = ""
+    """File of new key material that was wrapped elsewhere, instead of what the deployment names."""
+    token: str = ""
+    """File of its import token (AWS)."""
+    import_job: str = ""
+    """The job whose key wrapped it (Google Cloud)."""
 
 
 @dataclass(slots=True)

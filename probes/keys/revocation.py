@@ -90,7 +90,7 @@ class RevocationProbe(DrillProbe[Key]):
 
 
 def _scope(plan: KeyDrill) -> str:
-    return plan.canary_key or f"context {', '.join(name for name, _ in plan.context)}"
+    return f"context {', '.join(name for name, _ in plan.context)}" if plan.context else plan.canary_key or ""
 
 
 def _long_enough(plan: KeyDrill, io: Io) -> None:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from keycheck.errors import ProbeError
 from keycheck.model.authorization import Technique
-from keycheck.model.drill import Desk, DrillProbe
+from keycheck.model.drill import Desk, DrillProbe, Wish
 from keycheck.model.facts import Facts
 from keycheck.model.probe import Io, Observed, Touch
 from keycheck.model.verdict import Reason
@@ -61,6 +61,7 @@ class RotationProbe(DrillProbe[Key]):
             return (settled(subject, io, desk),)
         technique = self.technique(desk.wish)
         try:
+            subject = _brought(subject, desk.wish)
             may_start(subject, technique, io, desk)
             plan = subject.drill
             if plan is None:  # may_start has refused it
@@ -80,6 +81,15 @@ class RotationProbe(DrillProbe[Key]):
         except ProbeError as error:
             desk.say(f"not done, and nothing was changed: {error}")
             raise
+
+
+def _brought(subject: Key, wish: Wish) -> Key:
+    """The key with the material that the person brings, wrapped, instead of what the deployment names."""
+    if subject.drill is None or not wish.wrapped:
+        return subject
+    given = {"wrapped": wish.wrapped, "token": wish.token or None, "import_job": wish.import_job or None}
+    incoming = subject.drill.incoming.model_copy(update=given)
+    return subject.model_copy(update={"drill": subject.drill.model_copy(update={"incoming": incoming})})
 
 
 def _paths(plan: KeyDrill, technique: Technique) -> RotationPaths:

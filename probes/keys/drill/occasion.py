@@ -27,12 +27,12 @@ from probes.keys.drill.moments import Moments
 from probes.keys.drill.polling import EVERY, Polling, Way
 from probes.keys.drill.starting import starting
 from probes.keys.drill.telling import told
+from probes.keys.drill.watching import restored
 from probes.keys.drill.ways import ONCE, Cold, Stages, vendor_ways
 from probes.keys.drill.window import SLACK
 from probes.keys.drill_facts import (
     AvailabilityAnswer,
     Markers,
-    Restored,
     RevocationFacts,
     Stop,
     Unsupported,
@@ -234,7 +234,7 @@ class Occasion:
             timelines=lines,
             markers=marks,
             log=log,
-            restored=_restored(outcome),
+            restored=restored(outcome),
             availability=tuple(_copies(subject, self._plan, lines)),
             unsupported=unsupported,
             stops=tuple(self._stops),
@@ -259,13 +259,6 @@ def micros(length: timedelta) -> int:
 
 def _must(way: Way) -> bool:
     return way.path not in ONCE
-
-
-def _restored(outcome: Outcome) -> Restored | Unseen:
-    first, again = outcome.moment("found", last=True), outcome.moment("closed")
-    if outcome.result is not Result.RESTORED or first is None or again is None:
-        return Unseen(reason=Reason.CONFLICTING, detail=vendor_text(f"{outcome.result}: {outcome.words}"))
-    return Restored(first=first, again=again)
 
 
 def _copies(subject: Key, plan: KeyDrill, lines: Sequence[PathTimeline]) -> Iterator[AvailabilityAnswer]:
