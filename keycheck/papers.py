@@ -7,6 +7,7 @@ start of a run and when stored evidence is judged again, then under the approver
 from __future__ import annotations
 
 import base64
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -106,7 +107,7 @@ class Grant:
     authorization: Authorization
     signed_by: tuple[str, ...]
     people: int
-    """Approvers who signed, by their names: two keys of one person are one signature."""
+    """Approvers who signed, by their names: two keys of one person are one signature, and one key is never two."""
 
 
 def grant(paper: Paper, profile: Profile) -> Grant:
@@ -117,9 +118,18 @@ def grant(paper: Paper, profile: Profile) -> Grant:
         )
     except IntegrityError as error:
         raise DeploymentError(f"authorization {paper.label} does not count: {error}", advice=_SIGN_AGAIN) from error
-    keys = ((each.name, _public_key(each.name, each.public_key).key_id) for each in profile.approvers)
-    people = {name for name, key in keys if key in verified.keys}
-    return Grant(paper, parse_authorization(paper.data, paper.label), verified.keys, len(people))
+    return Grant(paper, parse_authorization(paper.data, paper.label), verified.keys, _people(profile, verified.keys))
+
+
+def _people(profile: Profile, signed_by: Iterable[str]) -> int:
+    """Names that look alike are one person's, and a key under two names is no second person's signature."""
+    names: dict[str, set[str]] = {}
+    for each in profile.approvers:
+        if "authorization" in each.may:
+            key = _public_key(each.name, each.public_key).key_id
+            words = unicodedata.normalize("NFKC", each.name).casefold().split()
+            names.setdefault(key, set()).add(" ".join("".join(filter(str.isprintable, word)) for word in words))
+    return len({min(names[key]) for key in signed_by if len(names[key]) == 1}) or 1
 
 
 def _signers(profile: Profile) -> Sequence[PublicKey]:

@@ -5,7 +5,8 @@ outcome = run_contract(request, load_registry(), world, watch, stop)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -231,6 +232,27 @@ class Outcome:
         return ExitCode.INTERRUPTED if self.interrupted else self.assessment.exit_code
 
 
+class NotRestoredError(KeycheckError):
+    """A drill could not prove that it restored what it changed, and the run ended before it could be recorded."""
+
+    exit_code: Final = ExitCode.NOT_RESTORED
+
+
+@contextmanager
+def _owing(desk: Desk) -> Iterator[None]:
+    """A second Ctrl-C or a full disk must not hide that something is not proved to be restored."""
+    try:
+        yield
+    except (KeyboardInterrupt, KeycheckError, OSError) as error:
+        if not desk.unrestored:
+            raise
+        why = "it was interrupted" if isinstance(error, KeyboardInterrupt) else "nothing of it could be recorded"
+        raise NotRestoredError(
+            f"NOT PROVED TO BE RESTORED, and {why}. Do this now:\n  " + "\n  ".join(desk.unrestored),
+            advice="then see `keycheck drill status`",
+        ) from error
+
+
 def run_contract(
     prepared: Prepared,
     registry: Registry,
@@ -255,7 +277,10 @@ def run_contract(
     record = run_start(commitment, registry, started, world.entropy)
     out.mkdir(parents=True, exist_ok=True)
     path = out / bundle_name(prepared.deployment.deployment.deployment, started, world.entropy)
-    with BundleWriter(path, run_start=record, inputs=commitment.inputs, random=world.entropy) as writer:
+    wish = request.drills or Wish()
+    desk = Desk(prepared.deployment.deployment, request.deployment, world.drills, stop, say, wish)
+    bundle = BundleWriter(path, run_start=record, inputs=commitment.inputs, random=world.entropy)
+    with _owing(desk), bundle as writer:
         recorder = Recorder(writer, world.entropy)
         watch.begin(len({(task.entry.id, task.vantage) for task in prepared.tasks}))
         runnable = tuple(_runnable(prepared, recorder, started))
@@ -264,9 +289,12 @@ def run_contract(
         for recorded in engine.run(looking, lambda task: prepared.io(task, world)):
             watch.saw(recorder.record(recorded))
         watch.end()
-        wish = request.drills or Wish()
-        desk = Desk(prepared.deployment.deployment, request.deployment, world.drills, stop, say, wish)
-        for task in (task for task in runnable if isinstance(task.probe, DrillProbe)):
+        for task in runnable:
+            if not isinstance(task.probe, DrillProbe):
+                continue
+            if why := _refused(prepared, task, task.probe, now := world.clock()):  # looking may have taken hours
+                recorder.missing(task, Reason.NOT_AUTHORIZED, why, now)
+                continue
             for recorded in drilled(task, prepared.io(task, world), desk):
                 recorder.record(recorded)
         ended = last_moment(recorder.observations) or started

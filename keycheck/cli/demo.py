@@ -28,7 +28,7 @@ CHEATS: Final = (
     "replica-elsewhere",
     "administrators-decrypt@hold",
     "stranger-uses@archive",
-    "exempted-principal",
+    "exempted-principal@notes-g",
     "endless-cache",
 )
 """Each sits on its own endpoint or breaks its own control, so that each promise can be told apart."""
@@ -49,8 +49,9 @@ def demo(
     registry = load_registry()
     common.note(
         "1. An honest vendor under contract eu-sovereign-crm: a CRM on real sockets with real TLS, and its customer's\n"
-        "   keys in two clouds that speak AWS's and Google's protocols on loopback. At the end a drill takes one key\n"
-        "   from a canary record for some seconds, watches who can still read it, and puts it back.\n"
+        "   keys in two clouds that speak AWS's and Google's protocols on loopback. At the end drills take the key from\n"
+        "   a canary record for some seconds in each cloud, watch who can still read it, and put it back; and rotate a\n"
+        "   key of canaries, to see who writes under the new material.\n"
     )
     out.mkdir(parents=True, exist_ok=True)
     signer = SigningKey.generate()

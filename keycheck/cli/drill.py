@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -13,9 +13,13 @@ from typer.core import TyperGroup
 from keycheck.cli import common
 from keycheck.cli.drilling import revoke, rotate, settle
 from keycheck.cli.lazy import plugin_command
+from keycheck.cli.run import interruptible
 from keycheck.errors import UsageError
 from keycheck.model.verdict import ExitCode
 from keycheck.registry import load_registry
+
+if TYPE_CHECKING:
+    from keycheck.drill.records import Record
 
 
 class _Plugged(TyperGroup):
@@ -110,8 +114,10 @@ def recover(
         raise UsageError("--apply is for --scan", advice="say where to look: --scan DEPLOYMENT --apply")
     if scan is not None:
         return _scanned(scan, drill, apply=apply, machine=machine)
-    home, means = default_home(os.environ), Means(load_registry(), {})
-    done = (recover_one(home, drill, means),) if drill else recover_all(home, means)
+    home = default_home(os.environ)
+    with interruptible() as stop:
+        means = Means(load_registry(), {}, give_up=stop.is_set, watch=_found)
+        done = (recover_one(home, drill, means),) if drill else recover_all(home, means)
     for each in done:
         typer.echo(f"{each.drill}  {each.result}  {each.words}")
         for line in each.by_hand:
@@ -121,6 +127,12 @@ def recover(
     codes = {each.exit_code for each in done}
     first = (code for code in (ExitCode.NOT_RESTORED, ExitCode.LOCKED) if code in codes)
     return int(next(first, ExitCode.MET))
+
+
+def _found(record: Record) -> None:
+    """How the world stands while it is put back, for whoever waits."""
+    if record.type == "found":
+        common.note(f"  {record.where}: {record.words}")
 
 
 def _scanned(file: Path, drill: str | None, *, apply: bool, machine: bool) -> int:

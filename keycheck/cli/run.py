@@ -142,6 +142,7 @@ def interruptible() -> Iterator[Event]:
 
     def on_signal(number: int, frame: object) -> None:
         if stop.is_set():
+            common.note("keycheck: left; what drills still owe: `keycheck drill status`")
             raise KeyboardInterrupt
         stop.set()
         common.note("\nkeycheck: interrupted: finishing what is under way (again: leave at once)")

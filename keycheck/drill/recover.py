@@ -14,7 +14,7 @@ from keycheck.drill.home import Home
 from keycheck.drill.journal import JournalBusyError, read
 from keycheck.drill.kit import Kit, load, read_kit, utc_now
 from keycheck.drill.phases import Phase, State, fold
-from keycheck.drill.records import Closed, Closing, Planned, Writer
+from keycheck.drill.records import Closed, Closing, Planned, Record, Writer
 from keycheck.drill.restore import Book, Failed, NotRestored, Restored, Tools, attempt, restore, withdraw
 from keycheck.errors import KeycheckError, UsageError
 from keycheck.model.drill import Mechanism
@@ -73,6 +73,8 @@ class Means:
     load: Load = load
     give_up: Callable[[], bool] = lambda: False
     """Asked between readings: a person may leave, and recover later."""
+    watch: Callable[[Record], None] = lambda record: None
+    """Told every record of a recovery before it is written."""
 
 
 def mechanism_of(registry: Registry, kind: str) -> Mechanism:
@@ -145,7 +147,7 @@ def recover(home: Home, drill: str, means: Means) -> Recovery:
             journal.append(Closed(outcome=Closing.UNTOUCHED, words="the drill died before it planned anything"))
             return Recovery(drill, Recovered.UNTOUCHED, "the drill died before it planned anything")
         tools = tools_for(plan, directory, means)
-        return drive(state, tools, Book(journal), patience=plan.patience_ms / 1000, give_up=means.give_up)
+        return drive(state, tools, Book(journal, means.watch), patience=plan.patience_ms / 1000, give_up=means.give_up)
     except (KeycheckError, OSError) as error:
         return _unable(drill, plan, error)
     finally:

@@ -18,6 +18,7 @@ from enum import StrEnum
 from types import FrameType
 from typing import Final, assert_never
 
+from keycheck.boundary import guarded as kept_apart
 from keycheck.canonical import CanonicalError
 from keycheck.drill.guard import Guard
 from keycheck.drill.held import Ending, Held
@@ -88,15 +89,16 @@ class Outcome:
 
 
 @contextmanager
-def interrupts(stop: threading.Event) -> Iterator[None]:
-    """SIGINT, SIGTERM and SIGHUP set the event, however often they come. Only the main thread can have them; elsewhere
-    the caller sees to it."""
+def interrupts(stop: threading.Event, told: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """SIGINT, SIGTERM and SIGHUP set the event, however often they come; `told` is called each time. Only the main
+    thread can have them; elsewhere the caller sees to it."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         stop.set()
+        kept_apart(told)  # it may have come in the middle of a line
 
     ours = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     numbers = tuple(each for each in ours if signal.getsignal(each) is not signal.SIG_IGN)  # nohup stays nohup
@@ -122,16 +124,18 @@ def run(
     until: datetime | None = None,
     guarded: bool = True,
     watch: Callable[[Record], None] = lambda record: None,
+    interrupted: Callable[[], None] = lambda: None,
     sleep: Callable[[float], None] = time.sleep,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Outcome:
     """Run one drill; returns when the world is as before, or when that could not be proved within `patience`.
 
     `until`: when holding ends at the latest; the change's deadline unless given, and never later. `guarded`: with a
-    watchdog. `watch` is told every record before it is written. `during` must not fork without exec: a child would
-    hold the journal's lock. Raises DrillOpenError, UsageError, IntegrityError, OSError before anything is touched.
+    watchdog. `watch` is told every record before it is written, `interrupted` every signal. `during` must not fork
+    without exec: a child would hold the journal's lock. Raises DrillOpenError, UsageError, IntegrityError, OSError
+    before anything is touched.
     """
-    with interrupts(stop):
+    with interrupts(stop, interrupted):
         journal = home.open(change.drill, kit, io.clock)
         tools = Tools(mechanism, io, sleep, monotonic)
         drill = _Drill(change, tools, home, journal, Book(journal, watch), during, settle, patience, stop)

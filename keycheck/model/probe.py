@@ -27,6 +27,10 @@ Resolver: TypeAlias = Callable[[str, float], Sequence[str]]
 """`(host, seconds) -> addresses`, IPv4 and IPv6 as text. Raises ProbeError when it cannot tell."""
 
 
+def _never() -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Io:
     """Everything of the world that a probe may use. All of it is picklable."""
@@ -52,6 +56,8 @@ class Io:
     """The credentials that the deployment names."""
     once: Once = field(default_factory=Once)
     """What the units of work of one run share, such as cloud clients."""
+    stopped: Callable[[], bool] = _never
+    """Whether somebody wants out, for long waits before anything is changed. Putting back never asks."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,7 @@ class RevocationProbe(DrillProbe[Key]):
                 _dry(subject, plan, io, desk)
             return (Occasion(subject, plan, technique, io, desk).done(),)
         except ProbeError as error:
-            desk.say(f"not done, and nothing was changed: {error}")
+            desk.say(f"keys/{subject.id}: not done, and nothing was changed: {error}")
             raise
 
 

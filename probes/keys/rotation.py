@@ -79,7 +79,7 @@ class RotationProbe(DrillProbe[Key]):
                 )
             return (occasion.done(),)
         except ProbeError as error:
-            desk.say(f"not done, and nothing was changed: {error}")
+            desk.say(f"keys/{subject.id}: not done, and nothing was changed: {error}")
             raise
 
 

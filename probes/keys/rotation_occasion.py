@@ -22,12 +22,12 @@ from keycheck.model.probe import Io, Observed
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
 from probes.keys.drill.moments import Moments
-from probes.keys.drill.occasion import BASELINE, MARGIN, NeedsQuiet, drill_id, micros
+from probes.keys.drill.occasion import BASELINE, LEAVING, MARGIN, NeedsQuiet, drill_id, micros
 from probes.keys.drill.polling import EVERY, Polling, Way
 from probes.keys.drill.rotating import MaterialSeen, MaterialUses, Order, Rotating, prepared
 from probes.keys.drill.starting import starting
 from probes.keys.drill.telling import seconds
-from probes.keys.drill.watching import restored, until_seen
+from probes.keys.drill.watching import alarm, restored, until_seen
 from probes.keys.drill.ways import asking, reader_of
 from probes.keys.drill_facts import Markers, Stop
 from probes.keys.rotation_facts import Role, RotationFacts, Stored, Under, Write
@@ -105,9 +105,7 @@ class RotationOccasion:
             outcome = self._run(cloud, before, writing, polling)
             if outcome.result is Result.UNTOUCHED:
                 raise ProbeError(outcome.reason or Reason.UNSUPPORTED, f"nothing was changed: {outcome.words}")
-            self._desk.unrestored += outcome.by_hand
-            if outcome.result is not Result.RESTORED:
-                self._say(f"{outcome.result}: {outcome.words}")
+            alarm(self._id, outcome, self._desk)
             self._mark(cloud)
         finally:
             writing.stop()
@@ -186,6 +184,7 @@ class RotationOccasion:
                 stop=self._desk.stop,
                 until=self._io.clock() + self._plan.hold,
                 watch=self._told,
+                interrupted=lambda: self._say(LEAVING),
             )
 
     def _during(self, held: Held, cloud: Rotating, before: MaterialSeen, writing: Writing, polling: Polling) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import chain, repeat
 from pathlib import Path
 from threading import Event
 from typing import NoReturn
@@ -12,7 +15,7 @@ from typing import NoReturn
 import pytest
 import yaml
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
-from practice_plugin import Door, DoorProbe
+from practice_plugin import Door, DoorFacts, DoorProbe
 from practice_registry import practice_registry
 
 from keycheck.errors import DeploymentError, ProfileError
@@ -22,8 +25,10 @@ from keycheck.evidence.verify import verify_bundle
 from keycheck.executors import local
 from keycheck.lab.matrix import Silent
 from keycheck.model.authorization import Technique
+from keycheck.model.drill import DRILL, Desk, DrillProbe, Wish
 from keycheck.model.facts import Census
-from keycheck.model.probe import Io
+from keycheck.model.probe import Io, Observed, Touch
+from keycheck.model.types import parse_instant
 from keycheck.model.verdict import ExitCode, Kind, Reason, Tier
 from keycheck.registry import Registry
 from keycheck.session import Outcome, Request, World, prepare, run_contract
@@ -325,7 +330,9 @@ def test_techniques_reach_the_probe_only_when_source_and_window_fit(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("names", "allowed"), [((), False), (("Second",), True), (("Porter",), False)], ids=["one", "two", "one-twice"]
+    ("names", "allowed"),
+    [((), False), (("Second",), True), (("Porter",), False), (("ＰＯＲＴＥＲ ",), False)],
+    ids=["one", "two", "one-twice", "one-written-otherwise"],
 )
 def test_more_than_a_canary_needs_two_people(tmp_path: Path, names: tuple[str, ...], allowed: bool) -> None:
     contract, signers = profile(), [APPROVER]
@@ -345,6 +352,52 @@ def test_more_than_a_canary_needs_two_people(tmp_path: Path, names: tuple[str, .
     prepared = prepare(Request(tmp_path / "d.yaml", str(tmp_path / "p.yaml"), authorization=paper), practice_registry())
     techniques = prepared.allowed(prepared.tasks[0], datetime.now(UTC))
     assert techniques == ({Technique.DRILL, Technique.DISABLE_KEY} if allowed else {Technique.DRILL})
+
+
+@pytest.mark.parametrize("may", [["authorization", "waiver"], ["waiver"]])
+def test_one_key_under_two_names_is_one_person(tmp_path: Path, may: list[str]) -> None:
+    contract = profile()
+    contract["approvers"].append({"name": "Second", "public_key": public(APPROVER), "may": may})  # type: ignore[attr-defined]
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump(contract))
+    (tmp_path / "d.yaml").write_text(yaml.safe_dump({"deployment": "house", "doors": []}))
+    paper = authorization(tmp_path, techniques=["disable-key"])
+    request = Request(tmp_path / "d.yaml", str(tmp_path / "p.yaml"), authorization=paper)
+    given = prepare(request, practice_registry()).grant
+    assert given is not None
+    assert given.people == 1
+
+
+class DoorDrill(DrillProbe[Door]):
+    """Opens a door, and says so in the door's scratch file."""
+
+    id, version, section, facts, limit = "door.lock", 1, "doors", DoorFacts, 3.0
+
+    def touches(self, subject: Door, io: Io) -> Iterable[Touch]:
+        return ()
+
+    def drill(self, subject: Door, io: Io, desk: Desk) -> Iterable[Observed]:
+        Path(subject.scratch).write_text("opened")
+        return (Observed(DRILL, DoorFacts(locked=True)),)
+
+
+@pytest.mark.parametrize("later", ["2026-01-01T11:59:59Z", "2026-01-01T12:00:00Z"], ids=["in-time", "too-late"])
+def test_a_drill_is_authorized_when_it_begins_not_when_the_run_did(tmp_path: Path, later: str) -> None:
+    moments = chain([parse_instant("2026-01-01T10:00:00Z")], repeat(parse_instant(later)))
+    windows = [{"start": "2026-01-01T09:00", "end": "2026-01-01T12:00", "zone": "Etc/UTC"}]
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump(profile()))
+    scratch = tmp_path / "scratch"
+    door = {"id": "front", "locks": [], "scratch": str(scratch)}
+    here = {"id": "here", "egress": "192.0.2.9"}
+    (tmp_path / "d.yaml").write_text(yaml.safe_dump({"deployment": "house", "vantages": [here], "doors": [door]}))
+    paper = authorization(tmp_path, techniques=["drill"], windows=windows)
+    request = Request(tmp_path / "d.yaml", str(tmp_path / "p.yaml"), authorization=paper, drills=Wish())
+    registry = practice_registry(DoorDrill)
+    late = replace(world(), clock=lambda: next(moments))
+    outcome = run_contract(prepare(request, registry), registry, late, tmp_path / "out", SIGNER, Silent(), Event())
+    authorized = later < "2026-01-01T12"
+    assert scratch.exists() is authorized
+    reasons = () if authorized else (Reason.NOT_AUTHORIZED,)
+    assert verdicts(outcome)["doors/front"] == (Kind.PASS if authorized else Kind.NOT_TESTED, reasons)
 
 
 def test_the_assessment_has_the_published_shape(tmp_path: Path) -> None:

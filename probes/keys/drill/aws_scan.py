@@ -202,8 +202,8 @@ def _crumb(key: AwsKey) -> Breadcrumb | None:
 
 def _tagged(arn: KmsArn, key: AwsKey, crumb: Breadcrumb) -> Leftover:
     state = key.description.state
-    if crumb.undo == RevokeGrant.kind:
-        consent, first = Consent.NAMED, f"aws kms list-grants --region {arn.region} --key-id {arn}"
+    if crumb.undo == RevokeGrant.kind:  # nothing on the key tells whether the grant is there again
+        consent, first = Consent.NEVER, f"aws kms list-grants --region {arn.region} --key-id {arn}"
     elif state == "Enabled":
         consent, first = Consent.DEADLINE, ""
     elif crumb.undo == Disable.kind and state == "Disabled":

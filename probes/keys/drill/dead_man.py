@@ -94,6 +94,8 @@ class Waiting:
                 if error.reason not in _PASSING:
                     raise
                 held = error
+            if self.io.stopped():
+                raise ProbeError(Reason.INTERRUPTED, "stopped while the dead-man in the cloud was rehearsed")
             self._looks -= 1
             if self._looks < 0 or self.io.clock() >= self.latest or self.io.monotonic() >= self._ends:
                 why = f"{lacks} ({held})" if held else lacks

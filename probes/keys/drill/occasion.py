@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Final, Protocol, runtime_checkable
 
 from keycheck.boundary import Crash, guarded
@@ -27,7 +29,7 @@ from probes.keys.drill.moments import Moments
 from probes.keys.drill.polling import EVERY, Polling, Way
 from probes.keys.drill.starting import starting
 from probes.keys.drill.telling import told
-from probes.keys.drill.watching import restored
+from probes.keys.drill.watching import alarm, restored
 from probes.keys.drill.ways import ONCE, Cold, Stages, vendor_ways
 from probes.keys.drill.window import SLACK
 from probes.keys.drill_facts import (
@@ -43,6 +45,7 @@ from probes.keys.timeline import VENDOR_PATHS, Path, PathTimeline, Saw, fold_all
 
 BASELINE: Final = 20.0
 """Seconds within which every way must have read its record before anything is taken away."""
+LEAVING: Final = "interrupted: nothing is held any longer; what was changed is put back first, which nothing skips"
 MARGIN: Final = timedelta(seconds=30)
 """From the end of holding to the deadline at which the restriction ends by itself."""
 
@@ -66,7 +69,7 @@ class Occasion:
 
     def __init__(self, subject: Key, plan: KeyDrill, technique: Technique, io: Io, desk: Desk) -> None:
         self._subject, self._plan, self._technique = subject, plan, technique
-        self._io, self._desk = io, desk
+        self._io, self._desk = replace(io, stopped=partial(leaving, desk)), desk
         self._id = drill_id(io)
         self._moments = Moments(io)
         self._stages = Stages()
@@ -90,12 +93,15 @@ class Occasion:
             self._baseline(polling, ways)
             cloud.mark()
             say(f"{self._id}: every way reads its record; the key goes for at most {plan.hold}")
+            if lead(self._technique):
+                say(
+                    f"{self._id}: first a schedule in the cloud is tried, for at most {lead(self._technique)}; nothing "
+                    "is taken away yet, and Ctrl-C ends it"
+                )
             outcome = self._run(cloud, polling)
             if outcome.result is Result.UNTOUCHED:
                 raise ProbeError(outcome.reason or Reason.UNSUPPORTED, f"nothing was changed: {outcome.words}")
-            self._desk.unrestored += outcome.by_hand
-            if outcome.result is not Result.RESTORED:
-                say(f"{self._id}: {outcome.result}: {outcome.words}")
+            alarm(self._id, outcome, self._desk)
             self._stages.undone.set()
             self._mark(cloud)
             self._recovery(polling)
@@ -124,6 +130,7 @@ class Occasion:
                 stop=self._desk.stop,
                 until=cloud.change.deadline - MARGIN,
                 watch=self._told,
+                interrupted=lambda: self._desk.say(f"{self._id}: {LEAVING}"),
             )
 
     def _during(self, held: Held, cloud: Revoking, polling: Polling) -> None:
@@ -245,6 +252,11 @@ def lead(technique: Technique) -> timedelta:
     """What rehearsing may take at most: from disabling a key upwards a schedule in the cloud is tried first."""
     armed = technique in (Technique.DISABLE_KEY, Technique.DELETE_MATERIAL)
     return WAITS.patience if armed else timedelta(0)
+
+
+def leaving(desk: Desk) -> bool:
+    """Whether somebody wants out: Ctrl-C, or the halt lever."""
+    return desk.stop.is_set() or Home(desk.home).halted() is not None
 
 
 def drill_id(io: Io) -> str:

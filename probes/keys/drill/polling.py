@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from probes.keys.timeline import Path, Sample, Saw
 
-EVERY: Final = 0.25
+EVERY: Final = 0.2
 """Seconds between the starts of two looks on one path: the resolution that is aimed at, and the bound on the rate."""
 GRACE: Final = 10.0
 """Seconds that a look which is under way at the end is waited for."""

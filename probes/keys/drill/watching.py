@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from keycheck.drill.runner import Outcome, Result
 from keycheck.errors import ProbeError
+from keycheck.model.drill import Desk
 from keycheck.model.facts import Unseen
 from keycheck.model.probe import Io
 from keycheck.model.types import vendor_text
@@ -24,6 +25,15 @@ def until_seen(blind: Callable[[], Mapping[str, str]], seconds: float, io: Io, s
             shown = "; ".join(f"{name}: {words}" for name, words in sorted(left.items()))
             raise ProbeError(Reason.NO_POSITIVE, vendor_text(f"before anything was changed, not seen to work: {shown}"))
         threading.Event().wait(EVERY)
+
+
+def alarm(drill: str, outcome: Outcome, desk: Desk) -> None:
+    """Say at once what a person must do where restoring is not proved: what is still to be watched may take long."""
+    desk.unrestored += outcome.by_hand
+    if outcome.result is not Result.RESTORED:
+        desk.say(f"{drill}: {outcome.result}: {outcome.words}")
+        for line in outcome.by_hand:
+            desk.say(f"{drill}: by hand, now: {line}")
 
 
 def restored(outcome: Outcome) -> Restored | Unseen:
