@@ -29,7 +29,7 @@ demo: $(STAMP)  ## install into .venv and run keycheck against the practice vend
 	@$(BIN)/keycheck demo
 
 test: $(STAMP) $(CROSS)/.installed  ## install into .venv and run the whole test suite
-	$(BIN)/python -m pytest -n 2 --cov --cov-report=term
+	$(BIN)/python -m pytest -n 4 --dist worksteal --cov --cov-report=term
 
 check: $(STAMP)  ## lint, format, types, and the quick part of the tests
 	$(BIN)/ruff check .

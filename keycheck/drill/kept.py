@@ -26,7 +26,9 @@ from keycheck.model.types import Digest, Instant, Model, Name, VendorText
 KEPT: Final = "kept.json"
 BUNDLE: Final = "bundle.json"
 ADDENDUM_TYPE: Final = "application/vnd.keycheck.drill.addendum+json"
-MAX: Final = 1024 * 1024
+MAX: Final = 16 * 1024 * 1024
+MAX_MARKS: Final = 100_000
+"""A rotation in Google Cloud marks every second or oftener while it lasts: evidence must not be lost for that."""
 MAX_ADDENDA: Final = 999
 _ADDENDUM: Final = re.compile(r"addendum-(\d{3})\.dsse\.json")
 
@@ -38,7 +40,7 @@ class Kept(Model):
 
     format: Literal["keycheck.drill.kept/1"] = "keycheck.drill.kept/1"
     drill: Name
-    marks: Annotated[tuple[VendorText, ...], Field(max_length=1000)] = ()
+    marks: Annotated[tuple[VendorText, ...], Field(max_length=MAX_MARKS)] = ()
 
 
 class Evidence(Model):

@@ -134,9 +134,9 @@ class Recovery(DrillControl, id="keys.recovery", version=1):
     """When the key is given back, the vendor's data is readable again within the agreed time."""
 
     proves = (
-        "What the drill changed was put back, seen twice with time between. On every path on which the vendor lost "
-        "the canary it read it again no later than `within` after the undo began, and went on reading it for at least "
-        "`steady`."
+        "Our own principal was denied while the key was away. What the drill changed was put back, seen twice with "
+        "time between. On every path on which the vendor lost the canary it read it again no later than `within` after "
+        "the undo began, and went on reading it for at least `steady`."
     )
     does_not_prove = (
         "That data of other records came back, that nothing was lost or written wrongly meanwhile, or how the vendor "
@@ -156,8 +156,11 @@ class Recovery(DrillControl, id="keys.recovery", version=1):
         if isinstance(facts.restored, Unseen):
             out.doubts.append(unread("that everything was put back", facts.restored))
         lines = facts.of(*VENDOR_PATHS)
-        if not any(line.during.refused for line in lines):
-            out.doubt("no path was seen to lose the canary, so none could recover it", Reason.NO_POSITIVE)
+        if not any(line.refused for line in lines):
+            out.doubt("no path was seen to lose the canary for good, so none could recover it", Reason.NO_POSITIVE)
+        denied = [line for line in facts.of(Path.SENTINEL) if line.refused]
+        if len(denied) < facts.scope.regions:
+            out.doubt("our own principal was not denied everywhere: what refused may have had another cause")
         match facts.undoing, facts.undone:
             case Mark() as undoing, Mark() as undone:
                 base = self._given_back(facts, undone, out)

@@ -7,7 +7,7 @@ from keycheck.model.drill import DRILL, Desk
 from keycheck.model.probe import Io, Observed
 from keycheck.model.verdict import Reason
 from probes.keys.drill.rotating import log_of
-from probes.keys.drill.settling import arrived, facts_of, recorded
+from probes.keys.drill.settling import arrived, every_log_of_then, facts_of, recorded
 from probes.keys.drill_facts import Mark
 from probes.keys.rotation_facts import LoggedUses, RotationFacts
 from probes.keys.rotation_record import logged
@@ -21,6 +21,7 @@ def settled(subject: Key, io: Io, desk: Desk) -> Observed:
     change, marks, started = recorded(drill, desk)
     if change.subject != f"keys/{subject.id}" or facts.occasion != drill:
         raise ProbeError(Reason.CONFLICTING, f"drill {drill} was about {change.subject}")
+    every_log_of_then(subject, change)
     at = {"intended": facts.began}
     for kind, mark in (("acted", facts.acted), ("undo-intended", facts.undoing), ("found-restored", facts.undone)):
         if isinstance(mark, Mark):

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from keycheck.model.deployment import FileRef, IdentityRef, Subject, WitnessRef
-from keycheck.model.types import Duration, Instant, Model, Prose
+from keycheck.model.types import Duration, Instant, Model, Prose, format_duration
 
 
 class KeyModel(StrEnum):
@@ -243,6 +243,17 @@ class RotationPaths(Model):
     """AWS, layout `blob`: the encryption context of the wrapped data keys."""
 
 
+def _at_most(longest: timedelta) -> AfterValidator:
+    """A slip of the pen, or a deployment that somebody else wrote, must not keep a key away for years."""
+
+    def check(value: timedelta) -> timedelta:
+        if value > longest:
+            raise ValueError(f"at most {format_duration(longest)}")
+        return value
+
+    return AfterValidator(check)
+
+
 class KeyDrill(Model):
     """What a drill must know beforehand. Without it none is offered."""
 
@@ -270,12 +281,12 @@ class KeyDrill(Model):
     paths: CanaryPaths
     rotation: Annotated[tuple[RotationPaths, ...], Field(max_length=2)] = ()
     """For drills that rotate: one for each key that may be."""
-    hold: Duration = timedelta(minutes=5)
+    hold: Annotated[Duration, _at_most(timedelta(days=1))] = timedelta(minutes=5)
     """How long the key stays away at most."""
-    quiet: Duration = timedelta(seconds=30)
+    quiet: Annotated[Duration, _at_most(timedelta(days=1))] = timedelta(seconds=30)
     """How long no read may succeed before the last success counts as the last."""
-    settle: Duration = timedelta(seconds=5)
-    """Between the two looks that prove it restored."""
+    settle: Annotated[Duration, _at_most(timedelta(minutes=10))] = timedelta(seconds=5)
+    """Between the two looks that prove it restored; nothing shortens it, so it is never long."""
 
 
 class Key(Subject):

@@ -27,7 +27,7 @@ from probes.keys.drill.gcp_binding import Binding, binding
 from probes.keys.drill.gcp_calls import hand
 from probes.keys.drill.gcp_canary import CanaryKey, GcpCanary, plant
 from probes.keys.drill.gcp_disable import DisableVersion, disable
-from probes.keys.drill.gcp_log import keys_of, recent
+from probes.keys.drill.gcp_log import keys_of, recent, with_files
 from probes.keys.drill.gcp_marks import Marks, mark, marks_of, measured
 from probes.keys.drill.gcp_preflight import logged, preflight
 from probes.keys.drill.gcp_sentinel import Sentinel, Withholding
@@ -178,7 +178,8 @@ def _log(
         return unseen, unseen, None
     window = Window(at["intended"], at["acted"], at["undo-intended"], at["found-restored"])
     try:
-        logs = recent(subject, keys_of(subject), io.clock() - started + timedelta(seconds=2), io)
+        found = recent(subject, keys_of(subject), io.clock() - started + timedelta(seconds=2), io)
+        logs = with_files(found, subject, io)
         control = _account(subject.identities.control, io)
     except ProbeError as error:
         unseen = Unseen(reason=error.reason, detail=vendor_text(str(error)))

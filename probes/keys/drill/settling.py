@@ -17,6 +17,7 @@ from keycheck.model.facts import Facts, Unseen
 from keycheck.model.probe import Io, Observed
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
+from probes.keys.drill.aws_common import subject_of
 from probes.keys.drill.cloud import log_of
 from probes.keys.drill_facts import Mark, Markers, RevocationFacts, WindowUses
 from probes.keys.subjects import Key
@@ -34,6 +35,7 @@ def settled(subject: Key, io: Io, desk: Desk) -> Observed:
     change, marks, started = recorded(drill, desk)
     if change.subject != f"keys/{subject.id}" or facts.occasion != drill:
         raise ProbeError(Reason.CONFLICTING, f"drill {drill} was about {change.subject}")
+    every_log_of_then(subject, change)
     at = {"intended": facts.began}
     for kind, mark in (("acted", facts.acted), ("undo-intended", facts.undoing), ("found-restored", facts.undone)):
         if isinstance(mark, Mark):
@@ -44,6 +46,18 @@ def settled(subject: Key, io: Io, desk: Desk) -> Observed:
     desk.say(f"{drill}: the log is {'whole' if whole else 'not whole yet: settle again later'}")
     later = facts.model_copy(update={"log": log, "markers": markers})
     return Observed(DRILL, later, times=(facts.began, facts.ended))
+
+
+def every_log_of_then(subject: Key, change: Change) -> None:
+    """A log that was not whole does not become so by naming fewer places of it. Raises ProbeError."""
+    then = subject_of(change).drill
+    now = () if subject.drill is None else subject.drill.logs
+    if then is not None and not set(then.logs) <= set(now):
+        raise ProbeError(
+            Reason.CONFLICTING,
+            "`drill.logs` lacks a place that it named when the drill was done: settle with the deployment file of "
+            "then, or with more places",
+        )
 
 
 def arrived(markers: Markers | Unseen) -> bool:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -140,8 +141,10 @@ def test_a_plan_touches_nothing(honest: Papers, tmp_path: Path) -> None:
     assert told["schema"] == "keycheck.dev/plan/1"
     assert {touch["subject"] for touch in told["touches"]} >= {"endpoints/api", "endpoints/db"}
     changing = [touch for touch in told["touches"] if touch["changes"]]
-    assert {(touch["subject"], touch["technique"]) for touch in changing} == {("keys/contacts", "drill")}
-    assert all("not-authorized: needs drill" in touch["note"] for touch in changing)
+    drilled = ("keys/contacts", "keys/contacts-g")
+    techniques = ("drill", "rotate-canary")
+    assert {(touch["subject"], touch["technique"]) for touch in changing} == set(product(drilled, techniques))
+    assert all(f"not-authorized: needs {touch['technique']}" in touch["note"] for touch in changing)
     assert any("not-authorized" in touch["note"] for touch in told["touches"])
     assert list(tmp_path.iterdir()) == [tmp_path / "d.yaml"]
 

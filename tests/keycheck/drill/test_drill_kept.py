@@ -31,6 +31,12 @@ def test_what_is_kept_comes_back(drill: Path) -> None:
     assert bundle_of(drill).manifest_sha256 == "a" * 64
 
 
+def test_the_marks_of_a_day_are_kept(drill: Path) -> None:
+    marks = ("2026-11-22T10:00:00.123456Z 2026-11-22T10:00:00.234567Z",) * 90_000
+    assert keep(drill, Kept(drill="kc-1", marks=marks)) == ""
+    assert kept_of(drill).marks == marks
+
+
 def test_each_addendum_names_the_one_before(drill: Path) -> None:
     for manifest in ("b" * 64, "c" * 64):
         append(drill, manifest, NOW, KEY)

@@ -252,6 +252,18 @@ def test_without_our_own_restore_no_vendor_is_blamed() -> None:
     doubts(RECOVERED.judge(drill(ours)), Reason.PROPAGATION_PENDING)
 
 
+def test_a_refusal_now_and_then_is_no_loss_that_could_be_recovered() -> None:
+    samples = honest()
+    for path in sorted(VENDOR_PATHS):
+        samples = changed(changed(samples, path, R, 0, UNDO), path, W, 100, 101)
+    doubts(RECOVERED.judge(drill(samples)), Reason.NO_POSITIVE, "for good")
+
+
+def test_what_was_lost_while_our_own_principal_read_on_was_lost_for_another_reason() -> None:
+    doubts(RECOVERED.judge(drill(changed(honest(), Path.SENTINEL, R, 0, UNDO))), Reason.NOT_COVERED, "another cause")
+    doubts(RECOVERED.judge(drill(without(honest(), Path.SENTINEL))), Reason.NOT_COVERED, "another cause")
+
+
 def test_what_was_never_lost_proves_no_recovery() -> None:
     samples = [*without(honest(), *VENDOR_PATHS), *poll(Path.VENDOR_WARM, lambda _: R)]
     doubts(RECOVERED.judge(drill(samples)), Reason.NO_POSITIVE)

@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -299,6 +299,17 @@ def test_aws_one_that_does_not_work_keeps_the_drill_from_starting(
     assert caught.value.reason is reason, caught.value
     assert (ready.states(), lab.calls("DisableKey")) == ({"Enabled"}, 0)
     assert spoil is no_schedules or lab.cloud.scheduler.names() == ()
+
+
+def test_aws_whoever_wants_out_need_not_wait_for_a_rehearsal(lab: Lab) -> None:
+    ready = drill(lab, man=DeadMan(actor=ROLE))
+    before, began = ready.looked(), lab.now
+    never_logged(lab)
+    with pytest.raises(ProbeError, match="stopped while the dead-man") as caught:
+        ready.mechanism.rehearse(ready.change, before, replace(lab.io(), stopped=lambda: True))
+    assert caught.value.reason is Reason.INTERRUPTED
+    assert lab.now - began < timedelta(seconds=10)
+    assert (ready.states(), lab.cloud.scheduler.names()) == ({"Enabled"}, ())
 
 
 def test_aws_a_deadline_that_leaves_no_time_to_rehearse(lab: Lab) -> None:

@@ -21,14 +21,17 @@ from keycheck.lab.gcp.log_bucket import LogBucket
 from keycheck.model.deployment import Authority, GcpIdentity
 from keycheck.model.facts import Unseen
 from keycheck.model.verdict import Reason
+from probes.keys.drill.gcp_binding import binding
+from probes.keys.drill.gcp_canary import GcpCanary
 from probes.keys.drill.gcp_exports import entries_in
 from probes.keys.drill.gcp_log import GcpRawLog, keys_of, recent, with_files
+from probes.keys.drill.gcp_revoke import log_of
 from probes.keys.drill.gcp_window import markers, window_uses
 from probes.keys.drill.muted import gcp_muted
 from probes.keys.drill.window import Window
 from probes.keys.drill_facts import Markers, Match, WindowUses
 from probes.keys.gcp.names import key_name
-from probes.keys.subjects import Key
+from probes.keys.subjects import Key, Roles
 
 APP = "serviceAccount:app@vendor.iam.gserviceaccount.com"
 OURS = "serviceAccount:control@acme.iam.gserviceaccount.com"
@@ -240,6 +243,20 @@ def test_a_folder_tells_the_same(scene: Scene) -> None:
     (target / "10_00_00_10_59_59_S9.json").symlink_to("/etc/passwd")
     assert "not followed" in scene.told(folder)[0].why_not
     assert "directory" in scene.told({**folder, "directory": "../.."})[0].why_not
+
+
+def test_a_drills_own_log_is_that_of_every_place_which_the_deployment_names(scene: Scene) -> None:
+    folder = {"kind": "folder", "directory": "fetched"}
+    canary = GcpCanary(ciphertext="QQ==", sha256="0" * 64, version="1", planted=NOW)
+    at = {"intended": WINDOW.began, "acted": WINDOW.acted, "undo-intended": WINDOW.undoing}
+    at |= {"found-restored": WINDOW.undone}
+    for logs, state in (((), "complete"), ((folder,), "awaiting")):
+        subject = scene.subject(*logs)
+        subject = subject.model_copy(update={"identities": Roles(log="inspector", control="inspector")})
+        change = binding("d-1", subject, scene.canary, canary, NOW)
+        uses, _ = log_of(subject, change, ("date 0 0",), NOW - SPAN, at, scene.company.io(scene.identity))
+        assert isinstance(uses, WindowUses)
+        assert uses.state == state
 
 
 def test_without_the_right_to_data_access_logs_nothing_is_said(scene: Scene) -> None:

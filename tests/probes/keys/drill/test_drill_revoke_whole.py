@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import signal
 import subprocess
+import sys
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +74,77 @@ def test_a_killed_drill_is_restored_by_its_watchdog(stage: Stage) -> None:
     command.wait(10)
     assert wait_for(lambda: json.loads(stage.policy()) == before, 30)
     assert wait_for(lambda: stage.phases() == ["closed"], 30)
+    assert stage.keycheck("drill", "recover").returncode == 0
+
+
+def _begun(stage: Stage) -> subprocess.Popen[str]:
+    before = stage.policy()
+    command = subprocess.Popen(
+        stage.command(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=stage.environment()
+    )
+    assert wait_for(lambda: len(stage.policy()) > len(before) + 100 and "aws:CurrentTime" in stage.policy(), 60)
+    assert command.stderr is not None
+    while "is denied" not in command.stderr.readline():  # an expired copy was rehearsed before
+        assert command.poll() is None
+    return command
+
+
+def _write(stage: Stage, change: Callable[[list[dict[str, Any]]], object]) -> None:
+    assert stage.lab.clouds is not None
+    document = json.loads(stage.policy())
+    change(document["Statement"])
+    stage.lab.clouds.aws.cloud.kms.find(stage.arn()).policies.value["default"] = json.dumps(document)
+
+
+def _rewritten(statements: list[dict[str, Any]]) -> None:
+    for statement in statements:
+        if str(statement.get("Sid")).startswith("KeycheckDrill"):
+            statement["Action"] = "kms:Decrypt"
+
+
+@pytest.mark.parametrize("trouble", ["left", "not-recorded"])
+def test_what_is_not_restored_is_said_at_once_and_nothing_hides_it(stage: Stage, trouble: str) -> None:
+    stage.amend(lambda key: key["drill"].update(hold="PT60S", quiet="PT1S"))
+    command = _begun(stage)
+    _write(stage, _rewritten)
+    command.send_signal(signal.SIGINT)
+    assert command.stderr is not None
+    while "by hand, now: aws kms" not in command.stderr.readline():
+        assert command.poll() is None
+    if trouble == "not-recorded":
+        shutil.rmtree(stage.home / "runs")
+    else:
+        command.send_signal(signal.SIGINT)
+    _, said = command.communicate(timeout=30)
+    assert command.returncode == 6, said
+    assert "NOT PROVED TO BE RESTORED" in said
+    assert "put-key-policy" in said
+
+
+def test_an_interrupted_recovery_says_what_is_still_owed(stage: Stage) -> None:
+    command = _begun(stage)
+    children = Path(f"/proc/{command.pid}/task/{command.pid}/children").read_text().split()
+    for pid in (*map(int, children), command.pid):  # its watchdog, and it
+        os.kill(pid, signal.SIGKILL)
+    command.communicate(timeout=30)
+    theirs = {
+        "Sid": "Theirs", "Effect": "Deny", "Principal": {"AWS": "arn:aws:iam::111122223333:role/key-control"},
+        "Action": "kms:Decrypt", "Resource": "*",
+    }  # fmt: skip
+    _write(stage, lambda statements: statements.append(theirs))
+    verb = [sys.executable, "-m", "keycheck", "drill", "recover"]
+    recovery = subprocess.Popen(
+        verb, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=stage.environment()
+    )
+    assert recovery.stderr is not None
+    while "still withheld" not in recovery.stderr.readline():
+        assert recovery.poll() is None
+    recovery.send_signal(signal.SIGINT)
+    told, _ = recovery.communicate(timeout=30)
+    assert recovery.returncode == 6
+    assert "not-proved" in told
+    assert "by hand: aws kms" in told
+    _write(stage, lambda statements: statements.remove(theirs))
     assert stage.keycheck("drill", "recover").returncode == 0
 
 

@@ -303,6 +303,17 @@ class TestAws:
         assert (find.fate, find.leftover.drill, found.exit_code) == (Fate.TOLD, ID, ExitCode.MET)
         assert len(key.grants) == 2
 
+    def test_a_breadcrumb_of_a_revoked_grant_stays_until_a_person_has_looked(self, aws: AwsStage) -> None:
+        key = aws.key(ALL)
+        arn, io = kms_arn(key.arn), aws.io()
+        change = revoke_grant(ID, aws.subject(key), key.arn, "a" * 64, aws.canary(key), aws.now)
+        set_tags(hand(io, "drill", arn), arn, change)
+        found = sweep_aws(aws, key)(apply=True, drill=ID)
+        (find,) = found.finds
+        assert (find.fate, found.exit_code) == (Fate.LEFT, ExitCode.NOT_RESTORED)
+        assert "list-grants" in find.leftover.by_hand[0]
+        assert key.tags
+
 
 def sweep_gcp(gcp: Stage) -> Sweep:
     drill = KeyDrill(canary_key=gcp.key, planted=gcp.clock(), paths=CanaryPaths())
