@@ -162,8 +162,10 @@ def selected(task: Task | Impossible, bindings: Iterable[Binding], only: tuple[s
     needing = {facts.schema_id.partition("/")[0]}
     for binding in bindings:
         if isinstance(binding.demand, Demand) and covers(binding.demand.for_, task.entry.id):
-            names |= {binding.clause.id, binding.control_id, binding.reference}
-            if not isinstance(binding.control, Unusable) and facts in binding.control.needs:
+            if isinstance(binding.control, Unusable):
+                names |= {binding.clause.id, binding.control_id, binding.reference}
+            elif facts in binding.control.needs:
+                names |= {binding.clause.id, binding.control_id, binding.reference}
                 needing |= {binding.control_id, binding.reference}
     return any(_keeps(glob, task.entry.id, names, needing) for glob in only)
 

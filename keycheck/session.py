@@ -283,7 +283,7 @@ def run_contract(
     with _owing(desk), bundle as writer:
         recorder = Recorder(writer, world.entropy)
         watch.begin(len({(task.entry.id, task.vantage) for task in prepared.tasks}))
-        runnable = tuple(_runnable(prepared, recorder, started))
+        runnable = tuple(_runnable(prepared, recorder, started, say))
         engine = Engine(world.factory, workers=WORKERS, clock=world.clock, stop=stop)
         looking = [task for task in runnable if not isinstance(task.probe, DrillProbe)]
         for recorded in engine.run(looking, lambda task: prepared.io(task, world)):
@@ -345,7 +345,7 @@ def _directory(path: Path) -> Path:
     return path.resolve().parent
 
 
-def _runnable(prepared: Prepared, recorder: Recorder, moment: datetime) -> Iterable[Task]:
+def _runnable(prepared: Prepared, recorder: Recorder, moment: datetime, say: Callable[[str], None]) -> Iterable[Task]:
     """The tasks that can be run; why the others cannot is recorded at once."""
     for task in prepared.tasks:
         if not selected(task, prepared.bindings, prepared.request.only):
@@ -355,6 +355,8 @@ def _runnable(prepared: Prepared, recorder: Recorder, moment: datetime) -> Itera
         elif prepared.vantage(task).worker != "local":
             recorder.missing(task, Reason.NO_VANTAGE, f"no worker at vantage {task.vantage}", moment)
         elif isinstance(task.probe, DrillProbe) and (why := _refused(prepared, task, task.probe, moment)):
+            if prepared.request.drills is not None:
+                say(f"{task.entry.id}: {task.probe.id} not done, and nothing was changed: {why}")
             recorder.missing(task, Reason.NOT_AUTHORIZED, why, moment)
         else:
             yield task
@@ -365,12 +367,19 @@ def _refused(prepared: Prepared, task: Task, probe: DrillProbe[Subject], moment:
     wish = prepared.request.drills
     if wish is None:
         return "a drill changes the world: ask for it with --drills"
-    technique = probe.technique(wish)
-    if technique is Technique.PASSIVE or technique in prepared.allowed(task, moment):
+    technique = probe.needed(wish)
+    if technique is Technique.PASSIVE:
+        return None
+    if not probe.reversible and not wish.confirmed:
+        return "it cannot be undone: say --irreversible"
+    if technique in prepared.allowed(task, moment):
         return None
     if technique in WIDE and prepared.grant is not None and prepared.grant.people < PEOPLE:
-        return f"{technique} reaches beyond a canary: the authorization needs the signatures of {PEOPLE} approvers"
-    return f"needs the technique {technique} in an authorization"
+        return (
+            f"{technique} reaches beyond a canary: the authorization needs the signatures of {PEOPLE} approvers of "
+            f"different names whom the profile lists, and has {prepared.grant.people}"
+        )
+    return f"needs the technique {technique} in an authorization that covers it now; see `keycheck plan`"
 
 
 def last_moment(observations: Iterable[Observation]) -> datetime | None:

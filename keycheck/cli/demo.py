@@ -49,8 +49,8 @@ def demo(
     registry = load_registry()
     common.note(
         "1. An honest vendor under contract eu-sovereign-crm: a CRM on real sockets with real TLS, and its customer's\n"
-        "   keys in two clouds that speak AWS's and Google's protocols on loopback. At the end drills take the key from\n"
-        "   a canary record for some seconds in each cloud, watch who can still read it, and put it back; and rotate a\n"
+        "   keys in two clouds that speak AWS's and Google's protocols on loopback. At the end drills take a key from\n"
+        "   canaries for some seconds in each cloud, watch who can still read them, and put it back; and rotate a\n"
         "   key of canaries, to see who writes under the new material.\n"
     )
     out.mkdir(parents=True, exist_ok=True)
@@ -93,7 +93,13 @@ def _act(defects: tuple[str, ...], registry: Registry, out: Path, signer: Signin
 
     with TemporaryDirectory(prefix="keycheck-lab-") as home, Lab(Path(home), defects, sections=SECTIONS) as lab:
         outcome, papers = observe(
-            lab, registry, out, Progress(), signer, drills=Wish(), say=lambda line: common.note(f"   {line}")
+            lab,
+            registry,
+            out,
+            Progress(),
+            signer,
+            drills=Wish(confirmed=True),
+            say=lambda line: common.note(f"   {line}"),
         )
         profile = load_profile(str(papers.profile), registry).profile
     sys.stdout.write(assessment_text(outcome.assessment, profile, sys.stdout, caveats_of(outcome.assessment, registry)))

@@ -161,8 +161,8 @@ def dismiss(
     from keycheck.drill.home import default_home
     from keycheck.drill.recover import dismiss as close
 
-    close(default_home(os.environ), drill, why, common.utc_now)
-    typer.echo(f"{drill} dismissed")
+    closed = close(default_home(os.environ), drill, why, common.utc_now)
+    typer.echo(f"{drill} {'dismissed' if closed else 'was closed already'}")
     return int(ExitCode.MET)
 
 

@@ -59,7 +59,6 @@ def revoke(
     for a person are printed. Exit 75: another drill is open on the key.
     """
     levels = (
-        (dry_run, Technique.PASSIVE),
         (revoke_grant, Technique.REVOKE_GRANT),
         (disable_key, Technique.DISABLE_KEY),
         (delete_material, Technique.DELETE_MATERIAL),
@@ -68,12 +67,13 @@ def revoke(
     if len(chosen) > 1:
         raise UsageError(
             "more than one level",
-            advice="choose one of --dry-run, --revoke-grant, --disable-key, --delete-material, or none for the canary",
+            advice="choose one of --revoke-grant, --disable-key, --delete-material, or none for the canary",
         )
     technique = chosen[0] if chosen else Technique.DRILL
-    _typed(technique, typed)
+    if not dry_run:
+        _typed(technique, typed)
     request = _request(deployment, profile, authorization, subject, "keys.revocation")
-    return _drill(ctx, request, Wish(technique=technique, typed=typed), out, output, key, passphrase)
+    return _drill(ctx, request, Wish(technique=technique, dry=dry_run, typed=typed), out, output, key, passphrase)
 
 
 def rotate(

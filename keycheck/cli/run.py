@@ -66,7 +66,10 @@ def run(
     authorization: Authorization = None,
     as_of: AsOf = None,
     drills: Annotated[
-        bool, typer.Option("--drills", help="Do the drills too: they change something and put it back.")
+        bool, typer.Option("--drills", help="Do the drills too: they take keys from canaries for a moment.")
+    ] = False,
+    irreversible: Annotated[
+        bool, typer.Option("--irreversible", help="With --drills: also those that cannot be undone (rotations).")
     ] = False,
     key: KeyFile = None,
     passphrase: Passphrase = None,
@@ -92,7 +95,7 @@ def run(
         authorization=authorization,
         as_of=common.instant(as_of, "--as-of"),
         fail_on=Tier(fail_on.value),
-        drills=Wish() if drills else None,
+        drills=Wish(confirmed=irreversible) if drills else None,
     )
     prepared = prepare(request, registry)
     for remark in prepared.remarks:

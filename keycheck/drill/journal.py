@@ -28,6 +28,7 @@ from keycheck.drill.phases import State, fold, step
 from keycheck.drill.records import Entry, Observed, Record, Writer
 from keycheck.errors import IntegrityError, KeycheckError
 from keycheck.evidence.files import open_regular, sync_directory
+from keycheck.model.verdict import ExitCode
 
 JOURNAL: Final = "journal.jsonl"
 LOCK: Final = "lock"
@@ -41,6 +42,8 @@ NOTHING: Final = "0" * 64
 
 class JournalBusyError(KeycheckError):
     """Another process is writing the journal."""
+
+    exit_code: Final = ExitCode.LOCKED
 
     def __init__(self, directory: Path) -> None:
         super().__init__(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeVar
@@ -99,6 +100,7 @@ def bundle_of(directory: Path) -> Evidence:
 def append(directory: Path, manifest: str, at: datetime, key: SigningKey) -> Path:
     """Sign one more addendum. Raises KeycheckError, OSError."""
     before = addenda(directory)
+    _chained(directory, before)
     if len(before) >= MAX_ADDENDA:
         raise KeycheckError(f"drill {directory.name} has {MAX_ADDENDA} addenda", advice="what is missing will not come")
     previous = _digest(before[-1]) if before else bundle_of(directory).manifest_sha256
@@ -114,6 +116,16 @@ def append(directory: Path, manifest: str, at: datetime, key: SigningKey) -> Pat
     path = directory / f"addendum-{addendum.number:03}.dsse.json"
     create(path, dsse.Envelope(body, ADDENDUM_TYPE, (signature,)).to_bytes(), mode=0o600)
     return path
+
+
+def _chained(directory: Path, found: Sequence[Path]) -> None:
+    """Whether each addendum names the one before; whose signatures they bear is `verified`'s. Raises IntegrityError."""
+    previous = bundle_of(directory).manifest_sha256
+    for path in found:
+        addendum = _parsed(dsse.parse(read_bounded(path, MAX)).payload, Addendum, path)
+        if addendum.previous != previous:
+            raise IntegrityError(f"{path.name} does not follow the one before", advice="one was changed or exchanged")
+        previous = _digest(path)
 
 
 def addenda(directory: Path) -> tuple[Path, ...]:

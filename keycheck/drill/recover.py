@@ -165,12 +165,14 @@ def recover_all(home: Home, means: Means) -> tuple[Recovery, ...]:
     return tuple(each for each in recoveries if each.result is not Recovered.NOTHING_TO_DO)
 
 
-def dismiss(home: Home, drill: str, words: str, clock: Clock) -> None:
+def dismiss(home: Home, drill: str, words: str, clock: Clock) -> bool:
     """A person says that the subject is as it should be: the drill is closed without proof, and the journal says so.
-    Raises JournalBusyError, UsageError, IntegrityError, OSError."""
+    False: it was closed already. Raises JournalBusyError, UsageError, IntegrityError, OSError."""
     journal = home.existing(drill, clock, Writer.PERSON)
     try:
-        if journal.state.phase is not Phase.CLOSED:
-            journal.append(Closed(outcome=Closing.DISMISSED, words=vendor_text(words)))
+        if journal.state.phase is Phase.CLOSED:
+            return False
+        journal.append(Closed(outcome=Closing.DISMISSED, words=vendor_text(words)))
+        return True
     finally:
         journal.close()

@@ -227,6 +227,9 @@ def withdraw(
     def look() -> Standing | Failed:
         return attempt(lambda: tools.mechanism.standing(plan.change, plan.before, tools.io))
 
+    if (left := _tidied(plan, tools, died=died)) is not None:
+        book.note(Closed(outcome=Closing.UNTOUCHED, words=vendor_text(words + left)))
+        return None
     undo = _Undo(tools, due=tools.monotonic())
     undo.issue(plan, book)
     result = look()
@@ -242,3 +245,18 @@ def withdraw(
         tail = f"; whether the rehearsal left anything could not be seen: {seen}"
     book.note(Closed(outcome=Closing.UNTOUCHED, words=vendor_text(words + tail)))
     return None
+
+
+def _tidied(plan: Planned, tools: Tools, *, died: bool) -> str | None:
+    """What is left, as words to be added; None: the mechanism has no way of its own."""
+
+    def tidy() -> str | None:
+        return tools.mechanism.tidy(plan.change, plan.before, tools.io)
+
+    result = attempt(tidy)
+    if died and result is not None:
+        tools.sleep(plan.settle_ms / 1000)
+        result = attempt(tidy)
+    if isinstance(result, Failed):
+        return f"; whether the rehearsal left anything could not be seen: {result.words}"
+    return f"; {result}" if result else result

@@ -262,9 +262,11 @@ class _Sweep:
         if self.drill is not None and not named:
             return f"not of drill {self.drill}"
         if not named and found.consent is Consent.NAMED:
-            return "removed only where the drill is named with --drill: somebody may mean it to stay"
+            return "removed only where the drill is named (`recover DRILL --scan …`): somebody may mean it to stay"
         if not named and (found.deadline is None or found.deadline > now):
-            return "its deadline is not over, and its drill may go on elsewhere; name it with --drill if it does not"
+            return (
+                "its deadline is not over, and its drill may go on elsewhere; if not, name it: `recover DRILL --scan …`"
+            )
         return None if self.apply else "may be removed: --apply"
 
 

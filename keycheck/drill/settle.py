@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from keycheck.drill.home import Home
+from keycheck.drill.journal import is_locked
 from keycheck.drill.kept import bundle_of
 from keycheck.errors import IntegrityError, UsageError
 from keycheck.evidence.keys import PublicKey
@@ -39,6 +40,8 @@ def earlier(home: Home, drill: str, bundle: Path | None, trusted: Sequence[Publi
     directory = home.directory(drill)
     if not directory.is_dir():
         raise UsageError(f"there is no drill {drill} in {home.root}", advice="see `keycheck drill status`")
+    if is_locked(directory):
+        raise UsageError(f"drill {drill} is still running", advice="wait until it has ended: its bundle comes last")
     evidence = bundle_of(directory)
     path = bundle or Path(evidence.path)
     if not path.is_file():

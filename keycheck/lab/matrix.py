@@ -130,7 +130,7 @@ def compare(choice: Choice, clean: Shown, now: Shown) -> Row:
 def clean_world(registry: Registry) -> Shown:
     """What the honest vendor shows, its revoke drill included."""
     with TemporaryDirectory(prefix="keycheck-lab-") as home, Lab(Path(home), sections=SECTIONS) as lab:
-        return shown(observe(lab, registry, Path(home), drills=Wish())[0].assessment)
+        return shown(observe(lab, registry, Path(home), drills=Wish(confirmed=True))[0].assessment)
 
 
 def expected_of(names: Sequence[str], clean: Shown) -> Shown:
@@ -171,7 +171,7 @@ def row(name: str, clean: Shown, registry: Registry) -> Row:
             case _:
                 return compare(choice, _without_drills(clean), _without_drills(_seen(lab, registry, home)))
         only = (f"{choice.subject}:{probe}",)
-        now = shown(observe(lab, registry, Path(home), drills=Wish(), only=only)[0].assessment)
+        now = shown(observe(lab, registry, Path(home), drills=Wish(confirmed=True), only=only)[0].assessment)
         return compare(choice, _drills(clean, choice.subject, controls), _drills(now, choice.subject, controls))
 
 

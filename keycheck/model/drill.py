@@ -86,6 +86,12 @@ class Mechanism(ABC):
     def undo(self, change: Change, before: CanonicalJson, io: Io) -> None:
         """Put it back, or find that it is."""
 
+    def tidy(self, change: Change, before: CanonicalJson, io: Io) -> str | None:
+        """Nothing was taken away yet: remove what the rehearsal may have left, and say in words what is left all the
+        same. None: `undo` does that. One whose undo could also take back what somebody else did meanwhile has its
+        own."""
+        return None
+
     @abstractmethod
     def standing(self, change: Change, before: CanonicalJson, io: Io) -> Standing:
         """Where the world stands now: read back, and where the change can be felt, felt (a canary decrypts)."""
@@ -96,7 +102,9 @@ class Wish:
     """What whoever started the drills asks for, beyond what the contract demands."""
 
     technique: Technique | None = None
-    """How far to go: None is the lowest that each probe has, PASSIVE a dry run that changes nothing."""
+    """How far to go: None is the lowest that each probe has."""
+    dry: bool = False
+    """Look at everything, and change nothing."""
     typed: str = ""
     """The name in the world that the person typed to show that he means it; needed for what is WIDE."""
     settle: str = ""
@@ -144,12 +152,16 @@ class DrillProbe(PartProbe[S]):
 
     techniques: ClassVar[tuple[Technique, ...]] = (Technique.DRILL,)
     """What it can do, the least first."""
+    reversible: ClassVar[bool] = True
+    """Whether what it does can be undone. What cannot must be confirmed, whatever is authorized."""
 
     def technique(self, wish: Wish) -> Technique:
-        """What the authorization must allow for this wish."""
-        if wish.settle or wish.technique is Technique.PASSIVE:
-            return Technique.PASSIVE
+        """How far it goes for this wish."""
         return wish.technique if wish.technique in self.techniques else self.techniques[0]
+
+    def needed(self, wish: Wish) -> Technique:
+        """What the authorization must allow for that."""
+        return Technique.PASSIVE if wish.settle or wish.dry else self.technique(wish)
 
     def survey(self, subject: S, io: Io) -> Census:
         """One part, the drill itself."""

@@ -19,7 +19,17 @@ from keycheck.model.types import Duration, SortedSet
 from keycheck.model.verdict import Reason, Verdict
 from probes.keys.drill_facts import AvailabilityAnswer, Mark, RevocationFacts
 from probes.keys.drill_log import Callers, judge_log
-from probes.keys.drill_watch import dense, micros, named, others_stayed, quiet_since, read_before, span, stably_denied
+from probes.keys.drill_watch import (
+    dense,
+    micros,
+    named,
+    one_time,
+    others_stayed,
+    quiet_since,
+    read_before,
+    span,
+    stably_denied,
+)
 from probes.keys.judgement import Judgement
 from probes.keys.key_control import CAVEAT, shown, unread
 from probes.keys.timeline import VENDOR_PATHS, Path, PathTimeline
@@ -87,7 +97,7 @@ class Revocation(DrillControl, id="keys.revocation", version=1):
         """The log first: what it proves decides what a late read means."""
         out = Judgement()
         denied = stably_denied(facts, self.quiet, out)
-        silent = judge_log(facts, denied, self.callers, out)
+        silent = judge_log(facts, denied if one_time(facts, out) else None, self.callers, out)
         lines = facts.of(*VENDOR_PATHS)
         for line in lines:
             read_before(line, out)
@@ -153,6 +163,7 @@ class Recovery(DrillControl, id="keys.recovery", version=1):
         """Ours first: what was not restored cannot be recovered."""
         out = Judgement()
         restored = not isinstance(facts.restored, Unseen)
+        one_time(facts, out)
         if isinstance(facts.restored, Unseen):
             out.doubts.append(unread("that everything was put back", facts.restored))
         lines = facts.of(*VENDOR_PATHS)
@@ -211,8 +222,8 @@ class AvailabilityCopy(DrillControl, id="keys.availability-copy", version=1):
     """While the customer's key is revoked, nothing that is kept under another key gives the data out."""
 
     proves = (
-        "The canary was asked for through each availability key that the deployment declares and refused there once "
-        "our own principal was stably denied, and for at least `quiet`. Every path of the "
+        "The canary was asked for through each availability key that the deployment declares and refused there no "
+        "later than `within` after our own principal was stably denied, and for at least `quiet`. Every path of the "
         "vendor that was looked at refused the canary in the end, so that no copy served it there."
     )
     does_not_prove = (
@@ -222,6 +233,8 @@ class AvailabilityCopy(DrillControl, id="keys.availability-copy", version=1):
     example = "{control: keys.availability-copy@1, for: keys, evidence: {assurance: caused}}"
     sources = ("Microsoft Purview: Customer Key, availability key (the pattern that the name is from)", *_SOURCES[:1])
 
+    within: Annotated[Duration, Tighter("lower")] = timedelta(0)
+    """How long after our own principal was stably denied a declared copy may still answer, from a cache."""
     quiet: Annotated[Duration, Tighter("higher")] = timedelta(minutes=1)
     resolution: Annotated[Duration, Tighter("lower")] = timedelta(seconds=10)
 
@@ -246,8 +259,11 @@ class AvailabilityCopy(DrillControl, id="keys.availability-copy", version=1):
             out.doubts.append(unread(f"the copy under {answer.resource}", answer.seen))
             return
         last = answer.seen.last_success
-        if last is not None and denied is not None and last.at_us > denied:
-            out.breach(f"the copy under {answer.resource} gave the canary out {span(last.at_us)} after the act")
+        if last is not None and denied is not None and last.at_us - denied > micros(self.within):
+            out.breach(
+                f"the copy under {answer.resource} gave the canary out {span(last.at_us - denied)} after our own "
+                "principal was stably denied"
+            )
         self._refused(answer.seen, out)
 
     def _refused(self, line: PathTimeline, out: Judgement) -> None:

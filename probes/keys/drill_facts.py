@@ -157,7 +157,7 @@ class RevocationFacts(Facts, schema="keys.revocation/1"):
     markers: Annotated[Markers | Unseen, Field(discriminator="kind")]
     log: Annotated[WindowUses | Unseen, Field(discriminator="kind")]
     restored: Annotated[Restored | Unseen, Field(discriminator="kind")]
-    availability: Annotated[tuple[AvailabilityAnswer, ...], Field(max_length=20)]
+    availability: Annotated[tuple[AvailabilityAnswer, ...], Field(max_length=40)]
     """One for each availability key that the deployment declares."""
     unsupported: Annotated[tuple[Unsupported, ...], Field(max_length=20)]
     stops: Annotated[tuple[Stop, ...], Field(max_length=20)]

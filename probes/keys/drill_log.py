@@ -31,6 +31,8 @@ class Who(StrEnum):
     """The log names only the account of a declared principal."""
     UNCLEAR = "unclear"
     """May be among the groups that are declared."""
+    CUSTOMER = "customer"
+    """Of the customer's, declared to manage the key or to read about it, and not to use it."""
     NOBODY = "nobody"
     """None of those that are declared."""
 
@@ -73,6 +75,9 @@ def _one(use: WindowUse, facts: RevocationFacts, denied_us: int | None, callers:
     if who is Who.NOBODY:
         through = f" through grant {use.grant}" if use.grant else ""
         out.breach(f"{what}{through}: not a declared principal")
+        return
+    if who is Who.CUSTOMER:
+        out.doubt(f"{what}: the customer's own, and not declared to use the key", Reason.CONFLICTING)
         return
     if who is Who.UNCLEAR:
         out.doubt(f"whether {use.principal} is in the declared groups is not known")
@@ -117,6 +122,8 @@ def _who(principal: str, facts: RevocationFacts) -> Who:
         return Who.VENDOR
     if named(principal, (*agreed.users, *facts.ours)):
         return Who.OURS
+    if named(principal, (*agreed.administrators, *agreed.readers)):
+        return Who.CUSTOMER
     declared = (*agreed.vendor, *agreed.users)
     if facts.provider == "gcp":
         return Who.UNCLEAR if names_many(declared) else Who.NOBODY

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from keycheck.model.verdict import Reason
-from probes.keys.drill_facts import RevocationFacts
+from probes.keys.drill_facts import Mark, RevocationFacts
 from probes.keys.judgement import Judgement
+from probes.keys.rotation_facts import RotationFacts
 from probes.keys.timeline import Path, PathTimeline
 
 
@@ -31,6 +32,17 @@ def span(us: int) -> str:
 def named(line: PathTimeline) -> str:
     """A path for people."""
     return f"{line.path} ({line.by})" if line.by else str(line.path)
+
+
+def one_time(facts: RevocationFacts | RotationFacts, out: Judgement) -> bool:
+    """Whether both clocks ran alike, so that the log's times can be set beside what was seen, and nothing took longer
+    than was measured: a monotonic clock stands still while a host sleeps, and a wall clock can be set."""
+    marks = [mark for mark in (facts.acted, facts.undoing, facts.undone) if isinstance(mark, Mark)]
+    off = max((abs(micros(mark.at - facts.began) - mark.at_us) for mark in marks), default=0)
+    if off > max(facts.clock_us, micros(timedelta(seconds=1))):
+        out.doubt(f"our two clocks came apart by {span(off)}: the host slept, or was set", Reason.CLOCK_UNTRUSTED)
+        return False
+    return True
 
 
 def read_before(line: PathTimeline, out: Judgement) -> None:

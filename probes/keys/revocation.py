@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import ClassVar, Final, Protocol, runtime_checkable
 
+from keycheck.drill.home import Home
 from keycheck.errors import ProbeError
 from keycheck.model.authorization import Technique
 from keycheck.model.drill import Desk, DrillProbe
@@ -13,10 +14,11 @@ from keycheck.model.facts import Facts
 from keycheck.model.probe import Io, Observed, Touch
 from keycheck.model.verdict import Reason
 from probes.keys.drill.cloud import prepared
-from probes.keys.drill.occasion import MARGIN, Occasion, drill_id
+from probes.keys.drill.occasion import MARGIN, Occasion, drill_id, lead
 from probes.keys.drill.polling import EVERY
 from probes.keys.drill.settling import settled
 from probes.keys.drill.starting import may_start
+from probes.keys.drill.ways import Cold, Stages, vendor_ways
 from probes.keys.drill_facts import RevocationFacts
 from probes.keys.observe import credential_of
 from probes.keys.subjects import Key, KeyDrill, KeyModel
@@ -81,8 +83,8 @@ class RevocationProbe(DrillProbe[Key]):
             if plan is None:  # may_start has refused it
                 return ()
             _long_enough(plan, io)
-            if technique is Technique.PASSIVE:
-                _dry(subject, plan, io, desk)
+            if desk.wish.dry:
+                _dry(subject, plan, technique, io, desk)
             return (Occasion(subject, plan, technique, io, desk).done(),)
         except ProbeError as error:
             desk.say(f"keys/{subject.id}: not done, and nothing was changed: {error}")
@@ -102,9 +104,10 @@ def _long_enough(plan: KeyDrill, io: Io) -> None:
         )
 
 
-def _dry(subject: Key, plan: KeyDrill, io: Io, desk: Desk) -> None:
+def _dry(subject: Key, plan: KeyDrill, technique: Technique, io: Io, desk: Desk) -> None:
     """Everything that only looks. Always raises ProbeError: a drill that was not done shows nothing."""
-    cloud = prepared(drill_id(io), subject, plan, io.clock() + plan.hold + MARGIN, Technique.DRILL, io)
+    cloud = prepared(drill_id(io), subject, plan, io.clock() + lead(technique) + plan.hold + MARGIN, technique, io)
+    vendor_ways(plan.paths, Cold(plan.planted, Home(desk.home)), timedelta(0), Stages(), io, desk)
     for note in cloud.notes:
         desk.say(note)
     for way in cloud.sentinel_ways():

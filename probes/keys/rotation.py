@@ -34,6 +34,7 @@ class RotationProbe(DrillProbe[Key]):
     facts: ClassVar[type[Facts]] = RotationFacts
     limit: ClassVar[float] = 3600.0
     techniques: ClassVar[tuple[Technique, ...]] = (Technique.ROTATE_CANARY, Technique.ROTATE_KEY)
+    reversible: ClassVar[bool] = False
 
     def touches(self, subject: Key, io: Io) -> Iterable[Touch]:
         """New material, a rotation, and writes of canaries at the vendor."""
@@ -69,7 +70,7 @@ class RotationProbe(DrillProbe[Key]):
             meant = Technique.ROTATE_KEY if desk.wish.technique is Technique.ROTATE_KEY else Technique.ROTATE_CANARY
             paths = _paths(plan, meant)
             occasion = RotationOccasion(subject, plan, paths, meant, io, desk)
-            if technique is Technique.PASSIVE:
+            if desk.wish.dry:
                 occasion.looked()
                 raise ProbeError(Reason.NOT_AUTHORIZED, "a dry run: nothing speaks against it, and it was not done")
             if Technique.CANARY_WRITE not in io.authorized:
@@ -79,7 +80,8 @@ class RotationProbe(DrillProbe[Key]):
                 )
             return (occasion.done(),)
         except ProbeError as error:
-            desk.say(f"keys/{subject.id}: not done, and nothing was changed: {error}")
+            made = "; a new version may have been made, and stays" if subject.provider == "gcp" else ""
+            desk.say(f"keys/{subject.id}: not rotated{made}: {error}")
             raise
 
 
@@ -102,6 +104,8 @@ def _paths(plan: KeyDrill, technique: Technique) -> RotationPaths:
     found = [paths for paths in plan.rotation if paths.of == of]
     if len(found) != 1:
         raise ProbeError(
-            Reason.UNSUPPORTED, f"`drill.rotation:` says {len(found)} times who writes and reads under the {of}"
+            Reason.UNSUPPORTED,
+            f"`drill: rotation:` needs one entry `of: {of}`, which says who writes and reads under it, and has "
+            f"{len(found)}",
         )
     return found[0]

@@ -13,6 +13,7 @@ from keycheck.drill.home import Home
 from keycheck.drill.kept import Kept, keep
 from keycheck.drill.kit import kit_for
 from keycheck.drill.records import Found, Halted, Record
+from keycheck.drill.records import Observed as Noted
 from keycheck.drill.runner import Outcome, Result, run
 from keycheck.errors import ProbeError
 from keycheck.model.authorization import Technique
@@ -236,6 +237,8 @@ class RotationOccasion:
         match record:
             case Found() if "undo-intended" in self._moments.at:
                 self._say(f"{record.where}: {record.words}")
+            case Noted():
+                self._say(record.words)
             case Halted():
                 self._say(f"{record.why}: {record.words}")
             case _:

@@ -138,6 +138,9 @@ class Disable(Mechanism):
                 raise ProbeError(Reason.NO_POSITIVE, vendor_text(f"{arn.region}: {standing.words}"))
             Breadcrumbs(change, subject, parameters.tagged).rehearse(arn, io)
         dead_man.arm(_deeds(parameters), io)
+        for arn in parameters.arns():
+            if (state := state_of(hand(io, subject.identities.restore, arn), arn)) != "Enabled":
+                raise ProbeError(Reason.CONFLICTING, vendor_text(f"{arn.region}: the key is now {state}; start anew"))
 
     def act(self, change: Change, before: CanonicalJson, io: Io) -> None:
         """DisableKey in every Region, if the dead-man stands in each."""
@@ -164,6 +167,16 @@ class Disable(Mechanism):
             Breadcrumbs(change, subject, parameters.tagged).dismiss(arn, io)
 
         everywhere(parameters.arns(), enable)
+
+    def tidy(self, change: Change, before: CanonicalJson, io: Io) -> str:
+        """The dead-man and the tags go; a key that is disabled before we did it was disabled by somebody else."""
+        subject, parameters = subject_of(change), read(DisableParameters, change.parameters)
+        dead_man, crumbs = self._dead_man(change, subject, parameters), Breadcrumbs(change, subject, parameters.tagged)
+        words = swept(parameters.arns(), dead_man, crumbs, io)
+        for arn in parameters.arns():
+            if (state := state_of(hand(io, subject.identities.restore, arn), arn)) != "Enabled":
+                words.append(f"{arn.region}: the key is {state}, not by this drill, and is left so")
+        return "; ".join(filter(None, words))
 
     def standing(self, change: Change, before: CanonicalJson, io: Io) -> Standing:
         """The states, and the canary decrypted by the control identity, in every Region."""
@@ -222,6 +235,16 @@ class Disable(Mechanism):
         raise held or ProbeError(
             Reason.PROPAGATION_PENDING, f"{arn.region}: EnableKey was taken, and does not show yet"
         )
+
+
+def swept(arns: Iterable[KmsArn], dead_man: AwsDeadMan | None, crumbs: Breadcrumbs, io: Io) -> list[str]:
+    """Dead-man and tags are taken away in every Region; what is left of them all the same."""
+    words: list[str] = []
+    for arn in arns:
+        for each in (crumbs,) if dead_man is None else (dead_man, crumbs):
+            each.dismiss(arn, io)
+            words.append(each.left(arn, io))
+    return words
 
 
 def _deeds(parameters: DisableParameters) -> tuple[Deed, ...]:

@@ -172,6 +172,13 @@ class RevokeGrant(Mechanism):
         _make_again(hand(io, subject.identities.restore, arn), parameters, read(GrantBefore, before))
         Breadcrumbs(change, subject, parameters.tagged).dismiss(arn, io)
 
+    def tidy(self, change: Change, before: CanonicalJson, io: Io) -> str:
+        """The tags go; a grant that is gone before we revoked it was revoked by somebody else."""
+        subject, parameters = subject_of(change), read(GrantParameters, change.parameters)
+        crumbs = Breadcrumbs(change, subject, parameters.tagged)
+        crumbs.dismiss(parameters.arn, io)
+        return crumbs.left(parameters.arn, io)
+
     def standing(self, change: Change, before: CanonicalJson, io: Io) -> Standing:
         """Whether a grant of the same terms is there."""
         subject, parameters = subject_of(change), read(GrantParameters, change.parameters)

@@ -23,7 +23,7 @@ from probes.keys.drill.aws_calls import Hand, Sleep, hand, pause
 from probes.keys.drill.aws_common import KeyArn, KeyArns, commands, everywhere, felt, read, subject_of, together
 from probes.keys.drill.aws_common import written as kept
 from probes.keys.drill.aws_dead_man import AwsDeadMan, Deed, delete_command
-from probes.keys.drill.aws_disable import state_of
+from probes.keys.drill.aws_disable import state_of, swept
 from probes.keys.drill.aws_sentinel import Withholding
 from probes.keys.drill.aws_tags import Breadcrumbs, untag_command
 from probes.keys.drill.aws_wrapping import brought
@@ -244,6 +244,18 @@ class DeleteMaterial(Mechanism):
             raise ProbeError(Reason.PROPAGATION_PENDING, f"{arn.region}: the import was taken, and does not show yet")
 
         everywhere(parameters.arns(), restore)
+
+    def tidy(self, change: Change, before: CanonicalJson, io: Io) -> str:
+        """The dead-man and the tags go; material that is away before we took it was taken by somebody else."""
+        subject, parameters = subject_of(change), read(MaterialParameters, change.parameters)
+        dead_man, crumbs = self._dead_man(change, subject, parameters), Breadcrumbs(change, subject, parameters.tagged)
+        words = swept(parameters.arns(), dead_man, crumbs, io)
+        for arn in parameters.arns():
+            now = _state(hand(io, subject.identities.restore, arn), arn, parameters.material)
+            if (now.imported, now.state) != ("IMPORTED", "Enabled"):
+                told = f"{arn.region}: the material is {now.imported}, the key {now.state}"
+                words.append(vendor_text(f"{told}, not by this drill, and is left so"))
+        return "; ".join(filter(None, words))
 
     def standing(self, change: Change, before: CanonicalJson, io: Io) -> Standing:
         """The material as it was, the key enabled, and the canary decrypted, in every Region."""

@@ -35,7 +35,7 @@ from probes.keys.drill.offset import SECOND
 from probes.keys.drill.rotating import EscrowProof, MaterialSeen, MaterialUses, Order, PlaceSeen, refuse, target
 from probes.keys.drill.window import Window
 from probes.keys.drill_facts import Markers
-from probes.keys.subjects import Escrow, Key
+from probes.keys.subjects import Escrow, Incoming, Key
 
 KEPT: Final = timedelta(days=90)
 """How far CloudTrail's event history reaches."""
@@ -139,7 +139,7 @@ class AwsRotation:
             imported=imported,
             ours=_ours(subject, primary, io),
             clock_us=((timedelta(0) if offset is None else offset.most) + SECOND) // timedelta(microseconds=1),
-            irreversible=tuple(_irreversible(imported, rotations(of(places, primary)), plan.incoming.keep is not None)),
+            irreversible=tuple(_irreversible(imported, rotations(of(places, primary)), _has_copy(plan.incoming))),
             started=started,
             _proofs=proofs,
         )
@@ -313,6 +313,11 @@ def _lasting(subject: Key, primary: KmsArn, until: datetime, io: Io) -> Iterator
         return
     if why is not None:
         yield Refusal(Reason.PERMISSION_DENIED, f"the credentials for `drill` do not outlive the drill: {why}")
+
+
+def _has_copy(incoming: Incoming) -> bool:
+    """Whether the new material exists outside of AWS, too."""
+    return incoming.wrapped is not None or incoming.keep is not None
 
 
 def _irreversible(imported: bool, used: int, kept: bool) -> Iterator[str]:

@@ -150,7 +150,7 @@ class AwsScanner(Scanner[Key]):
                     mark=_SCHEDULE + drill,
                     words=vendor_text(words),
                     deadline=None,
-                    consent=Consent.NAMED if key.description.state == "Enabled" else Consent.NEVER,
+                    consent=Consent.NAMED,
                     by_hand=(delete_command(man, drill, (arn,)),) if _ID.fullmatch(drill) else (),
                 )
 

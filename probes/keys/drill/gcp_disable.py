@@ -154,6 +154,8 @@ class DisableVersion(Mechanism):
             raise ProbeError(Reason.NO_POSITIVE, standing.words)
         self._labels(change, subject, parameters).rehearse(io)
         dead_man.arm(parameters.versions, io)
+        for number in parameters.versions:
+            self._still(hand(io, subject.identities.restore, sleep=self._sleep), parameters, number)
 
     def act(self, change: Change, before: CanonicalJson, io: Io) -> None:
         """DISABLED, once each, if the dead-man stands for all."""
@@ -188,6 +190,22 @@ class DisableVersion(Mechanism):
         if failed:
             raise failed[0]
         self._labels(change, subject, parameters).dismiss(io)
+
+    def tidy(self, change: Change, before: CanonicalJson, io: Io) -> str:
+        """The dead-man and the labels go; a version that is disabled before we did it was disabled by somebody else."""
+        subject, parameters = subject_of(change), read(DisableVersionParameters, change.parameters)
+        who = hand(io, subject.identities.restore, sleep=self._sleep)
+        dead_man, labels = self._dead_man(change, subject, parameters), self._labels(change, subject, parameters)
+        words: list[str] = []
+        for number in parameters.versions:
+            if dead_man is not None:
+                dead_man.dismiss(number, io)
+                words.append(dead_man.left(number, io))
+            if (state := who.state(parameters.name, number)) != "ENABLED":
+                words.append(f"version {number} is {state}, not by this drill, and is left so")
+        labels.dismiss(io)
+        words.append(labels.left(io))
+        return "; ".join(filter(None, words))
 
     def standing(self, change: Change, before: CanonicalJson, io: Io) -> Standing:
         """The states, and the canary decrypted by the control identity."""

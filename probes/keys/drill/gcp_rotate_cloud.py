@@ -20,7 +20,7 @@ from probes.keys.drill import Refusal, Sight, gcp_preflight
 from probes.keys.drill.aws_common import read
 from probes.keys.drill.gcp_calls import hand
 from probes.keys.drill.gcp_canary import GcpCanary, plant
-from probes.keys.drill.gcp_log import USES, GcpRawLog, recent
+from probes.keys.drill.gcp_log import USES, GcpRawLog, recent, with_files
 from probes.keys.drill.gcp_marks import Marks, mark, marks_of, measured
 from probes.keys.drill.gcp_rotate import (
     RotateVersion,
@@ -247,7 +247,7 @@ def _log(
         return unseen, unseen, None
     now, about = io.clock(), _of_canaries(subject, name.full)
     try:
-        logs = recent(about, (name,), now - started + 2 * SECOND, io)
+        logs = with_files(recent(about, (name,), now - started + 2 * SECOND, io), about, io)
     except ProbeError as error:
         unseen = Unseen(reason=error.reason, detail=vendor_text(str(error)))
         return unseen, unseen, None

@@ -116,7 +116,7 @@ class GcpScanner(Scanner[Key]):
                     mark=f"{_JOB}{version}",
                     words=vendor_text(words),
                     deadline=None,
-                    consent=Consent.NEVER if away else Consent.NAMED,
+                    consent=Consent.NAMED,
                     by_hand=(dead_man.delete_command(version),) if _ID.fullmatch(drill) else (),
                 )
 
@@ -151,7 +151,7 @@ class GcpScanner(Scanner[Key]):
         who = hand(io, subject.identities.restore, sleep=self._sleep)
         numbers = leftover.mark.removeprefix(_LABEL).split(",") if leftover.mark != _LABEL else []
         for number in numbers:
-            if leftover.consent is not Consent.NAMED:
+            if leftover.consent is not Consent.NAMED or leftover.mechanism != DisableVersion.kind:
                 break
             if (state := who.state(name, number)) == "DISABLED":
                 state = who.switch(name, number, enabled=True)

@@ -6,6 +6,7 @@ itself after three days, and its name stays in the key ring.
 
 from __future__ import annotations
 
+import os
 import secrets
 import sys
 from collections.abc import Iterator, Mapping
@@ -93,7 +94,7 @@ def import_parameters(
     except ProbeError as error:
         raise KeycheckError(str(error), advice="the key itself is as it was; mend that, and ask again") from error
     store(given, out)
-    sys.stdout.write("\n".join(told(given, out)) + "\n")
+    sys.stdout.write("\n".join(told(given, out, deployment.parent)) + "\n")
     return int(ExitCode.MET)
 
 
@@ -125,8 +126,9 @@ def store(given: Parameters, out: Path) -> None:
         ) from error
 
 
-def told(given: Parameters, out: Path) -> Iterator[str]:
-    """What a person does with them."""
+def told(given: Parameters, out: Path, beside: Path) -> Iterator[str]:
+    """What a person does with them. `beside`: the deployment's directory, from which its paths count."""
+    there = os.path.relpath(out.resolve(), beside.resolve())
     yield f"key:        {given.key}"
     yield f"algorithm:  {given.algorithm} (RSAES-OAEP, SHA-256, MGF1-SHA-256); the material is 32 octets"
     yield f"good until: {format_instant(given.until)}"
@@ -140,8 +142,10 @@ def told(given: Parameters, out: Path) -> Iterator[str]:
     yield f"  {_OPENSSL}"
     yield ""
     yield "Then in the deployment, under the key's `drill:` (paths beside that file):"
-    with_it = f"token: {out.name}/{TICKET}" if given.job is None else f"import_job: {given.job}"
-    yield f"  incoming: {{wrapped: {out.name}/{WRAPPED}, {with_it}}}"
+    with_it = f"token: {there}/{TICKET}" if given.job is None else f"import_job: {given.job}"
+    yield f"  incoming: {{wrapped: {there}/{WRAPPED}, {with_it}}}"
+    bring = f"--token {out / TICKET}" if given.job is None else f"--import-job {given.job}"
+    yield f"or with `keycheck drill rotate … --wrapped {out / WRAPPED} {bring}`"
 
 
 def _aws(subject: Key, region: str | None, io: Io) -> Parameters:

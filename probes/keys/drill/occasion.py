@@ -15,6 +15,7 @@ from keycheck.drill.home import Home
 from keycheck.drill.kept import Kept, keep
 from keycheck.drill.kit import kit_for
 from keycheck.drill.records import Found, Halted, Record, UndoIntended
+from keycheck.drill.records import Observed as Noted
 from keycheck.drill.runner import Outcome, Result, run
 from keycheck.errors import ProbeError
 from keycheck.model.authorization import Technique
@@ -24,7 +25,7 @@ from keycheck.model.probe import Io, Observed
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
 from probes.keys.drill.cloud import Revoking, prepared
-from probes.keys.drill.dead_man import WAITS
+from probes.keys.drill.dead_man import GRACE, WAITS
 from probes.keys.drill.moments import Moments
 from probes.keys.drill.polling import EVERY, Polling, Way
 from probes.keys.drill.starting import starting
@@ -96,7 +97,8 @@ class Occasion:
             if lead(self._technique):
                 say(
                     f"{self._id}: first a schedule in the cloud is tried, for at most {lead(self._technique)}; nothing "
-                    "is taken away yet, and Ctrl-C ends it"
+                    "is taken away yet, and Ctrl-C ends it. Should nothing of keycheck be left later, it puts the key "
+                    f"back at {deadline + GRACE:%H:%M:%S} UTC"
                 )
             outcome = self._run(cloud, polling)
             if outcome.result is Result.UNTOUCHED:
@@ -163,6 +165,8 @@ class Occasion:
                 self._desk.say(f"{self._id}: putting it back")
             case Found() if "undo-intended" in self._moments.at:
                 self._desk.say(f"{self._id}: {record.where}: {record.words}")
+            case Noted():
+                self._desk.say(f"{self._id}: {record.words}")
             case Halted():
                 self._desk.say(f"{self._id}: {record.why}: {record.words}")
             case _:

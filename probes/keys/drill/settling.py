@@ -35,6 +35,10 @@ def settled(subject: Key, io: Io, desk: Desk) -> Observed:
     change, marks, started = recorded(drill, desk)
     if change.subject != f"keys/{subject.id}" or facts.occasion != drill:
         raise ProbeError(Reason.CONFLICTING, f"drill {drill} was about {change.subject}")
+    if change.body.parsed().get("resource") != subject.resource:
+        raise ProbeError(
+            Reason.CONFLICTING, f"drill {drill} was on another key than the deployment names for {change.subject} now"
+        )
     every_log_of_then(subject, change)
     at = {"intended": facts.began}
     for kind, mark in (("acted", facts.acted), ("undo-intended", facts.undoing), ("found-restored", facts.undone)):

@@ -13,7 +13,7 @@ from keycheck.model.authorization import WIDE, Technique
 from keycheck.model.drill import Desk
 from keycheck.model.probe import Io
 from keycheck.model.verdict import Reason
-from probes.keys.subjects import Key, KeyModel
+from probes.keys.subjects import Key, KeyDrill, KeyModel
 
 _ADVICE = {
     KeyModel.SERVICE_INTEGRATED: "one key is under all data: ask the vendor for a rehearsal on a tenant of yours",
@@ -34,14 +34,39 @@ def may_start(subject: Key, technique: Technique, io: Io, desk: Desk) -> None:
         raise ProbeError(Reason.NOT_AUTHORIZED, f"the halt lever is pulled: {why}")
     for other in drills(home, io.clock):
         if other.phase is not Phase.CLOSED and other.subject == f"keys/{subject.id}":
-            _locked(
-                desk, f"drill {other.drill} is open on this key: wait for it, or `keycheck drill recover {other.drill}`"
-            )
-    if technique in WIDE and desk.wish.typed != subject.resource:
+            way = "wait until it has ended" if other.running else f"`keycheck drill recover {other.drill}` first"
+            _locked(desk, f"drill {other.drill} is open on this key: {way}")
+    name = _meant(subject, subject.drill, technique)
+    if technique in WIDE and not desk.wish.dry and desk.wish.typed != name:
         raise ProbeError(
-            Reason.NOT_AUTHORIZED,
-            f"{technique} reaches beyond a canary: type the key's own name, --typed {subject.resource}",
+            Reason.NOT_AUTHORIZED, f"{technique} reaches beyond a canary: type the key's own name, --typed {name}"
         )
+    _apart(subject, subject.drill, technique, desk)
+
+
+def _meant(subject: Key, plan: KeyDrill, technique: Technique) -> str:
+    """The name of what is really turned: in Google Cloud only the canary's own key is ever disabled."""
+    theirs = subject.provider == "gcp" and technique is Technique.DISABLE_KEY
+    return plan.canary_key or subject.resource if theirs else subject.resource
+
+
+def _apart(subject: Key, plan: KeyDrill, technique: Technique, desk: Desk) -> None:
+    """Raises ProbeError for a canary's key that is another key of the deployment: its authorization names this one.
+    What an alias stands for cannot be told here, so beside a key to be rotated none may be declared by alias."""
+    if plan.canary_key is None:
+        return
+    short = plan.canary_key.split("/", 2)[-1]  # a Google project has an id and a number
+    for entry in desk.deployment.in_section("keys"):
+        other = str(entry.body.parsed().get("resource", ""))
+        same = other == plan.canary_key or (subject.provider == "gcp" and other.split("/", 2)[-1] == short)
+        hidden = technique is Technique.ROTATE_CANARY and subject.provider == "aws" and ":alias/" in other
+        if entry.id != f"keys/{subject.id}" and (same or hidden):
+            words = "is" if same else "may be"
+            raise ProbeError(
+                Reason.UNSUPPORTED,
+                f"`canary_key` {words} {entry.id} of this deployment: name a key that seals canaries alone, and "
+                "declare the others by ARN",
+            )
 
 
 @contextmanager

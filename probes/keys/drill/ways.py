@@ -82,10 +82,14 @@ def vendor_ways(
         if not names:
             unsupported.append(Unsupported(path=path, why="the deployment declares no witness of this path"))
         elif path is Path.VENDOR_COLD:
-            if fresh := cold.fresh(names):
-                ways.append(_cold(fresh, cold, steady, stages, io, desk))
-            else:
-                unsupported.append(Unsupported(path=path, why="earlier drills have read every canary: plant new ones"))
+            fresh = cold.fresh(names)
+            if not fresh:
+                raise ProbeError(
+                    Reason.NOT_COVERED,
+                    "earlier drills have read every cold canary, so that none is cold: have the vendor write new ones, "
+                    "and say so with a new `planted`",
+                )
+            ways.append(_cold(fresh, cold, steady, stages, io, desk))
         else:
             ways += [Way(path, name, asking(reader_of(name, io, desk))) for name in names]
     return tuple(ways), tuple(unsupported)

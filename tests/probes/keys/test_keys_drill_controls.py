@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_drills import BEGAN, ORDINARY, SECOND, UNDO, changed, drill, honest, poll, until, use, uses, without
+from made_drills import BEGAN, ORDINARY, SECOND, UNDO, changed, drill, honest, mark, poll, until, use, uses, without
 from made_keys import ADMIN, G_AGREED, G_APP, OTHER, VENDOR
 from pydantic import ValidationError
 
@@ -183,8 +183,9 @@ def test_a_use_of_the_key_on_the_canary_after_stable_denial_fails() -> None:
 
 
 def test_an_undeclared_principal_fails_whatever_it_read() -> None:
-    for who in (OTHER, ADMIN):
-        fails(revoked(log=uses(*ORDINARY, use(500, principal=who))), f"{who} did Decrypt")
+    fails(revoked(log=uses(*ORDINARY, use(500, principal=OTHER))), f"{OTHER} did Decrypt")
+    theirs = revoked(log=uses(*ORDINARY, use(500, principal=ADMIN)))
+    doubts(theirs, Reason.CONFLICTING, "the customer's own, and not declared to use the key")
     by_grant = use(500, principal=OTHER, grant="0c237476b39f8bc44e45212e08498fbe")
     fails(revoked(log=uses(*ORDINARY, by_grant)), "through grant 0c23")
     granted = use(500, grant="0c237476b39f8bc44e45212e08498fbe")
@@ -250,6 +251,17 @@ def test_without_our_own_restore_no_vendor_is_blamed() -> None:
     doubts(RECOVERED.judge(drill(never, undone=unproved)), Reason.PERMISSION_DENIED)
     ours = [*without(never, Path.SENTINEL), *poll(Path.SENTINEL, until(3, D, back=9999))]
     doubts(RECOVERED.judge(drill(ours)), Reason.PROPAGATION_PENDING)
+
+
+def test_a_host_that_slept_blames_nobody_and_proves_nothing() -> None:
+    slept = {
+        name: mark(second).model_copy(update={"at": BEGAN + timedelta(seconds=second + 60)})
+        for name, second in (("acted", 1), ("undoing", UNDO), ("undone", UNDO + 1))
+    }
+    before_it_spread = uses(*ORDINARY, use(30, match=Match.CANARY))
+    doubts(revoked(log=before_it_spread, **slept), Reason.CLOCK_UNTRUSTED, "slept")
+    doubts(revoked(**slept), Reason.CLOCK_UNTRUSTED)
+    doubts(RECOVERED.judge(drill(**slept)), Reason.CLOCK_UNTRUSTED)
 
 
 def test_a_refusal_now_and_then_is_no_loss_that_could_be_recovered() -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_drills import BEGAN, changed
+from made_drills import BEGAN, changed, mark
 from made_keys import APP, OTHER, VENDOR
 from made_rotations import (
     NEW,
@@ -76,9 +76,10 @@ def test_a_cache_passes_within_the_bound_and_fails_beyond_it() -> None:
     verdict = judged(cached)
     assert verdict.kind is Kind.PASS
     assert "the last old write ended 10.050 s after the act" in verdict.message
-    fails(
-        judged(cached, Rotation(within=timedelta(seconds=5))), "wrote 9.000 s after the switch under the old material"
-    )
+    short = Rotation(within=timedelta(seconds=5))
+    wrapped_late = log(logged(*range(12, 100, 2)))
+    fails(judged(cached, short, log=wrapped_late), "wrote 9.000 s after the switch under the old material")
+    doubts(judged(cached, short), Reason.NOT_COVERED, "lags behind what is stored")
     doubts(judged(cached, Rotation(within=timedelta(seconds=8))), Reason.NOT_COVERED, "may be of the write before")
 
 
@@ -255,3 +256,14 @@ def _lost(one: Write, worse: str) -> dict[str, object]:
     if worse == "under" and isinstance(one.stored, Stored):
         return {"stored": one.stored.model_copy(update={"under": LOST})}
     return {"stored": LOST}
+
+
+def test_a_host_that_slept_blames_nobody_and_proves_nothing() -> None:
+    """Sixty seconds that only the wall's clock saw: every wrap is logged that much later than it was measured."""
+    slept = {
+        name: mark(second).model_copy(update={"at": BEGAN + timedelta(seconds=second + 60)})
+        for name, second in (("acted", 0.5), ("undoing", 100), ("undone", 101))
+    }
+    shifted = log(logged(*range(62, 160, 2)))
+    doubts(judged(writes(lambda _: None), log=shifted, **slept), Reason.CLOCK_UNTRUSTED, "slept")
+    doubts(judged(**slept), Reason.CLOCK_UNTRUSTED)

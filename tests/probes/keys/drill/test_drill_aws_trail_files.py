@@ -344,6 +344,18 @@ def test_marks_by_request_id_where_the_whole_key_is_away(scene: Scene) -> None:
     )
 
 
+def test_nobody_else_can_make_our_marks(scene: Scene) -> None:
+    forger = Caller(CUSTOMER, f"arn:aws:iam::{CUSTOMER}:user/forger", f"arn:aws:iam::{CUSTOMER}:user/forger", "AKIA2")
+    plain = scene.read()
+    for minutes in (50, 30, 15):
+        scene.happened(minutes, forger, "Encrypt", context=marking(CANARY, DRILL))
+    forged = replace(plain, entries=tuple(each for each in scene.read().entries if "user/forger" in each))
+    assert len(forged.entries) == 3
+    ours = ["00000000-0000-4000-8000-000000000001"]
+    missing = Markers(before="missing", during="missing", after="missing")
+    assert markers([forged], WINDOW, CANARY, DRILL, ours) == missing
+
+
 def test_the_clouds_request_id_is_the_logs(scene: Scene) -> None:
     key = scene.cloud.kms.create(CUSTOMER, REGION)
     arn = kms_arn(key.arn)

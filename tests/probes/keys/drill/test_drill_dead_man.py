@@ -15,6 +15,9 @@ import pytest
 from dead_men import aws_dead_man, may, own_policy
 from gcp_stage import Stage, patient, staged
 
+from keycheck.drill.journal import Journal
+from keycheck.drill.records import Planned, Writer
+from keycheck.drill.restore import Book, Tools, withdraw
 from keycheck.errors import ProbeError
 from keycheck.lab.aws.cloud import AwsCloud
 from keycheck.lab.aws.faults import Damage
@@ -312,6 +315,29 @@ def test_aws_whoever_wants_out_need_not_wait_for_a_rehearsal(lab: Lab) -> None:
     assert (ready.states(), lab.cloud.scheduler.names()) == ({"Enabled"}, ())
 
 
+def test_aws_what_somebody_else_disabled_while_it_was_rehearsed_is_left_so(lab: Lab, tmp_path: Path) -> None:
+    ready = drill(lab, man=DeadMan(actor=ROLE))
+    before, (made, replica) = ready.looked(), ready.keys
+    root = f"arn:aws:iam::{CUSTOMER}:root"
+
+    def in_an_emergency() -> None:
+        who = Caller(CUSTOMER, root, root, "AKIAROOTROOTROOTROOT")
+        for key in (made, replica):
+            lab.cloud.kms.call(who, key.region, "DisableKey", KeyId=key.arn)
+
+    ready.mechanism.rehearse(ready.change, before, lab.io())
+    in_an_emergency()
+    plan = Planned(change=ready.change, before=before, settle_ms=0, patience_ms=1000)
+    tmp_path.joinpath("drill").mkdir()
+    journal = Journal(tmp_path / "drill", Writer.RUNNER, lambda: lab.now)
+    journal.append(plan)
+    tools = Tools(ready.mechanism, lab.io(), lab.sleep, time.monotonic)
+    assert withdraw(plan, tools, Book(journal), "stopped", patience=1.0, died=True) is None
+    journal.close()
+    assert "the key is Disabled, not by this drill, and is left so" in str(journal.state.last)
+    assert (ready.states(), lab.cloud.scheduler.names()) == ({"Disabled"}, ())
+
+
 def test_aws_a_deadline_that_leaves_no_time_to_rehearse(lab: Lab) -> None:
     ready = drill(lab, man=DeadMan(actor=ROLE), minutes=1)
     lab.cloud.ledger.lag = timedelta(minutes=5)
@@ -495,6 +521,14 @@ def test_gcp_a_job_of_that_name_that_does_something_else(stage: Stage) -> None:
     with pytest.raises(ProbeError, match="scheduleTime"):
         mechanism.act(change, before, stage.io())
     assert version_state(stage) is State.ENABLED
+
+
+def test_gcp_what_somebody_else_disabled_while_it_was_rehearsed_is_left_so(stage: Stage) -> None:
+    change, mechanism, before = planned(stage, stage.man)
+    mechanism.rehearse(change, before, stage.io())
+    mechanism.act(change, before, stage.io())  # as good as somebody else's: nothing tells them apart
+    assert "version 1 is DISABLED, not by this drill" in mechanism.tidy(change, before, stage.io())
+    assert (version_state(stage), stage.cloud.scheduler.names()) == (State.DISABLED, ())
 
 
 def test_gcp_it_is_gone_when_the_version_is_back(stage: Stage) -> None:

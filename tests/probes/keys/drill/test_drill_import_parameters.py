@@ -62,7 +62,7 @@ def wrapped_as_printed(given: Parameters, out: Path, material: bytes) -> None:
     """By the very command that a person is shown."""
     store(given, out)
     (out / "material.bin").write_bytes(material)
-    (command,) = [line for line in told(given, out) if line.strip().startswith("openssl")]
+    (command,) = [line for line in told(given, out, out.parent) if line.strip().startswith("openssl")]
     subprocess.run(command.split(), cwd=out, check=True, capture_output=True)
 
 
@@ -75,7 +75,7 @@ def test_aws(stage: Stage) -> None:
     assert given.token.hex() not in repr(given)
     wrapped_as_printed(given, out, fresh)
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in out.iterdir() if path.name == "token.bin")
-    shown = "\n".join(told(given, out))
+    shown = "\n".join(told(given, out, out.parent))
     assert "incoming: {wrapped: in/wrapped.bin, token: in/token.bin}" in shown
     assert "2026-11-23T12" in shown  # a day
     rotating = prepared(stage.order(key, incoming=Incoming(wrapped="in/wrapped.bin", token="in/token.bin")), stage.io())
@@ -92,7 +92,7 @@ def test_google(google: GcpStage) -> None:
     assert (given.key, given.algorithm, given.token) == (IMPORTED, "RSA_OAEP_3072_SHA256", None)
     assert fetch(order.subject, google.io()).job == given.job
     wrapped_as_printed(given, out, fresh)
-    assert f"import_job: {given.job}" in "\n".join(told(given, out))
+    assert f"import_job: {given.job}" in "\n".join(told(given, out, out.parent))
     order = google.order(canary_key=IMPORTED, incoming=Incoming(wrapped="in/wrapped.bin", import_job=given.job))
     rotating = prepared(order, google.io())
     mechanism = RotateVersion(google.sleep)

@@ -188,7 +188,7 @@ def test_without_the_technique_or_on_a_dry_run_nothing_is_written_or_changed(hon
     honest.authorized = ALLOWED - {Technique.CANARY_WRITE}
     refused(honest, Reason.NOT_AUTHORIZED, "canary-write")
     honest.authorized = frozenset()
-    honest.wish = Wish(technique=Technique.PASSIVE)
+    honest.wish = Wish(dry=True)
     refused(honest, Reason.NOT_AUTHORIZED, "dry run")
     assert "-new-" not in str(
         honest.vendor.respond("GET", "/v1/contacts", b"", honest.planted.authorization.read_text())

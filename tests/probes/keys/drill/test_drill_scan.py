@@ -272,7 +272,7 @@ class TestAws:
         sweep = Sweep(aws.home, subject, aws.identities, aws.io())
         found = sweep(apply=True, drill=ID)
         (standing,) = [find for find in found.finds if find.leftover.mechanism == "dead-man"]
-        assert (standing.fate, standing.leftover.consent) == (Fate.LEFT, Consent.NEVER)
+        assert (standing.fate, "its dead-man stays" in standing.words) == (Fate.LEFT, True)
         hand(aws.io(), "restore", kms_arn(key.arn)).ask("kms:EnableKey", key.region, KeyId=key.arn)
         assert sweep.one(apply=True, drill=ID).fate is Fate.CLEARED
         assert sweep(drill=ID).finds == ()

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from keycheck.drill.home import Home
 from keycheck.drill.spent import spend, spent
@@ -18,7 +19,7 @@ from keycheck.model.verdict import Reason
 from probes.keys.drill.telling import told
 from probes.keys.drill.ways import COLD_AFTER, Cold, Stages, vendor_ways
 from probes.keys.drill_facts import Mark
-from probes.keys.subjects import CanaryPaths, Copy
+from probes.keys.subjects import CanaryPaths, Copy, KeyDrill
 from probes.keys.timeline import Path as Way
 from probes.keys.timeline import Sample, Saw, fold
 
@@ -70,9 +71,9 @@ def test_a_cold_record_is_noted_before_it_is_read_and_never_read_again(io: Io, d
         way.ask()
     read = (tmp_path / "read").read_text().split()
     assert sorted(read) == sorted(set(read)) == sorted(NAMES)
-    (_, *rest), again = ways(CanaryPaths(cold=NAMES, warm=("warm",)), io, desk)[0], ways(paths, io, desk)[1]
-    assert not rest
-    assert any(each.path is Way.VENDOR_COLD and "plant new ones" in each.why for each in again)
+    with pytest.raises(ProbeError, match="none is cold") as caught:
+        ways(paths, io, desk)
+    assert caught.value.reason is Reason.NOT_COVERED
     assert ways(paths, io, desk, planted=PLANTED + timedelta(days=1))[0], "planted anew is cold again"
 
 
@@ -117,3 +118,9 @@ def sample(at: int, saw: Saw, path: Way = Way.VENDOR_WARM) -> Sample:
 def test_a_timeline_tells_good_from_bad(samples: list[tuple[int, Saw]], path: Way, says: str) -> None:
     line = fold([sample(at * 1_000_000, saw, path) for at, saw in samples], 0, 20_000_000)
     assert says in told(line, Mark(at=PLANTED, at_us=20_000_000))
+
+
+@pytest.mark.parametrize(("name", "length"), [("hold", "P2D"), ("quiet", "PT25H"), ("settle", "PT11M")])
+def test_no_deployment_can_make_anybody_wait_for_ever(name: str, length: str) -> None:
+    with pytest.raises(ValidationError, match="at most"):
+        KeyDrill.model_validate({"planted": PLANTED, "paths": {}, name: length})
