@@ -150,18 +150,14 @@ def test_an_honest_vendor_passes_and_everything_is_as_before(shared: Stage) -> N
         assert seen.steady is not None, path
 
 
-def test_a_second_drill_is_done_and_restored_though_no_cold_record_is_left(shared: Stage) -> None:
+def test_a_second_drill_does_not_start_where_no_canary_is_cold(shared: Stage) -> None:
     if not (shared.lab.home / "drills").exists():
         shared.drilled()
     before = shared.policy()
     outcome = shared.drilled()
-    assert outcome.unrestored == ()
+    assert (outcome.unrestored, outcome.drills) == ((), ())
     assert shared.policy() == before
-    found = facts(outcome)
-    assert isinstance(found.restored, Restored)
-    assert line(found, Way.VENDOR_WARM).confirmed
-    assert {each.path for each in found.unsupported} >= {Way.VENDOR_COLD}
-    assert verdicts(outcome)["keys.revocation"] == (Kind.INCONCLUSIVE, (Reason.NOT_COVERED,)), why(outcome)
+    assert any("none is cold" in words for words in shared.said)
 
 
 def test_a_lag_of_a_second_is_measured_to_within_two_polls(stage: Stage) -> None:

@@ -46,7 +46,7 @@ def refused(stage: Stage, reason: Reason, words: str) -> None:
         stage.rotated()
     assert caught.value.reason is reason
     assert stage.materials() == before
-    assert any("nothing was changed" in line for line in stage.said)
+    assert any("not rotated" in line for line in stage.said)
 
 
 @pytest.mark.parametrize("provider", ["aws", "gcp"])
@@ -166,7 +166,7 @@ class TestTheKeyItself:
 @pytest.mark.parametrize(
     ("change", "reason", "words"),
     [
-        ({"rotation": []}, Reason.UNSUPPORTED, "says 0 times"),
+        ({"rotation": []}, Reason.UNSUPPORTED, "and has 0"),
         ({"canary_key": None}, Reason.UNSUPPORTED, "canary_key"),
         ({"canary_declared": False}, Reason.UNSUPPORTED, "canary_declared"),
         ({"hold": "PT2S"}, Reason.UNSUPPORTED, "nothing could be shown"),
