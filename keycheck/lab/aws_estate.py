@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -195,8 +194,9 @@ class AwsEstate:
         return arn
 
     def _canary(self, site: AwsSite, id: str) -> None:
-        """A key for canaries, with an old and a current material, both kept outside of the cloud."""
-        plan = replace(site, id=id, materials=(), replicas=(), grants=(), shared=(), uses=(), canary=None)
+        """A key for canaries, with an old and a current material, both kept outside of the cloud. What is wrong with the
+        key beside it is not its affair, but for who is let in."""
+        plan = AwsSite(id, site.region, site.account, materials=(), statements=site.statements, uses=())
         arn = self.arns[id] = self._key(plan)
         kept: list[Mapping[str, str]] = []
         for number, days in enumerate((90, 30), start=1):

@@ -60,7 +60,7 @@ class RotationProbe(DrillProbe[Key]):
         """One rotation, or the late logs of an earlier one. Raises ProbeError before anything is changed."""
         if desk.wish.settle:
             return (settled(subject, io, desk),)
-        technique = self.technique(desk.wish)
+        technique, begun = self.technique(desk.wish), False
         try:
             subject = _brought(subject, desk.wish)
             may_start(subject, technique, io, desk)
@@ -78,9 +78,10 @@ class RotationProbe(DrillProbe[Key]):
                     Reason.NOT_AUTHORIZED,
                     "a rotation has the vendor write canaries: the authorization needs the technique canary-write, too",
                 )
+            begun = True
             return (occasion.done(),)
         except ProbeError as error:
-            made = "; a new version may have been made, and stays" if subject.provider == "gcp" else ""
+            made = "; a new version may have been made, and stays" if begun and subject.provider == "gcp" else ""
             desk.say(f"keys/{subject.id}: not rotated{made}: {error}")
             raise
 

@@ -105,8 +105,10 @@ class RotationOccasion:
             self._say(f"writes and reads work; {cloud.key} is rotated now")
             outcome = self._run(cloud, before, writing, polling)
             if outcome.result is Result.UNTOUCHED:
-                raise ProbeError(outcome.reason or Reason.UNSUPPORTED, f"nothing was changed: {outcome.words}")
+                raise ProbeError(outcome.reason or Reason.UNSUPPORTED, f"not begun: {outcome.words}")
             alarm(self._id, outcome, self._desk)
+            if "intended" not in self._moments.at:
+                raise ProbeError(Reason.CONFLICTING, f"not begun, and not proved to be as before: {outcome.words}")
             self._mark(cloud)
         finally:
             writing.stop()

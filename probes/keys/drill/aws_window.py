@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from keycheck.model.facts import Unseen
-from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
 from probes.keys.aws.events import MAX_EVENT, Event, parse_event
 from probes.keys.aws.reading import MalformedError
 from probes.keys.drill.aws_log import USES, RawLog, contexts, request_id
 from probes.keys.drill.canary import Canary
+from probes.keys.drill.uses import counted
 from probes.keys.drill.window import SECOND, Window
-from probes.keys.drill_facts import MAX_USES, Markers, Match, WindowUse, WindowUses
+from probes.keys.drill_facts import Markers, Match, WindowUses
 
 _Marks: TypeAlias = tuple[bool, bool, bool]
 
@@ -23,32 +23,11 @@ _Marks: TypeAlias = tuple[bool, bool, bool]
 def window_uses(logs: Sequence[RawLog], window: Window, canary: Canary, muted: Iterable[str]) -> WindowUses:
     """Successful uses from the act until shortly before the undo, those that are alike counted."""
     groups: dict[tuple[str, str, Match], list[datetime]] = {}
-    entries, gaps = 0, [f"{log.arn.region}: {log.why_not}" for log in logs if not log.complete]
+    gaps = [f"{log.arn.region}: {log.why_not}" for log in logs if not log.complete]
     for event, match in _uses(logs, canary, gaps):
         if window.holds(event.at) and event.alike.error is None:
-            entries += 1
             groups.setdefault((event.alike.operation, event.alike.principal, match), []).append(event.at)
-    found = [
-        WindowUse(
-            operation=vendor_text(operation),
-            principal=vendor_text(principal),
-            grant=None,
-            match=match,
-            count=len(times),
-            first=min(times),
-            last=max(times),
-        )
-        for (operation, principal, match), times in sorted(groups.items())
-    ]
-    if len(found) > MAX_USES:
-        gaps.append(f"more than {MAX_USES} kinds of use")
-    return WindowUses(
-        state="awaiting" if gaps else "complete",
-        why_not=vendor_text("; ".join(gaps)),
-        muted=tuple(sorted(map(vendor_text, muted)))[:200],
-        entries=entries,
-        uses=tuple(found[:MAX_USES]),
-    )
+    return counted(groups, gaps, muted)
 
 
 def marking(canary: Canary, drill: str) -> dict[str, str]:

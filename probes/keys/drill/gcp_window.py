@@ -15,11 +15,11 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from keycheck.model.facts import Unseen
-from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
 from probes.keys.drill.gcp_log import DATA_ACCESS, USES, GcpEntry, GcpRawLog
+from probes.keys.drill.uses import counted
 from probes.keys.drill.window import SECOND, Window
-from probes.keys.drill_facts import MAX_USES, Markers, Match, WindowUse, WindowUses
+from probes.keys.drill_facts import Markers, Match, WindowUses
 from probes.keys.principals import gcp_named
 
 _Marks: TypeAlias = tuple[bool, bool, bool]
@@ -44,27 +44,7 @@ def window_uses(logs: Sequence[GcpRawLog], window: Window, muted: Iterable[str])
         gaps.append("the log of the canary's key was not read")
     if nameless:
         gaps.append(f"{nameless} successful uses name no principal")
-    found = [
-        WindowUse(
-            operation=operation,
-            principal=principal,
-            grant=None,
-            match=match,
-            count=len(times),
-            first=min(times),
-            last=max(times),
-        )
-        for (operation, principal, match), times in sorted(groups.items())
-    ]
-    if len(found) > MAX_USES:
-        gaps.append(f"more than {MAX_USES} kinds of use")
-    return WindowUses(
-        state="awaiting" if gaps else "complete",
-        why_not=vendor_text("; ".join(gaps)),
-        muted=tuple(sorted({vendor_text(each) for each in muted}))[:200],
-        entries=sum(use.count for use in found),
-        uses=tuple(found[:MAX_USES]),
-    )
+    return counted(groups, gaps, muted)
 
 
 def markers(logs: Sequence[GcpRawLog], window: Window, ours: Collection[str]) -> Markers | Unseen:

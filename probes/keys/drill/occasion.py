@@ -102,8 +102,10 @@ class Occasion:
                 )
             outcome = self._run(cloud, polling)
             if outcome.result is Result.UNTOUCHED:
-                raise ProbeError(outcome.reason or Reason.UNSUPPORTED, f"nothing was changed: {outcome.words}")
+                raise ProbeError(outcome.reason or Reason.UNSUPPORTED, f"not begun: {outcome.words}")
             alarm(self._id, outcome, self._desk)
+            if "intended" not in self._moments.at:
+                raise ProbeError(Reason.CONFLICTING, f"not begun, and not proved to be as before: {outcome.words}")
             self._stages.undone.set()
             self._mark(cloud)
             self._recovery(polling)

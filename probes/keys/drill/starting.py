@@ -80,6 +80,9 @@ def starting(desk: Desk) -> Iterator[None]:
         _locked(desk, f"{error}; {error.advice}")
     except KeycheckError as error:  # of the journal's home, before anything was touched
         raise ProbeError(Reason.CONFLICTING, f"not started: {error}; {error.advice}") from error
+    except OSError as error:  # the same, of its disk
+        why = error.strerror or type(error).__name__
+        raise ProbeError(Reason.CONFLICTING, f"not started: no journal can be kept in {desk.home}: {why}") from error
 
 
 def _locked(desk: Desk, words: str) -> None:

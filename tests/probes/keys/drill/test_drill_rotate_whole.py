@@ -158,7 +158,7 @@ class TestTheKeyItself:
         refused(amended(stage, escrow=escrow[:1]), Reason.UNSUPPORTED, "escrow")
         (stage.home / escrow[0]["local"]).write_bytes(b"x" * 32)
         before = stage.materials()
-        with pytest.raises(ProbeError, match="nothing was changed"):
+        with pytest.raises(ProbeError, match="not begun"):
             stage.rotated()
         assert stage.materials() == before
 
