@@ -194,8 +194,8 @@ class AwsEstate:
         return arn
 
     def _canary(self, site: AwsSite, id: str) -> None:
-        """A key for canaries, with an old and a current material, both kept outside of the cloud. What is wrong with the
-        key beside it is not its affair, but for who is let in."""
+        """A key for canaries, with an old and a current material, both kept outside of the cloud. What is wrong with
+        the key beside it is not its affair, but for who is let in."""
         plan = AwsSite(id, site.region, site.account, materials=(), statements=site.statements, uses=())
         arn = self.arns[id] = self._key(plan)
         kept: list[Mapping[str, str]] = []
