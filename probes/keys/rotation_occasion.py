@@ -296,7 +296,7 @@ class RotationOccasion:
             after=material(self._after),
             previous=tuple(vendor_text(each) for each in cloud.previous())[:200],
             switched_us=None if self._switched is None else round((self._switched - zero) * 1e6),
-            imported=cloud.imported,
+            imported=cloud.imported or bool(cloud.escrow),
             escrow=tuple(map(escrow, cloud.escrow))[:1000],
             incoming=incoming(self._plan, cloud.imported),
             room=room_of(cloud.room),

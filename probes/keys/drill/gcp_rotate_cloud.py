@@ -50,6 +50,7 @@ from probes.keys.drill.window import Window
 from probes.keys.drill_facts import Markers
 from probes.keys.gcp import clients
 from probes.keys.gcp.names import KeyName, key_name
+from probes.keys.key_control import HOLLOW
 from probes.keys.subjects import Key
 
 SETTLE: Final = timedelta(minutes=15)
@@ -175,9 +176,9 @@ class GcpRotation:
 
     @property
     def escrow(self) -> tuple[EscrowProof, ...]:
-        """Of every imported version that is enabled; none can be proved."""
+        """Of every imported version that still has its material; none can be proved."""
         missing = Unseen(reason=Reason.NOT_RECORDED, detail="not rehearsed")
-        names = [self._version(line.id) for line in self.before.versions if line.imported and line.state == "ENABLED"]
+        names = [self._version(line.id) for line in self.before.versions if line.imported and line.state not in HOLLOW]
         return tuple(
             self._proofs.get(name, EscrowProof(name, self.name.location, missing, missing.detail)) for name in names
         )
