@@ -144,7 +144,7 @@ class _United:
     def add(self, written: str, *, of_history: bool) -> None:
         """One more. What cannot be read stays, for whoever counts it."""
         try:
-            event = parse_event(written, self.log.arn) if len(written) <= MAX_EVENT else None
+            event = entry_of(written, self.log.arn)
         except MalformedError:
             event = None
         if event is None:
@@ -159,13 +159,37 @@ class _United:
             self.contradictions.add(event.id)
 
 
+def entry_of(written: str, arn: KmsArn) -> Event | None:
+    """What an entry says of the key; None: it is about something else. Raises MalformedError, also for one that is too
+    long: what is not read must be told."""
+    if len(written) > MAX_EVENT:
+        raise MalformedError("it is too long")
+    return parse_event(written, arn)
+
+
+def uses_of(logs: Sequence[RawLog], gaps: list[str]) -> Iterator[tuple[str, Event]]:
+    """Uses of the key and their entries, each once a Region. Adds to `gaps` what could not be read."""
+    for log in logs:
+        known: set[str] = set()
+        for written in log.entries:
+            try:
+                event = entry_of(written, log.arn)
+            except MalformedError as error:
+                gaps.append(f"{log.arn.region}: an entry cannot be read: {error}")
+                continue
+            if event is None or event.id in known or event.alike.operation not in USES:
+                continue
+            known.add(event.id)
+            yield written, event
+
+
 def context_use(log: RawLog, agreed: Agreed, canary: Canary | None) -> ContextUse:
     """What the log of one Region says. Pure; without a canary nothing matches."""
     seen = _Seen()
     known: set[str] = set()
     for written in log.entries:
         try:
-            event = parse_event(written, log.arn) if len(written) <= MAX_EVENT else None
+            event = entry_of(written, log.arn)
         except MalformedError:
             event = None
             seen.unreadable += 1

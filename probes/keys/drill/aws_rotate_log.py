@@ -11,9 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from keycheck.model.types import vendor_text
-from probes.keys.aws.events import MAX_EVENT, parse_event
-from probes.keys.aws.reading import MalformedError
-from probes.keys.drill.aws_log import USES, RawLog
+from probes.keys.drill.aws_log import RawLog, uses_of
 from probes.keys.drill.offset import SECOND
 from probes.keys.drill.rotating import MaterialUses, UseTally
 
@@ -25,19 +23,9 @@ def material_uses(logs: Sequence[RawLog], began: datetime, muted: Iterable[str])
     """Successful uses since `began`, those that are alike counted."""
     gaps = [f"{log.arn.region}: {log.why_not}" for log in logs if not log.complete]
     tally = UseTally()
-    for log in logs:
-        known: set[str] = set()
-        for written in log.entries:
-            try:
-                event = parse_event(written, log.arn) if len(written) <= MAX_EVENT else None
-            except MalformedError as error:
-                gaps.append(f"{log.arn.region}: an entry cannot be read: {error}")
-                continue
-            if event is None or event.id in known or event.alike.operation not in USES:
-                continue
-            known.add(event.id)
-            if event.alike.error is None and event.at >= began - SECOND:
-                tally.add(event.alike.operation, event.alike.principal, _material(written), event.at)
+    for written, event in uses_of(logs, gaps):
+        if event.alike.error is None and event.at >= began - SECOND:
+            tally.add(event.alike.operation, event.alike.principal, _material(written), event.at)
     return tally.uses(gaps, muted)
 
 

@@ -9,9 +9,8 @@ from typing import Literal, TypeAlias
 
 from keycheck.model.facts import Unseen
 from keycheck.model.verdict import Reason
-from probes.keys.aws.events import MAX_EVENT, Event, parse_event
 from probes.keys.aws.reading import MalformedError
-from probes.keys.drill.aws_log import USES, RawLog, contexts, request_id
+from probes.keys.drill.aws_log import RawLog, contexts, entry_of, request_id, uses_of
 from probes.keys.drill.canary import Canary
 from probes.keys.drill.uses import counted
 from probes.keys.drill.window import SECOND, Window
@@ -24,9 +23,10 @@ def window_uses(logs: Sequence[RawLog], window: Window, canary: Canary, muted: I
     """Successful uses from the act until shortly before the undo, those that are alike counted."""
     groups: dict[tuple[str, str, Match], list[datetime]] = {}
     gaps = [f"{log.arn.region}: {log.why_not}" for log in logs if not log.complete]
-    for event, match in _uses(logs, canary, gaps):
+    for written, event in uses_of(logs, gaps):
         if window.holds(event.at) and event.alike.error is None:
-            groups.setdefault((event.alike.operation, event.alike.principal, match), []).append(event.at)
+            alike = (event.alike.operation, event.alike.principal, _match(written, canary))
+            groups.setdefault(alike, []).append(event.at)
     return counted(groups, gaps, muted)
 
 
@@ -68,10 +68,8 @@ def _seen(entries: Iterable[str], log: RawLog, window: Window, mark: dict[str, s
 
 def _marks(entries: Iterable[str], log: RawLog, mark: dict[str, str], ids: frozenset[str]) -> Iterable[datetime]:
     for written in entries:
-        if len(written) > MAX_EVENT:
-            continue
         try:
-            event = parse_event(written, log.arn)
+            event = entry_of(written, log.arn)
         except MalformedError:
             continue
         if event is None:
@@ -83,24 +81,6 @@ def _marks(entries: Iterable[str], log: RawLog, mark: dict[str, str], ids: froze
 
 def _arrived(seen: bool) -> Literal["arrived", "missing"]:
     return "arrived" if seen else "missing"
-
-
-def _uses(logs: Sequence[RawLog], canary: Canary, gaps: list[str]) -> Iterable[tuple[Event, Match]]:
-    for log in logs:
-        known: set[str] = set()
-        for written in log.entries:
-            if len(written) > MAX_EVENT:
-                gaps.append(f"{log.arn.region}: an entry is too long to be read")
-                continue
-            try:
-                event = parse_event(written, log.arn)
-            except MalformedError as error:
-                gaps.append(f"{log.arn.region}: an entry cannot be read: {error}")
-                continue
-            if event is None or event.id in known or event.alike.operation not in USES:
-                continue
-            known.add(event.id)
-            yield event, _match(written, canary)
 
 
 def _match(written: str, canary: Canary) -> Match:

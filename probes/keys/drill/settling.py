@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from pydantic import ValidationError
 
@@ -20,6 +22,7 @@ from keycheck.model.verdict import Reason
 from probes.keys.drill.aws_common import subject_of
 from probes.keys.drill.cloud import log_of
 from probes.keys.drill_facts import Mark, Markers, RevocationFacts, WindowUses
+from probes.keys.rotation_facts import LoggedUses
 from probes.keys.subjects import Key
 
 F = TypeVar("F", bound=Facts)
@@ -28,10 +31,34 @@ BASELINE: Final = timedelta(minutes=1)
 """What a drill looks at and marks before its journal begins."""
 
 
-def settled(subject: Key, io: Io, desk: Desk) -> Observed:
-    """The facts with the log as it is now. Raises ProbeError where they cannot be had."""
+@dataclass(frozen=True, slots=True)
+class Then:
+    """A drill that is over, as whoever reads its log again needs it."""
+
+    change: Change
+    marks: tuple[str, ...]
+    started: datetime
+    at: Mapping[str, datetime]
+
+
+class Occasioned(Protocol):
+    """The facts of a drill, as far as reading its log again goes."""
+
+    @property
+    def occasion(self) -> str: ...
+    @property
+    def began(self) -> datetime: ...
+    @property
+    def acted(self) -> Mark | Unseen: ...
+    @property
+    def undoing(self) -> Mark | Unseen: ...
+    @property
+    def undone(self) -> Mark | Unseen: ...
+
+
+def then_of(subject: Key, facts: Occasioned, desk: Desk) -> Then:
+    """What the journal says, if it is about this key and all that was named of its log still is. Raises ProbeError."""
     drill = desk.wish.settle
-    facts = facts_of(desk, RevocationFacts)
     change, marks, started = recorded(drill, desk)
     if change.subject != f"keys/{subject.id}" or facts.occasion != drill:
         raise ProbeError(Reason.CONFLICTING, f"drill {drill} was about {change.subject}")
@@ -44,12 +71,24 @@ def settled(subject: Key, io: Io, desk: Desk) -> Observed:
     for kind, mark in (("acted", facts.acted), ("undo-intended", facts.undoing), ("found-restored", facts.undone)):
         if isinstance(mark, Mark):
             at[kind] = mark.at
-    log, markers = log_of(subject, change, marks, started, at, io)
-    desk.drills.append(drill)
-    whole = isinstance(log, WindowUses) and log.state == "complete" and arrived(markers)
-    desk.say(f"{drill}: the log is {'whole' if whole else 'not whole yet: settle again later'}")
+    return Then(change, marks, started, at)
+
+
+def settled(subject: Key, io: Io, desk: Desk) -> Observed:
+    """The facts with the log as it is now. Raises ProbeError where they cannot be had."""
+    facts = facts_of(desk, RevocationFacts)
+    then = then_of(subject, facts, desk)
+    log, markers = log_of(subject, then.change, then.marks, then.started, then.at, io)
+    tell(desk, log, markers)
     later = facts.model_copy(update={"log": log, "markers": markers})
     return Observed(DRILL, later, times=(facts.began, facts.ended))
+
+
+def tell(desk: Desk, log: WindowUses | LoggedUses | Unseen, markers: Markers | Unseen) -> None:
+    """Note the drill as settled, and say whether its log is whole by now."""
+    desk.drills.append(desk.wish.settle)
+    whole = not isinstance(log, Unseen) and log.state == "complete" and arrived(markers)
+    desk.say(f"{desk.wish.settle}: the log is {'whole' if whole else 'not whole yet: settle again later'}")
 
 
 def every_log_of_then(subject: Key, change: Change) -> None:

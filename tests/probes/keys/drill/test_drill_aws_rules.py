@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from probes.keys.aws.arns import kms_arn
+from probes.keys.aws.events import MAX_EVENT
 from probes.keys.aws.reading import MalformedError
 from probes.keys.drill.aws_deny import DenyParameters, deny, sid_of
 from probes.keys.drill.aws_edit import added, loaded, meaning, removed, same, with_sid
 from probes.keys.drill.aws_log import RawLog, context_use
+from probes.keys.drill.aws_rotate_log import material_uses
 from probes.keys.drill.canary import Canary
 from probes.keys.subjects import Agreed, Key, KeyModel
 
@@ -177,3 +179,13 @@ def test_what_counts_as_the_canary_in_a_log() -> None:
     )
     assert (seen.reads, seen.shared, seen.bare, seen.calls, seen.unreadable) == (2, 1, 1, 5, 1)
     assert (seen.further, seen.strangers) == (("version",), ("999988887777",))
+
+
+def test_an_entry_too_long_to_be_read_never_vanishes() -> None:
+    """It may be the one use that matters."""
+    long = read(entry(1, {"tenant": "acme", "record": "c-7", "padding": "x" * MAX_EVENT}))
+    assert context_use(long, AGREED, canary()).unreadable == 1
+    found = material_uses([long], NOON, ())
+    assert (found.complete, "an entry cannot be read" in found.why_not) == (False, True)
+    whole = material_uses([read(entry(1, {"tenant": "acme", "record": "c-7"}))], NOON, ())
+    assert (whole.complete, len(whole.uses)) == (True, 1)
