@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -85,7 +86,8 @@ class AwsEstate:
         self.escrow: dict[str, tuple[Mapping[str, str], ...]] = {}
         """By id of a canary's key: each of its materials, and the file in the lab's home that holds it, as the `escrow`
         of a deployment names them."""
-        try:
+        with ExitStack() as held:
+            held.callback(self.cloud.close)
             self._people(sites)
             for site in sites:
                 self.arns[site.id] = self._key(site)
@@ -95,9 +97,7 @@ class AwsEstate:
             for site in sites:
                 for use in site.uses:
                     self._use(site, use)
-        except BaseException:
-            self.cloud.close()
-            raise
+            held.pop_all()
 
     @property
     def identities(self) -> tuple[Mapping[str, object], ...]:

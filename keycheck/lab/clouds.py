@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -60,12 +61,11 @@ class Clouds:
         self.clock = turned = LabClock(clock)
         """Everything that both clouds do is dated by it."""
         self.aws = AwsEstate(home, aws_sites, turned)
-        try:
+        with ExitStack() as held:
+            held.callback(self.aws.close)
             self.aws.finish(aws_sites)
             self.gcp = GcpEstate(home, gcp_sites, turned)
-        except BaseException:
-            self.aws.close()
-            raise
+            held.pop_all()
         self.identities = (*self.aws.identities, *self.gcp.identities)
         self.keys = tuple(self._aws_key(site) if isinstance(site, AwsSite) else self._gcp_key(site) for site in built)
 

@@ -4,6 +4,7 @@ and practice uses by the vendor's application over the wire."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -61,11 +62,10 @@ class GcpEstate:
         self._clock = clock
         self.cloud = GcpCloud(clock=clock)
         self.cloud.start()
-        try:
+        with ExitStack() as held:
+            held.callback(self.cloud.close)
             self._build(sites)
-        except BaseException:
-            self.cloud.close()
-            raise
+            held.pop_all()
 
     @property
     def identities(self) -> tuple[Mapping[str, object], ...]:

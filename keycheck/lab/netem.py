@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -28,7 +29,8 @@ class DelayRelay:
         self._home = tempfile.TemporaryDirectory(prefix="keycheck-relay-")
         self._places = Places()
         self._child = Child("relay", Path(self._home.name), Groups.CLEAN.value)
-        try:
+        with ExitStack() as held:
+            held.callback(self.close)
             (place,) = self._places.claim(1)
             place.listen()
             self.address = str(place)
@@ -36,9 +38,7 @@ class DelayRelay:
             self._child.start(Config((Listener(place.socket.fileno(), relay),)))
             self._places.release()
             self._child.ready()
-        except BaseException:
-            self.close()
-            raise
+            held.pop_all()
 
     @property
     def pid(self) -> int:

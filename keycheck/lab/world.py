@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -139,15 +140,14 @@ class Lab:
         """The same once more, above a key of canaries alone in AWS, which a rotation drill turns."""
         self.canaries_r: Canaries | None = None
         self._meddler: Meddler | None = None
-        try:
+        with ExitStack() as held:
+            held.callback(self.close)
             self.endpoints = self._build(sites) if "endpoints" in self.sections else ()
             if "keys" in self.sections:
                 self.clouds = _clouds(self.home, keys, self.choices, clock)
                 if DRILLS in self.sections:
                     self._served(self.clouds)
-        except BaseException:
-            self.close()
-            raise
+            held.pop_all()
         self.ca = self._pki.ca
         self.client_ca = self._pki.client_ca
         intercepted = any(choice.defect.intercepts for choice in self.choices)

@@ -14,10 +14,11 @@ from typing import Literal, TypeAlias
 
 from keycheck.model.facts import Unseen
 from keycheck.model.verdict import Reason
-from probes.keys.drill_facts import Mark, Match, RevocationFacts, WindowUse, WindowUses
+from probes.keys.drill_facts import Mark, Markers, Match, RevocationFacts, WindowUse, WindowUses
 from probes.keys.judgement import Judgement
 from probes.keys.key_control import shown, undeclared, unread
 from probes.keys.principals import account_of, aws_named, gcp_named, names_many
+from probes.keys.rotation_facts import LoggedUses
 
 Callers: TypeAlias = Literal["named", "account"]
 
@@ -43,7 +44,7 @@ def judge_log(facts: RevocationFacts, denied_us: int | None, callers: Callers, o
     `denied_us`: when the sentinel was stably denied; None: never. Before that a success is the cloud's delay.
     """
     before = len(out.doubts)
-    _whole(facts, out)
+    whole(facts.markers, facts.log, out)
     if isinstance(facts.log, WindowUses):
         if not facts.agreed.vendor:
             out.doubts.append(undeclared("who may use the key was not declared", "vendor"))
@@ -53,20 +54,23 @@ def judge_log(facts: RevocationFacts, denied_us: int | None, callers: Callers, o
     return len(out.doubts) == before
 
 
-def _whole(facts: RevocationFacts, out: Judgement) -> None:
-    if isinstance(facts.markers, Unseen):
-        out.doubts.append(unread("our own marker calls in the log", facts.markers))
+def whole(markers: Markers | Unseen, log: WindowUses | LoggedUses | Unseen, out: Judgement) -> bool:
+    """Whether silence counts: complete, nothing muted, and our own marks have arrived. Adds why not."""
+    before = len(out.doubts)
+    if isinstance(markers, Unseen):
+        out.doubts.append(unread("our own marker calls in the log", markers))
     else:
-        marks = (("before", facts.markers.before), ("during", facts.markers.during), ("after", facts.markers.after))
+        marks = (("before", markers.before), ("during", markers.during), ("after", markers.after))
         if lost := [name for name, state in marks if state == "missing"]:
             out.doubt(f"our own marker calls {shown(lost)} have not arrived in the log: settle the drill later")
-    if isinstance(facts.log, Unseen):
-        out.doubts.append(unread("the log of the drill", facts.log))
-        return
-    if facts.log.state == "awaiting":
-        out.doubt(f"the log is not complete yet: {facts.log.why_not}; settle the drill later")
-    if facts.log.muted:
-        out.doubt(f"the log keeps silent about {shown(facts.log.muted)}")
+    if isinstance(log, Unseen):
+        out.doubts.append(unread("the log of the drill", log))
+    else:
+        if log.state == "awaiting":
+            out.doubt(f"the log is not complete yet: {log.why_not}; settle the drill later")
+        if log.muted:
+            out.doubt(f"the log keeps silent about {shown(log.muted)}")
+    return len(out.doubts) == before
 
 
 def _one(use: WindowUse, facts: RevocationFacts, denied_us: int | None, callers: Callers, out: Judgement) -> None:

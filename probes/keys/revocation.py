@@ -17,10 +17,9 @@ from probes.keys.drill.cloud import prepared
 from probes.keys.drill.occasion import MARGIN, Occasion, drill_id, lead
 from probes.keys.drill.polling import EVERY
 from probes.keys.drill.settling import settled
-from probes.keys.drill.starting import may_start
+from probes.keys.drill.starting import credentials, may_start
 from probes.keys.drill.ways import Cold, Stages, vendor_ways
 from probes.keys.drill_facts import RevocationFacts
-from probes.keys.observe import credential_of
 from probes.keys.subjects import Key, KeyDrill, KeyModel
 
 _TAKES: Final = {
@@ -61,10 +60,7 @@ class RevocationProbe(DrillProbe[Key]):
         hold = int(subject.drill.hold.total_seconds())
         yield Touch(
             what=f"{subject.resource}: {_TAKES[Technique.DRILL]} ({_scope(subject.drill)}) for at most {hold} s, undo",
-            credential="; ".join(
-                credential_of(ref, io)
-                for ref in (subject.identities.drill, subject.identities.control, subject.identities.restore)
-            ),
+            credential=credentials(subject, io),
             changes=True,
             technique=Technique.DRILL,
             connections=4,

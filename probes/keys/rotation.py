@@ -11,8 +11,7 @@ from keycheck.model.drill import Desk, DrillProbe, Wish
 from keycheck.model.facts import Facts
 from keycheck.model.probe import Io, Observed, Touch
 from keycheck.model.verdict import Reason
-from probes.keys.drill.starting import may_start
-from probes.keys.observe import credential_of
+from probes.keys.drill.starting import credentials, may_start
 from probes.keys.rotation_facts import RotationFacts
 from probes.keys.rotation_occasion import RotationOccasion
 from probes.keys.rotation_settling import settled
@@ -44,10 +43,7 @@ class RotationProbe(DrillProbe[Key]):
         hold = int(plan.hold.total_seconds())
         yield Touch(
             what=f"{plan.canary_key or subject.resource}: rotate; have the vendor write canaries for at most {hold} s",
-            credential="; ".join(
-                credential_of(ref, io)
-                for ref in (subject.identities.drill, subject.identities.control, subject.identities.restore)
-            ),
+            credential=credentials(subject, io),
             changes=True,
             technique=Technique.ROTATE_CANARY,
             connections=4,

@@ -18,11 +18,12 @@ from keycheck.model.control import Control, Tighter
 from keycheck.model.facts import Facts, Unseen
 from keycheck.model.types import Duration
 from keycheck.model.verdict import Reason, Verdict, not_applicable
+from probes.keys.drill_log import whole
 from probes.keys.drill_watch import dense, micros, named, one_time, read_before, span
 from probes.keys.judgement import Judgement
 from probes.keys.key_control import CAVEAT, unread
 from probes.keys.rotation_facts import CameFrom, EscrowSeen, Material, Proof, Role, RotationFacts, Under, Write
-from probes.keys.rotation_log import Caller, Callers, accounted, caller, slack, wall, whole, wrapped_by, wraps
+from probes.keys.rotation_log import Caller, Callers, accounted, caller, slack, wall, wrapped_by, wraps
 from probes.keys.timeline import Path
 
 _SOURCES = (
@@ -99,7 +100,7 @@ class Rotation(RotationControl, id="keys.rotation", version=1):
         for stop in facts.stops:
             out.doubt(f"the drill was stopped early: {stop.what}")
         alike = one_time(facts, out)
-        silent = whole(facts, out) and alike
+        silent = whole(facts.markers, facts.log, out) and alike
         self._old_records(facts, out)
         self._baseline(facts, out)
         new, since = _changed(facts, out), facts.switched_us

@@ -11,9 +11,6 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Literal, TypeAlias
 
-from keycheck.model.facts import Unseen
-from probes.keys.judgement import Judgement
-from probes.keys.key_control import shown, unread
 from probes.keys.principals import account_of, aws_named, gcp_named
 from probes.keys.rotation_facts import LoggedUse, LoggedUses, RotationFacts
 
@@ -52,25 +49,6 @@ def caller(principal: str, facts: RotationFacts) -> Caller:
     if facts.provider == "aws" and principal in {account_of(name) for name in vendor}:
         return Caller.ACCOUNT
     return Caller.OTHER
-
-
-def whole(facts: RotationFacts, out: Judgement) -> bool:
-    """Whether silence counts: complete, nothing muted, and our own marks have arrived. Adds why not."""
-    before = len(out.doubts)
-    if isinstance(facts.markers, Unseen):
-        out.doubts.append(unread("our own marker calls in the log", facts.markers))
-    else:
-        marks = (("before", facts.markers.before), ("during", facts.markers.during), ("after", facts.markers.after))
-        if lost := [name for name, state in marks if state == "missing"]:
-            out.doubt(f"our own marker calls {shown(lost)} have not arrived in the log: settle the drill later")
-    if isinstance(facts.log, Unseen):
-        out.doubts.append(unread("the log of the drill", facts.log))
-    else:
-        if facts.log.state == "awaiting":
-            out.doubt(f"the log is not complete yet: {facts.log.why_not}; settle the drill later")
-        if facts.log.muted:
-            out.doubt(f"the log keeps silent about {shown(facts.log.muted)}")
-    return len(out.doubts) == before
 
 
 def wraps(facts: RotationFacts) -> tuple[LoggedUse, ...]:

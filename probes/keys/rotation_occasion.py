@@ -11,10 +11,9 @@ from keycheck.boundary import Crash, guarded
 from keycheck.drill.held import Held
 from keycheck.drill.home import Home
 from keycheck.drill.kept import Kept, keep
-from keycheck.drill.kit import kit_for
 from keycheck.drill.records import Found, Halted, Record
 from keycheck.drill.records import Observed as Noted
-from keycheck.drill.runner import Outcome, Result, run
+from keycheck.drill.runner import Outcome, Result
 from keycheck.errors import ProbeError
 from keycheck.model.authorization import Technique
 from keycheck.model.drill import DRILL, Desk
@@ -23,10 +22,10 @@ from keycheck.model.probe import Io, Observed
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
 from probes.keys.drill.moments import Moments
-from probes.keys.drill.occasion import BASELINE, LEAVING, MARGIN, NeedsQuiet, drill_id, micros
+from probes.keys.drill.occasion import BASELINE, MARGIN, NeedsQuiet, drill_id, micros
 from probes.keys.drill.polling import EVERY, Polling, Way
 from probes.keys.drill.rotating import MaterialSeen, MaterialUses, Order, Rotating, prepared
-from probes.keys.drill.starting import starting
+from probes.keys.drill.starting import carried_out
 from probes.keys.drill.telling import seconds
 from probes.keys.drill.watching import alarm, restored, until_seen
 from probes.keys.drill.ways import asking, reader_of
@@ -173,22 +172,16 @@ class RotationOccasion:
         return blind
 
     def _run(self, cloud: Rotating, before: MaterialSeen, writing: Writing, polling: Polling) -> Outcome:
-        subject = f"keys/{self._subject.id}"
-        kit = kit_for(self._desk.deployment, self._desk.file, subject, self._io, cloud.claims)
-        with starting(self._desk):
-            return run(
-                cloud.change,
-                cloud.mechanism,
-                self._io,
-                Home(self._desk.home),
-                kit,
-                during=lambda held: self._during(held, cloud, before, writing, polling),
-                settle=self._plan.settle,
-                stop=self._desk.stop,
-                until=self._io.clock() + self._plan.hold,
-                watch=self._told,
-                interrupted=lambda: self._say(LEAVING),
-            )
+        return carried_out(
+            cloud,
+            self._subject,
+            self._plan.settle,
+            self._io,
+            self._desk,
+            during=lambda held: self._during(held, cloud, before, writing, polling),
+            until=self._io.clock() + self._plan.hold,
+            watch=self._told,
+        )
 
     def _during(self, held: Held, cloud: Rotating, before: MaterialSeen, writing: Writing, polling: Polling) -> None:
         """Go on until the vendor has switched and stayed so, or until something says stop."""

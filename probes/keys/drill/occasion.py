@@ -13,10 +13,9 @@ from keycheck.boundary import Crash, guarded
 from keycheck.drill.held import Held
 from keycheck.drill.home import Home
 from keycheck.drill.kept import Kept, keep
-from keycheck.drill.kit import kit_for
 from keycheck.drill.records import Found, Halted, Record, UndoIntended
 from keycheck.drill.records import Observed as Noted
-from keycheck.drill.runner import Outcome, Result, run
+from keycheck.drill.runner import Outcome, Result
 from keycheck.errors import ProbeError
 from keycheck.model.authorization import Technique
 from keycheck.model.drill import DRILL, Desk
@@ -28,7 +27,7 @@ from probes.keys.drill.cloud import Revoking, prepared
 from probes.keys.drill.dead_man import GRACE, WAITS
 from probes.keys.drill.moments import Moments
 from probes.keys.drill.polling import EVERY, Polling, Way
-from probes.keys.drill.starting import starting
+from probes.keys.drill.starting import carried_out
 from probes.keys.drill.telling import told
 from probes.keys.drill.watching import alarm, restored
 from probes.keys.drill.ways import ONCE, Cold, Stages, vendor_ways
@@ -46,7 +45,6 @@ from probes.keys.timeline import VENDOR_PATHS, Path, PathTimeline, Saw, fold_all
 
 BASELINE: Final = 20.0
 """Seconds within which every way must have read its record before anything is taken away."""
-LEAVING: Final = "interrupted: nothing is held any longer; what was changed is put back first, which nothing skips"
 MARGIN: Final = timedelta(seconds=30)
 """From the end of holding to the deadline at which the restriction ends by itself."""
 
@@ -120,22 +118,16 @@ class Occasion:
         return Observed(DRILL, facts)
 
     def _run(self, cloud: Revoking, polling: Polling) -> Outcome:
-        subject = f"keys/{self._subject.id}"
-        kit = kit_for(self._desk.deployment, self._desk.file, subject, self._io, cloud.claims)
-        with starting(self._desk):
-            return run(
-                cloud.change,
-                cloud.mechanism,
-                self._io,
-                Home(self._desk.home),
-                kit,
-                during=lambda held: self._during(held, cloud, polling),
-                settle=self._plan.settle,
-                stop=self._desk.stop,
-                until=cloud.change.deadline - MARGIN,
-                watch=self._told,
-                interrupted=lambda: self._desk.say(f"{self._id}: {LEAVING}"),
-            )
+        return carried_out(
+            cloud,
+            self._subject,
+            self._plan.settle,
+            self._io,
+            self._desk,
+            during=lambda held: self._during(held, cloud, polling),
+            until=cloud.change.deadline - MARGIN,
+            watch=self._told,
+        )
 
     def _during(self, held: Held, cloud: Revoking, polling: Polling) -> None:
         """Hold until access has ended on every path and stayed ended, or until something says stop."""

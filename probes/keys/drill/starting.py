@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Final, Protocol
 
 from keycheck.drill.home import DrillOpenError, Home
+from keycheck.drill.kit import kit_for
 from keycheck.drill.phases import Phase
+from keycheck.drill.records import Record
+from keycheck.drill.runner import During, Outcome, run
 from keycheck.drill.status import status as drills
 from keycheck.errors import KeycheckError, ProbeError
 from keycheck.model.authorization import WIDE, Technique
-from keycheck.model.drill import Desk
+from keycheck.model.drill import Change, Desk, Mechanism
 from keycheck.model.probe import Io
 from keycheck.model.verdict import Reason
+from probes.keys.observe import credential_of
 from probes.keys.subjects import Key, KeyDrill, KeyModel
 
+LEAVING: Final = "interrupted: nothing is held any longer; what was changed is put back first, which nothing skips"
 _ADVICE = {
     KeyModel.SERVICE_INTEGRATED: "one key is under all data: ask the vendor for a rehearsal on a tenant of yours",
     KeyModel.UPLOADED_MATERIAL: "the vendor's KMS holds it: ask the vendor to delete it and to show that reads fail",
@@ -83,6 +90,54 @@ def starting(desk: Desk) -> Iterator[None]:
     except OSError as error:  # the same, of its disk
         why = error.strerror or type(error).__name__
         raise ProbeError(Reason.CONFLICTING, f"not started: no journal can be kept in {desk.home}: {why}") from error
+
+
+class Turning(Protocol):
+    """What turns a key: a change, what carries it out, and the names in the world that it claims."""
+
+    @property
+    def change(self) -> Change: ...
+    @property
+    def mechanism(self) -> Mechanism: ...
+    @property
+    def claims(self) -> frozenset[str]: ...
+
+
+def carried_out(
+    cloud: Turning,
+    subject: Key,
+    settle: timedelta,
+    io: Io,
+    desk: Desk,
+    *,
+    during: During,
+    until: datetime,
+    watch: Callable[[Record], None],
+) -> Outcome:
+    """One drill through the runner: journalled, watched over, put back. Raises ProbeError before anything is
+    changed."""
+    named = f"keys/{subject.id}"
+    drill = cloud.change.drill
+    with starting(desk):
+        return run(
+            cloud.change,
+            cloud.mechanism,
+            io,
+            Home(desk.home),
+            kit_for(desk.deployment, desk.file, named, io, cloud.claims),
+            during=during,
+            settle=settle,
+            stop=desk.stop,
+            until=until,
+            watch=watch,
+            interrupted=lambda: desk.say(f"{drill}: {LEAVING}"),
+        )
+
+
+def credentials(subject: Key, io: Io) -> str:
+    """Whose credentials a drill uses, for the plan."""
+    roles = subject.identities
+    return "; ".join(credential_of(ref, io) for ref in (roles.drill, roles.control, roles.restore))
 
 
 def _locked(desk: Desk, words: str) -> None:

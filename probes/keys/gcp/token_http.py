@@ -13,6 +13,7 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Final, cast
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -114,11 +115,10 @@ class TokenTransport:
         if proxy is None:
             return self._dialled(host, port, local=not encrypted)
         sock = self._dialled(proxy.hostname or "", proxy.port or 80, local=False)
-        try:
+        with ExitStack() as held:
+            held.callback(sock.close)
             self._tunnel(sock, f"{host}:{port}" if ":" not in host else f"[{host}]:{port}", proxy)
-        except BaseException:
-            sock.close()
-            raise
+            held.pop_all()
         return sock
 
     def _dialled(self, host: str, port: int, *, local: bool) -> socket.socket:
