@@ -17,6 +17,7 @@ from threading import Event
 from measure import execute, high_water_kib
 
 from keycheck.model.observation import Observation
+from keycheck.units import Advance
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,9 @@ class Stopwatch:
     def saw(self, observation: Observation) -> None:
         """One more."""
         self.seen.append(observation)
+
+    def advanced(self, advance: Advance) -> None:
+        """Not what is measured."""
 
     def end(self) -> None:
         """Observing is over."""

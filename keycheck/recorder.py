@@ -68,7 +68,6 @@ class Recorder:
         duration_us: int,
         blobs: tuple[BlobRef, ...],
     ) -> Observation:
-        is_census = isinstance(observed.facts, Census) or observed.part is None
         return Observation(
             seq=self._writer.next_seq,
             run=self._writer.run,
@@ -77,7 +76,7 @@ class Recorder:
             part=observed.part,
             vantage=task.vantage,
             probe=probe_reference(task),
-            schema_id=Census.schema_id if is_census else facts_schema(task),
+            schema_id=_schema(task, observed),
             started=started,
             duration_us=duration_us,
             outcome=_outcome(observed),
@@ -102,6 +101,13 @@ def probe_reference(task: Task | Impossible) -> str:
 def facts_schema(task: Task | Impossible) -> str:
     """The schema of the facts that the task is for."""
     return task.facts.schema_id if isinstance(task, Impossible) else task.probe.facts.schema_id
+
+
+def _schema(task: Task | Impossible, observed: Observed) -> str:
+    """Of the facts that were seen; what was not seen is missing from the probe's own kind."""
+    if observed.part is None:
+        return Census.schema_id
+    return facts_schema(task) if isinstance(observed.facts, Unseen) else type(observed.facts).schema_id
 
 
 def _outcome(observed: Observed) -> Outcome:

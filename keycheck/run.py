@@ -13,28 +13,28 @@ Every task yields exactly one census and one sighting a part, whatever happens. 
 
 from __future__ import annotations
 
+import os
 import queue
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from threading import Event
-from typing import Final, Literal, TypeAlias
+from typing import Final, TypeAlias
 
 from keycheck.boundary import Crash, guarded
-from keycheck.errors import ProbeError
 from keycheck.executors import Factory, PoolKind
 from keycheck.model.facts import Census, Unseen
-from keycheck.model.probe import Io, Observed
+from keycheck.model.probe import SURVEY, Io, Observed, Round, Surveyed
 from keycheck.model.types import Clock, PartName, vendor_text
 from keycheck.model.verdict import Reason
 from keycheck.plan import Task
 from keycheck.turns import turn, waiting
+from keycheck.units import Advance, Done, Progress, Unit, perform
 
-Step: TypeAlias = Literal["survey", "work"]
 Key: TypeAlias = tuple[str, str, str]
 GRACE: Final[Mapping[PoolKind, float]] = {"threads": 1.0, "processes": 10.0}
 """Seconds beyond its own budget after which the engine gives a unit of work up. A fresh process must
@@ -53,69 +53,39 @@ class Recorded:
     duration_us: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Unit:
-    task: Task
-    step: Step
-    part: PartName
-    io: Io
-    lane: str = ""
-
-    @property
-    def pool(self) -> tuple[str, PoolKind]:
-        return (self.task.vantage, self.task.probe.pool)
-
-
-@dataclass(frozen=True, slots=True)
-class _Done:
-    value: object
-    started: datetime
-    duration_us: int
-
-
-@dataclass(slots=True)
-class _Progress:
-    """A task under way: what is still out, and what has come back."""
-
-    task: Task
-    gathered: Mapping[PartName, object]
-    waiting: set[PartName] = field(default_factory=set)
-    started: datetime | None = None
-    ended: datetime | None = None
-    times: dict[PartName, tuple[datetime, int]] = field(default_factory=dict)
-
-
-def perform(unit: _Unit) -> _Done:
-    """One unit of work, in a worker. Never raises: what goes wrong comes back as `Unseen`."""
-    started, clock = unit.io.clock(), unit.io.monotonic()
-    value = guarded(lambda: _call(unit))
-    if isinstance(value, Crash):
-        value = Unseen(reason=Reason.PROBE_CRASHED, detail=vendor_text(str(value)))
-    return _Done(value, started, max(0, round((unit.io.monotonic() - clock) * 1_000_000)))
-
-
-def _call(unit: _Unit) -> object:
-    probe, subject = unit.task.probe, unit.task.subject
-    try:
-        return probe.survey(subject, unit.io) if unit.step == "survey" else probe.work(subject, unit.part, unit.io)
-    except ProbeError as error:
-        return Unseen(reason=error.reason, detail=vendor_text(str(error)))
+def _silently(advance: Advance) -> None:
+    """Nobody listens."""
 
 
 class Engine:
     """Runs tasks and yields what they saw. One engine, one run."""
 
-    def __init__(self, factory: Factory, *, workers: int, clock: Clock, stop: Event) -> None:
+    def __init__(
+        self,
+        factory: Factory,
+        *,
+        workers: int,
+        clock: Clock,
+        stop: Event,
+        processes: int = 0,
+        told: Callable[[Advance], None] = _silently,
+    ) -> None:
+        """`workers` bounds what is in flight, `processes` what of it is in worker processes (0: as many as there are
+        processors): a unit's time counts from when it is handed over, so none may queue behind others."""
         self._factory = factory
-        self._workers = workers
+        self._width: Mapping[PoolKind, int] = {
+            "threads": workers,
+            "processes": min(workers, processes or os.cpu_count() or 1),
+        }
         self._clock = clock
         self._stop = stop
+        self._told = told
         self._pools: dict[tuple[str, PoolKind], Executor] = {}
-        self._ready: deque[_Unit] = deque()
-        self._suspects: deque[_Unit] = deque()
-        self._flying: dict[Future[_Done], tuple[_Unit, float]] = {}
-        self._landed: queue.SimpleQueue[Future[_Done]] = queue.SimpleQueue()
-        self._tasks: dict[Key, _Progress] = {}
+        self._ready: deque[Unit] = deque()
+        self._suspects: deque[Unit] = deque()
+        self._flying: dict[Future[Done], tuple[Unit, float]] = {}
+        self._landed: queue.SimpleQueue[Future[Done]] = queue.SimpleQueue()
+        self._tasks: dict[Key, Progress] = {}
 
     def run(self, tasks: Iterable[Task], io: Callable[[Task], Io]) -> Iterator[Recorded]:
         """Everything seen, in the order in which it was learned."""
@@ -138,7 +108,7 @@ class Engine:
 
     def _launch(self, todo: Iterator[Task], io: Callable[[Task], Io]) -> bool:
         """Keep the window full. False when nothing is left to start."""
-        while not self._stop.is_set() and len(self._flying) < self._workers:
+        while not self._stop.is_set() and len(self._flying) < self._width["threads"]:
             if self._suspects:
                 if self._flying:
                     return True
@@ -146,35 +116,45 @@ class Engine:
                 return True
             if unit := self._next_ready():
                 # what may be done is asked again for each unit: an authorization's window may have closed
-                self._submit(replace(unit, io=replace(io(unit.task), budget=unit.task.probe.limit)))
+                self._submit(replace(unit, io=replace(io(unit.task), budget=unit.io.budget, given=unit.io.given)))
                 continue
+            if self._ready and not self._room(self._ready[0].kind):
+                return True
             task = next(todo, None)
             if task is None:
                 return bool(self._flying)
-            self._tasks[task.key] = _Progress(task, {})
-            self._submit(_Unit(task, "survey", "", replace(io(task), budget=task.probe.limit)))
+            there = replace(io(task), budget=task.probe.limit)
+            self._tasks[task.key] = Progress(task, there, {})
+            self._ready.append(Unit(task, "survey", "", there, task.probe.pool))
         return bool(self._flying)
 
-    def _next_ready(self) -> _Unit | None:
-        """The first unit whose lane is free, so that parts of one server are never looked at side by side."""
+    def _room(self, kind: PoolKind) -> bool:
+        return sum(unit.kind == kind for unit, _ in self._flying.values()) < self._width[kind]
+
+    def _next_ready(self) -> Unit | None:
+        """The first unit whose lane is free, so that parts of one server are never looked at side by side, and whose
+        pool has a worker to spare."""
         busy = {unit.lane for unit, _ in self._flying.values() if unit.lane}
+        room = {kind: self._room(kind) for kind in self._width}
         for _ in range(len(self._ready)):
             unit = self._ready.popleft()
-            if unit.lane not in busy:
+            if unit.lane not in busy and room[unit.kind]:
                 return unit
             self._ready.append(unit)
         return None
 
-    def _submit(self, unit: _Unit) -> None:
+    def _submit(self, unit: Unit) -> None:
         pool = self._pools.get(unit.pool)
         if pool is None:
-            pool = self._pools[unit.pool] = self._factory(unit.pool[1], self._workers)
+            pool = self._pools[unit.pool] = self._factory(unit.kind, self._width[unit.kind])
         try:
             future = pool.submit(perform, unit)
         except (BrokenExecutor, RuntimeError):
             self._discard(unit.pool)
-            future = self._pools.setdefault(unit.pool, self._factory(unit.pool[1], self._workers)).submit(perform, unit)
-        self._flying[future] = (unit, time.monotonic() + unit.io.budget + GRACE[unit.pool[1]])
+            future = self._pools.setdefault(unit.pool, self._factory(unit.kind, self._width[unit.kind])).submit(
+                perform, unit
+            )
+        self._flying[future] = (unit, time.monotonic() + unit.io.budget + GRACE[unit.kind])
         future.add_done_callback(self._landed.put)
 
     def _discard(self, pool: tuple[str, PoolKind]) -> None:
@@ -197,12 +177,12 @@ class Engine:
             unit, _ = self._flying.pop(future)
             yield from self._settle(unit, future)
 
-    def _next_landing(self, timeout: float) -> Future[_Done]:
+    def _next_landing(self, timeout: float) -> Future[Done]:
         """Raises queue.Empty."""
         with waiting():
             return self._landed.get(timeout=timeout)
 
-    def _settle(self, unit: _Unit, future: Future[_Done]) -> Iterator[Recorded]:
+    def _settle(self, unit: Unit, future: Future[Done]) -> Iterator[Recorded]:
         error = CancelledError() if future.cancelled() else future.exception()
         if isinstance(error, BrokenExecutor | CancelledError):
             alone = not any(other.pool == unit.pool for other, _ in self._flying.values())
@@ -213,7 +193,7 @@ class Engine:
         else:
             yield from self._accept(unit, future.result())
 
-    def _broken(self, unit: _Unit, *, alone: bool) -> Iterator[Recorded]:
+    def _broken(self, unit: Unit, *, alone: bool) -> Iterator[Recorded]:
         """The pool broke under this unit. Alone in it, it is guilty; else everybody in it is a suspect."""
         others = [(future, other) for future, (other, _) in self._flying.items() if other.pool == unit.pool]
         for future, other in others:
@@ -233,11 +213,11 @@ class Engine:
             if deadline > now or future not in self._flying:
                 continue
             del self._flying[future]
-            if unit.pool[1] == "processes":
+            if unit.kind == "processes":
                 yield from self._kill_pool_of(unit)
             yield from self._accept(unit, self._lost(Reason.TIMEOUT, f"no result within {unit.io.budget:g} s"))
 
-    def _kill_pool_of(self, unit: _Unit) -> Iterator[Recorded]:
+    def _kill_pool_of(self, unit: Unit) -> Iterator[Recorded]:
         """A process that hangs can only be killed, with the pool around it; the others run again."""
         for future, (other, _) in list(self._flying.items()):
             if other.pool == unit.pool:
@@ -250,7 +230,7 @@ class Engine:
 
     # Concluding
 
-    def _accept(self, unit: _Unit, done: _Done) -> Iterator[Recorded]:
+    def _accept(self, unit: Unit, done: Done) -> Iterator[Recorded]:
         progress = self._tasks[unit.task.key]
         progress.ended = done.started + timedelta(microseconds=done.duration_us)
         if unit.step == "survey":
@@ -259,10 +239,37 @@ class Engine:
             progress.waiting.discard(unit.part)
             progress.times[unit.part] = (done.started, done.duration_us)
             self._fold(progress, unit.part, done.value)
+            if unit.part not in progress.parts:  # parts tell of themselves when they are recorded
+                self._tell(progress, done.value)
         if not progress.waiting and unit.task.key in self._tasks:
-            yield from self._conclude(progress)
+            yield from self._next_round(progress)
 
-    def _fold(self, progress: _Progress, part: PartName, value: object) -> None:
+    def _next_round(self, progress: Progress) -> Iterator[Recorded]:
+        """Ask the probe what else is to be done; conclude when that is nothing."""
+        task = progress.task
+        round_ = guarded(lambda: task.probe.more(task.subject, progress.gathered, progress.io))
+        if isinstance(round_, Round) and round_.units:
+            yield from self._begin(progress, round_)
+        elif round_ is None:
+            yield from self._conclude(progress)
+        else:
+            words = str(round_) if isinstance(round_, Crash) else "neither a round with units nor None"
+            yield from self._conclude(
+                progress, Unseen(reason=Reason.PROBE_CRASHED, detail=vendor_text(f"more: {words}"))
+            )
+
+    def _begin(self, progress: Progress, round_: Round) -> Iterator[Recorded]:
+        for observed in round_.record:
+            yield Recorded(progress.task, observed, self._clock(), 0)
+        progress.waiting, progress.units = set(round_.units), len(round_.units)
+        probe = progress.task.probe
+        for name, given in sorted(round_.units.items(), key=lambda item: item[0]):
+            lane = guarded(partial(probe.lane, progress.task.subject, name))
+            there = replace(progress.io, given=given, budget=round_.limit or probe.limit)
+            kind = round_.pool or probe.pool
+            self._ready.append(Unit(progress.task, "work", name, there, kind, "" if isinstance(lane, Crash) else lane))
+
+    def _fold(self, progress: Progress, part: PartName, value: object) -> None:
         folded = guarded(lambda: progress.task.probe.fold(progress.gathered, part, value))
         if isinstance(folded, Crash):
             folded = {
@@ -271,33 +278,46 @@ class Engine:
             }
         progress.gathered = folded
 
-    def _surveyed(self, unit: _Unit, progress: _Progress, done: _Done) -> Iterator[Recorded]:
-        census = done.value
-        if not isinstance(census, Census | Unseen):
-            census = Unseen(reason=Reason.PROBE_CRASHED, detail="survey returned no census")
-        yield Recorded(unit.task, Observed(None, census), done.started, done.duration_us)
-        if isinstance(census, Unseen):
+    def _tell(self, progress: Progress, value: object) -> None:
+        if not isinstance(value, Unseen):
+            rows = guarded(lambda: progress.task.probe.counted(value))
+            progress.rows += rows if isinstance(rows, int) else 0
+        done = progress.units - len(progress.waiting)
+        self._told(Advance(progress.task.entry.id, done, progress.units, progress.rows))
+
+    def _surveyed(self, unit: Unit, progress: Progress, done: Done) -> Iterator[Recorded]:
+        found = done.value
+        if isinstance(found, Census):
+            found = Surveyed(found, Round(dict.fromkeys(found.parts)))
+        if not isinstance(found, Surveyed):
+            crashed = Unseen(reason=Reason.PROBE_CRASHED, detail="survey returned no census")
+            lost = found if isinstance(found, Unseen) else crashed
+            yield Recorded(unit.task, Observed(None, lost), done.started, done.duration_us)
             del self._tasks[unit.task.key]
             return
+        yield Recorded(unit.task, Observed(None, found.census), done.started, done.duration_us)
         progress.started = done.started
-        progress.waiting = set(census.parts)
-        for part in sorted(progress.waiting):
-            lane = guarded(partial(unit.task.probe.lane, unit.task.subject, part))
-            self._ready.append(_Unit(unit.task, "work", part, unit.io, "" if isinstance(lane, Crash) else lane))
+        progress.parts = frozenset(found.census.parts)
+        if found.known is not None:
+            progress.gathered = {SURVEY: found.known}
+        yield from self._begin(progress, found.first)
 
-    def _conclude(self, progress: _Progress) -> Iterator[Recorded]:
+    def _conclude(self, progress: Progress, lost: Unseen | None = None) -> Iterator[Recorded]:
         """The probe's own conclusions; parts that it leaves out or crashes over are `Unseen`."""
         task = progress.task
         del self._tasks[task.key]
-        parts = set(progress.times)
-        concluded = guarded(lambda: _observed(task.probe.conclude(task.subject, progress.gathered)))
+        concluded: tuple[Observed, ...] | Crash = ()
+        if lost is None:
+            concluded = guarded(lambda: _observed(task.probe.conclude(task.subject, progress.gathered)))
+            if isinstance(concluded, Crash):
+                lost = Unseen(reason=Reason.PROBE_CRASHED, detail=vendor_text(f"conclude: {concluded}"))
         if isinstance(concluded, Crash):
-            lost = Unseen(reason=Reason.PROBE_CRASHED, detail=vendor_text(f"conclude: {concluded}"))
-            concluded = tuple(Observed(part, lost) for part in sorted(parts))
-        left_out = parts - {observed.part for observed in concluded}
-        silent = Unseen(reason=Reason.PROBE_CRASHED, detail="the probe concluded nothing about this part")
+            concluded = ()
+        silent = lost or Unseen(reason=Reason.PROBE_CRASHED, detail="the probe concluded nothing about this part")
+        left_out = progress.parts - {observed.part for observed in concluded}
+        whole = (progress.started or self._clock(), 0)
         for observed in (*concluded, *(Observed(part, silent) for part in sorted(left_out))):
-            started, duration = progress.times.get(observed.part or "", (progress.started or self._clock(), 0))
+            started, duration = progress.times.get(observed.part or "", whole)
             yield Recorded(task, observed, started, duration)
 
     # Interrupted
@@ -326,11 +346,11 @@ class Engine:
                 self._fold(progress, part, lost.value)
             yield from self._conclude(progress)
 
-    def _interrupted(self) -> _Done:
+    def _interrupted(self) -> Done:
         return self._lost(Reason.INTERRUPTED, "the run was interrupted before this was finished")
 
-    def _lost(self, reason: Reason, detail: str) -> _Done:
-        return _Done(Unseen(reason=reason, detail=vendor_text(detail)), self._clock(), 0)
+    def _lost(self, reason: Reason, detail: str) -> Done:
+        return Done(Unseen(reason=reason, detail=vendor_text(detail)), self._clock(), 0)
 
 
 def _observed(concluded: Iterable[object]) -> tuple[Observed, ...]:
@@ -343,7 +363,7 @@ def _observed(concluded: Iterable[object]) -> tuple[Observed, ...]:
     return tuple(kept)
 
 
-def _unseen(done: _Done) -> Unseen:
+def _unseen(done: Done) -> Unseen:
     if not isinstance(done.value, Unseen):
         raise TypeError("not an Unseen")
     return done.value

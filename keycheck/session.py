@@ -42,6 +42,7 @@ from keycheck.recorder import Recorder
 from keycheck.registry import Registry
 from keycheck.run import Engine
 from keycheck.runstart import Commitment, run_start
+from keycheck.units import Advance
 
 PEOPLE: Final = 2
 """Approvers who must have signed for what reaches beyond a canary."""
@@ -58,6 +59,8 @@ class World:
     resolver: Resolver
     factory: Factory
     environment: Mapping[str, str] = field(default_factory=dict)
+    processes: int = 0
+    """Worker processes of the factory; 0 for as many as there are processors."""
     drills: Path = Path("keycheck-drills")
     """Where drills keep their journals."""
     once: Once = field(default_factory=Once)
@@ -91,6 +94,9 @@ class Watch(Protocol):
 
     def saw(self, observation: Observation) -> None:
         """One more observation was recorded."""
+
+    def advanced(self, advance: Advance) -> None:
+        """Large work on one subject came a step on."""
 
     def end(self) -> None:
         """Observing is over."""
@@ -144,6 +150,7 @@ class Prepared:
             entropy=world.entropy,
             identities=self.deployment.deployment.identities,
             once=world.once,
+            subjects=self.deployment.deployment.subjects,
         )
 
 
@@ -284,7 +291,9 @@ def run_contract(
         recorder = Recorder(writer, world.entropy)
         watch.begin(len({(task.entry.id, task.vantage) for task in prepared.tasks}))
         runnable = tuple(_runnable(prepared, recorder, started, say))
-        engine = Engine(world.factory, workers=WORKERS, clock=world.clock, stop=stop)
+        engine = Engine(
+            world.factory, workers=WORKERS, clock=world.clock, stop=stop, processes=world.processes, told=watch.advanced
+        )
         looking = [task for task in runnable if not isinstance(task.probe, DrillProbe)]
         for recorded in engine.run(looking, lambda task: prepared.io(task, world)):
             watch.saw(recorder.record(recorded))

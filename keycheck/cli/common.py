@@ -18,6 +18,7 @@ from keycheck.errors import KeycheckError, UsageError
 from keycheck.model.types import parse_instant
 
 if TYPE_CHECKING:
+    from keycheck.engines import Workers
     from keycheck.evidence.keys import PublicKey, SigningKey
     from keycheck.session import World
 
@@ -29,14 +30,22 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def real_world(environment: Mapping[str, str]) -> World:
-    """Clock, randomness, resolver and workers of this machine."""
+def real_world(environment: Mapping[str, str], workers: Workers | None = None) -> World:
+    """Clock, randomness, resolver and workers of this machine, or of the engine that was chosen."""
     from keycheck.executors import local
     from keycheck.resolve import system_resolver
     from keycheck.session import World
 
     state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    return World(utc_now, secrets.token_bytes, system_resolver, local, dict(environment), state / "keycheck" / "drills")
+    return World(
+        clock=utc_now,
+        entropy=secrets.token_bytes,
+        resolver=system_resolver,
+        factory=workers.factory if workers else local,
+        environment=dict(environment),
+        processes=workers.processes if workers else 0,
+        drills=state / "keycheck" / "drills",
+    )
 
 
 def environment_of(ctx: typer.Context) -> Mapping[str, str]:

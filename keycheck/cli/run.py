@@ -47,6 +47,10 @@ FailOn = Annotated[Gate, typer.Option("--fail-on", help="Lowest tier whose failu
 Outputs = Annotated[
     list[str] | None, typer.Option("--output", "-o", metavar="FORMAT[=PATH]", help="table or json; repeatable.")
 ]
+EngineName = Annotated[
+    str,
+    typer.Option("--engine", help="Where bulk data is scanned: processes[:N], threads, dask[:N], dask://HOST:PORT."),
+]
 KeyFile = Annotated[Path | None, typer.Option("--key", "-k", help="The key that signs; default: `keycheck key new`'s.")]
 Passphrase = Annotated[
     str | None, typer.Option("--passphrase", help="Where the key's passphrase is: env:NAME or file:PATH.")
@@ -71,6 +75,7 @@ def run(
     irreversible: Annotated[
         bool, typer.Option("--irreversible", help="With --drills: also those that cannot be undone (rotations).")
     ] = False,
+    engine: EngineName = "processes",
     key: KeyFile = None,
     passphrase: Passphrase = None,
 ) -> int:
@@ -80,6 +85,7 @@ def run(
     is marked interrupted.
     """
     from keycheck.cli.progress import Progress
+    from keycheck.engines import engine as workers_of
     from keycheck.model.drill import Wish
     from keycheck.registry import load_registry
     from keycheck.session import Request, prepare, run_contract
@@ -100,8 +106,8 @@ def run(
     prepared = prepare(request, registry)
     for remark in prepared.remarks:
         common.note(f"keycheck: {remark}")
-    world = common.real_world(common.environment_of(ctx))
-    with interruptible() as stop:
+    with workers_of(engine) as workers, interruptible() as stop:
+        world = common.real_world(common.environment_of(ctx), workers)
         outcome = run_contract(prepared, registry, world, out, signer, Progress(), stop, common.note)
     return told(outcome, prepared.profile.profile, registry, wanted, key)
 

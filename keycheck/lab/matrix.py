@@ -32,6 +32,7 @@ from keycheck.model.verdict import Kind
 from keycheck.registry import Registry
 from keycheck.resolve import system_resolver
 from keycheck.session import Outcome, Request, Watch, World, prepare, run_contract, silently
+from keycheck.units import Advance
 
 Shown: TypeAlias = Mapping[tuple[str, str], Kind]
 """(control id, subject) -> verdict, planned promises left out."""
@@ -49,6 +50,9 @@ class Silent:
         """Nothing."""
 
     def saw(self, observation: Observation) -> None:
+        """Nothing."""
+
+    def advanced(self, advance: Advance) -> None:
         """Nothing."""
 
     def end(self) -> None:

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import ClassVar, Generic, Literal, TypeAlias, TypeVar
+from typing import ClassVar, Final, Generic, Literal, TypeAlias, TypeVar
 
 from keycheck.model.authorization import Technique
 from keycheck.model.control import Control
-from keycheck.model.deployment import Identity, Subject, Vantage
+from keycheck.model.deployment import Identity, Subject, SubjectEntry, Vantage
 from keycheck.model.facts import Census, Facts, Unseen
 from keycheck.model.observation import Blob
 from keycheck.model.once import Once
@@ -56,6 +56,10 @@ class Io:
     """The credentials that the deployment names."""
     once: Once = field(default_factory=Once)
     """What the units of work of one run share, such as cloud clients."""
+    subjects: tuple[SubjectEntry, ...] = ()
+    """Everything that the deployment names, for a subject that refers to another."""
+    given: object = None
+    """What an earlier step hands to this unit of work; see `Round`."""
     stopped: Callable[[], bool] = _never
     """Whether somebody wants out, for long waits before anything is changed. Putting back never asks."""
 
@@ -72,6 +76,36 @@ class Observed:
     blobs: tuple[Blob, ...] = ()
     times: tuple[datetime, datetime] | None = None
     """When it was seen, first and last, where that is not now: what is read again is as old as it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Units of work that are not one a part: pieces of a large subject, or what only now can be asked.
+
+    Everything in `record` is written down before any of the units starts.
+    """
+
+    units: Mapping[PartName, object]
+    """Name of each unit and what it is given, as `Io.given`: any picklable value."""
+    pool: Literal["threads", "processes"] | None = None
+    """Where they run; None for the probe's own pool. `threads` stay in this very process."""
+    limit: float | None = None
+    """Seconds for one unit; None for the probe's own limit."""
+    record: tuple[Observed, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """A census whose parts are not the units of work, with the first round of those."""
+
+    census: Census
+    first: Round
+    known: object = None
+    """What the survey learned besides; `fold` finds it under the name `SURVEY`."""
+
+
+SURVEY: Final[PartName] = "survey"
+"""The name under which `gathered` holds what the survey learned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +147,8 @@ class Probe(ABC, Generic[S, R]):
         """What observing the subject will touch. Pure: `keycheck plan` calls it and touches nothing."""
 
     @abstractmethod
-    def survey(self, subject: S, io: Io) -> Census:
-        """Which parts there are, or why that is open."""
+    def survey(self, subject: S, io: Io) -> Census | Surveyed:
+        """Which parts there are, or why that is open. With a plain census each part is one unit of work."""
 
     def lane(self, subject: S, part: PartName) -> str:
         """What the part shares with others that must not be looked at side by side, e.g. a server's address:
@@ -130,6 +164,15 @@ class Probe(ABC, Generic[S, R]):
     ) -> Mapping[PartName, R | Unseen]:
         """Add one result. The default keeps results by part; override it to merge bulk data."""
         return {**gathered, part: result}
+
+    def counted(self, result: R) -> int:
+        """Rows that the result of a unit of work stands for; for progress alone."""
+        return 0
+
+    def more(self, subject: S, gathered: Mapping[PartName, R | Unseen], io: Io) -> Round | None:
+        """What is to be done now that everything asked for has come back, asked until it says None: a sample can
+        only be drawn of what was seen. Runs in the engine; touches nothing but time and randomness."""
+        return None
 
     @abstractmethod
     def conclude(self, subject: S, gathered: Mapping[PartName, R | Unseen]) -> Iterable[Observed]:

@@ -7,11 +7,11 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import Executor
-from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
 
 import pytest
+from door_tasks import io, now, task
 from practice_plugin import (
     Door,
     DoorFacts,
@@ -21,38 +21,18 @@ from practice_plugin import (
     HastyDoorProbe,
     HeavyDoorProbe,
     LockedOnlyOnce,
+    TwoRoundProbe,
+    WallFacts,
 )
 
 from keycheck.executors import DaemonThreads, PoolKind, local
-from keycheck.model.deployment import HERE, SubjectEntry
+from keycheck.model.deployment import SubjectEntry
 from keycheck.model.facts import Census, Unseen
 from keycheck.model.probe import Io
 from keycheck.model.types import CanonicalJson
 from keycheck.model.verdict import Reason
 from keycheck.plan import Task
 from keycheck.run import Engine, Recorded
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
-def no_dns(host: str, seconds: float) -> tuple[str, ...]:
-    return ()
-
-
-def zeros(n: int) -> bytes:
-    return bytes(n)
-
-
-def io(task: Task) -> Io:
-    return Io(HERE, 0.0, (), 1, frozenset(), Path(), {}, no_dns, now, zeros)
-
-
-def task(name: str, locks: Iterable[str], probe: DoorProbe | None = None, scratch: str = "") -> Task:
-    door = Door(id=name, locks=tuple(locks), scratch=scratch)
-    entry = SubjectEntry(id=f"doors/{name}", vantages=("here",), body=CanonicalJson.of(door.model_dump(mode="json")))
-    return Task(probe or DoorProbe(), door, entry, "here", (), 1)
 
 
 def run(*tasks: Task, workers: int = 8, stop: Event | None = None) -> list[Recorded]:
@@ -207,3 +187,30 @@ def test_daemon_threads_refuse_work_after_shutdown_and_reuse_idle_threads() -> N
     pool.shutdown()
     with pytest.raises(RuntimeError):
         pool.submit(int)
+
+
+def test_a_second_round_runs_here_after_what_the_first_showed_was_written_down() -> None:
+    recorded = run(task("a", ["front", "back"], TwoRoundProbe()), workers=4)
+    walls = [each for each in recorded if isinstance(each.observed.facts, WallFacts)]
+    assert [each.observed.facts for each in walls] == [WallFacts(stones=10)]
+    doors = [each for each in recorded if isinstance(each.observed.facts, DoorFacts)]
+    assert {each.observed.part: each.observed.facts for each in doors} == dict.fromkeys(
+        ("front", "back"), DoorFacts(locked=True)
+    )
+    assert recorded.index(walls[0]) < min(map(recorded.index, doors))
+
+
+def test_a_unit_that_is_lost_in_the_first_round_reaches_the_probe_as_unseen() -> None:
+    recorded = run(task("a", ["front"], TwoRoundProbe(), "die"), workers=4)
+    doors = [each.observed.facts for each in recorded if isinstance(each.observed.facts, DoorFacts)]
+    assert doors == [DoorFacts(locked=False)]
+
+
+def test_rounds_must_end_and_every_part_of_the_census_is_concluded_about() -> None:
+    recorded = run(task("a", ["front"], TwoRoundProbe(), "nothing"), task("b", ["forgotten"], TwoRoundProbe()))
+    lost = {
+        (r.task.entry.id, r.observed.part): r.observed.facts.reason
+        for r in recorded
+        if isinstance(r.observed.facts, Unseen)
+    }
+    assert lost == {("doors/a", "front"): Reason.PROBE_CRASHED, ("doors/b", "forgotten"): Reason.PROBE_CRASHED}

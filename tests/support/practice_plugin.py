@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -16,7 +16,7 @@ from keycheck.model.authorization import Technique
 from keycheck.model.control import Control
 from keycheck.model.deployment import Subject
 from keycheck.model.facts import Census, Facts, Unseen
-from keycheck.model.probe import Io, Observed, PartProbe, SimpleProbe, Touch
+from keycheck.model.probe import SURVEY, Io, Observed, PartProbe, Round, SimpleProbe, Surveyed, Touch
 from keycheck.model.types import PartName
 from keycheck.model.verdict import Reason, Verdict, failed, passed
 
@@ -96,6 +96,40 @@ class FoldCrashProbe(DoorProbe):
 
     def fold(self, gathered: object, part: PartName, result: object) -> dict[PartName, Observed | Unseen]:
         raise KeyError("password=hunter2")
+
+
+class WallFacts(Facts, schema="door.wall/1"):
+    """What is written down of all walls before doors are counted."""
+
+    stones: int
+
+
+class TwoRoundProbe(DoorProbe):
+    """Weighs stones in worker processes first, writes that down, and only then looks at the doors, right here."""
+
+    pool: ClassVar[Literal["threads", "processes"]] = "processes"
+    limit = 20.0
+
+    def survey(self, subject: Door, io: Io) -> Surveyed:
+        pieces = {f"stone {n}": n for n in range(5)} | ({"stone die": -1} if "die" in subject.scratch else {})
+        return Surveyed(Census(parts=subject.locks), Round(pieces), known=100)
+
+    def work(self, subject: Door, part: PartName, io: Io) -> object:
+        if io.given == -1:
+            os._exit(3)
+        return (io.given, os.getpid())
+
+    def more(self, subject: Door, gathered: Mapping[PartName, object], io: Io) -> Round | None:
+        if "all" in gathered:
+            return Round({}) if "nothing" in subject.scratch else None
+        stones = sum(given[0] for given in gathered.values() if isinstance(given, tuple))
+        return Round({"all": stones}, "threads", 30.0, (Observed("walls", WallFacts(stones=stones)),))
+
+    def conclude(self, subject: Door, gathered: Mapping[PartName, object]) -> Iterable[Observed]:
+        known, (stones, pid) = gathered[SURVEY], gathered["all"]
+        lost = any(isinstance(each, Unseen) for each in gathered.values())
+        right = known == 100 and stones == 10 and pid == os.getpid() and not lost
+        return [Observed(lock, DoorFacts(locked=right)) for lock in subject.locks if lock != "forgotten"]
 
 
 class Locked(Control, id="door.locked", version=1):

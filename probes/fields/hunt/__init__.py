@@ -1,0 +1,1 @@
+"""Looking for what should not lie in the clear."""

@@ -1,0 +1,1 @@
+"""Checks with the customer's key service, on a sample that nobody could foresee."""

@@ -1,0 +1,1 @@
+"""What whole columns show without any key: batches in, mergeable counts out."""
