@@ -5,8 +5,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Programs that tests compare with and that pin what we do not: an environment of their own, never imported.
 CROSS := .crosscheck
+# A coverage-guided fuzzer, which has no wheels for every Python that we run on.
+FUZZ := .fuzz
 
-.PHONY: demo test check matrix bench-tls bench-keys bench-drills torture live-aws live-gcp lock clean help
+# Programs that tests start as real counterparts; without root their tests are skipped and say what is missing.
+POSTGRES := $(firstword $(wildcard /usr/lib/postgresql/*/bin/initdb))
+
+.PHONY: demo test check coverage matrix fuzz packages bench-tls bench-keys bench-drills bench-fields torture live-aws live-gcp
+.PHONY: lock clean help
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -20,6 +26,11 @@ $(STAMP): pyproject.toml requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
 
+$(FUZZ)/.installed: requirements/fuzz.txt
+	$(PYTHON) -m venv $(FUZZ)
+	$(FUZZ)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
+	@touch $@
+
 $(CROSS)/.installed: requirements/crosscheck.txt
 	$(PYTHON) -m venv $(CROSS)
 	$(CROSS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/crosscheck.txt
@@ -28,8 +39,18 @@ $(CROSS)/.installed: requirements/crosscheck.txt
 demo: $(STAMP)  ## install into .venv and run keycheck against the practice vendor
 	@$(BIN)/keycheck demo
 
-test: $(STAMP) $(CROSS)/.installed  ## install into .venv and run the whole test suite
+test: $(STAMP) $(CROSS)/.installed packages  ## install into .venv and run the whole test suite
+	$(BIN)/python -m pytest -n 4 --dist worksteal
+
+coverage: $(STAMP) $(CROSS)/.installed packages  ## the same, with coverage (a quarter slower)
 	$(BIN)/python -m pytest -n 4 --dist worksteal --cov --cov-report=term
+
+packages:  # a database server for tests, where Debian's packages can be installed
+ifeq ($(POSTGRES),)
+	@{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
+	  && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql >/dev/null; } \
+	  || echo "no PostgreSQL here and none can be installed: its tests are skipped and say so" >&2
+endif
 
 check: $(STAMP)  ## lint, format, types, and the quick part of the tests
 	$(BIN)/ruff check .
@@ -45,6 +66,12 @@ bench-tls: $(STAMP)  ## time keycheck beside its peers on the same servers (minu
 
 bench-keys: $(STAMP)  ## time the inspection of keys, and the lab's clouds
 	$(BIN)/python bench/keys.py
+
+bench-fields: $(STAMP)  ## time scans of exports beside only reading them, and peers' parsers
+	$(BIN)/python bench/fields.py $(ARGS)
+
+fuzz: $(STAMP) $(FUZZ)/.installed  ## feed every parser of formats with atheris; ARGS="--seconds 600"
+	$(FUZZ)/bin/python tests/fuzz/fuzz_formats.py $(ARGS)
 
 bench-drills: $(STAMP)  ## time whole revoke drills on the lab
 	$(BIN)/python bench/drills.py
@@ -62,6 +89,7 @@ live-gcp: $(STAMP)  ## opt-in, costs money: exercise a scratch Google Cloud proj
 lock: $(STAMP)  ## renew the hashed pins (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra dev pyproject.toml -o requirements/dev.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header requirements/crosscheck.in -o requirements/crosscheck.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header requirements/fuzz.in -o requirements/fuzz.txt
 
 clean:  ## remove what make made
-	rm -rf $(VENV) $(CROSS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf $(VENV) $(CROSS) $(FUZZ) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

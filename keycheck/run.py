@@ -5,7 +5,7 @@ exceptions, come back. One dead probe, one hanging server, one killed worker nev
 
 - a crash becomes `unseen(probe-crashed)`; work that outlives its budget becomes `unseen(timeout)`;
 - a pool that breaks is rebuilt; the units that were in it run again one at a time, and only the one that
-  breaks a pool alone becomes `unseen(worker-lost)`;
+  breaks a pool alone, twice, becomes `unseen(worker-lost)`;
 - when `stop` is set nothing new starts; what is unfinished becomes `unseen(interrupted)`.
 
 Every task yields exactly one census and one sighting a part, whatever happens. Drills never enter here.
@@ -83,6 +83,8 @@ class Engine:
         self._pools: dict[tuple[str, PoolKind], Executor] = {}
         self._ready: deque[Unit] = deque()
         self._suspects: deque[Unit] = deque()
+        self._struck: set[tuple[Key, PartName]] = set()
+        """Units under which a pool broke while nothing else was in it."""
         self._flying: dict[Future[Done], tuple[Unit, float]] = {}
         self._landed: queue.SimpleQueue[Future[Done]] = queue.SimpleQueue()
         self._tasks: dict[Key, Progress] = {}
@@ -194,18 +196,22 @@ class Engine:
             yield from self._accept(unit, future.result())
 
     def _broken(self, unit: Unit, *, alone: bool) -> Iterator[Recorded]:
-        """The pool broke under this unit. Alone in it, it is guilty; else everybody in it is a suspect."""
+        """The pool broke under this unit. Alone in it for the second time, it is guilty; else everybody in it is a
+        suspect."""
         others = [(future, other) for future, (other, _) in self._flying.items() if other.pool == unit.pool]
         for future, other in others:
             del self._flying[future]
             self._suspects.append(other)
         self._discard(unit.pool)
-        if alone:
+        name = (unit.task.key, unit.part)
+        if alone and name in self._struck:
             yield from self._accept(
-                unit, self._lost(Reason.WORKER_LOST, "the worker died while it worked on this alone")
+                unit, self._lost(Reason.WORKER_LOST, "the worker died twice while it worked on this alone")
             )
-        else:
-            self._suspects.append(unit)
+            return
+        if alone:  # somebody else may have killed it once
+            self._struck.add(name)
+        self._suspects.append(unit)
 
     def _overdue(self) -> Iterator[Recorded]:
         now = time.monotonic()

@@ -1,0 +1,117 @@
+"""A field map proposed from a sample of an export, for a person to correct. Shows no value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from keycheck.errors import UsageError
+from keycheck.model.types import vendor_text
+from probes.fields.read.seam import Export, Listing
+from probes.fields.recognise import Proposal, propose
+from probes.fields.subjects import Dataset
+
+_HEAD: Final = """\
+# Proposed by `keycheck fields map` from the first rows of each file. A guess about a sample: go through every line.
+#   class: none            nothing sensitive, as you have decided; every other class must be encrypted
+#   key, context           which key of `keys:` wraps the data keys, and what binds a value to its row
+#   opening                an identity that may decrypt; without it nothing that needs the key can pass
+# See docs/fields.md.
+"""
+
+
+def proposal(locations: tuple[str, ...], layout: str, rows: int, base: Path) -> str:
+    """A deployment with one data set, as YAML with remarks. Raises UsageError, ProbeError."""
+    from probes.fields.read.export import open_export
+
+    stub = Dataset.model_validate(
+        {
+            "id": "export",
+            "source": {"kind": "files", "files": list(locations), "format": layout},
+            "origin": {"made_by": "vendor", "method": "unknown"},
+        }
+    )
+    export = open_export(stub, base, (), {})
+    listing = export.listing()
+    if not listing.columns:
+        why = listing.left_out[0].why if listing.left_out else "no rows"
+        raise UsageError(f"nothing can be proposed: {why}", advice="name files of a layout that keycheck reads")
+    return _HEAD + "".join(_lines(locations, listing, _sampled(export, listing, rows)))
+
+
+def _sampled(export: Export, listing: Listing, rows: int) -> dict[str, tuple[list[bytes], tuple[str, ...]]]:
+    """The first values of each column, and the kinds of personal data that are certain in them."""
+    import pyarrow as pa
+
+    from probes.fields.hunt.detectors import detect
+
+    values: dict[str, list[bytes]] = {column: [] for column in listing.columns}
+    kinds: dict[str, set[str]] = {column: set() for column in listing.columns}
+    files: set[str] = set()
+    for shard in listing.shards:
+        if shard.file.path in files:
+            continue
+        files.add(shard.file.path)
+        left = rows
+        for batch in export.read(shard).batches:
+            for name, array in zip(batch.rows.schema.names, batch.rows.columns, strict=True):
+                if pa.types.is_null(array.type):
+                    continue
+                part = array.slice(0, left)
+                kinds.setdefault(name, set()).update(
+                    found.kind for found in detect(part) if found.count * 2 > len(part)
+                )
+                values.setdefault(name, []).extend(
+                    value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass")
+                    for value in part.to_pylist()
+                    if value
+                )
+            left -= batch.rows.num_rows
+            if left <= 0:
+                break
+    return {name: (found, tuple(sorted(kinds.get(name, ())))) for name, found in values.items()}
+
+
+def _lines(
+    locations: tuple[str, ...], listing: Listing, sampled: dict[str, tuple[list[bytes], tuple[str, ...]]]
+) -> Iterator[str]:
+    yield "deployment: fields\ndatasets:\n  - id: export\n"
+    yield f"    source: {{kind: files, files: [{', '.join(map(_quoted, locations))}]}}\n"
+    yield '    origin: {made_by: vendor, method: "say how it was extracted, by whom and when"}\n'
+    yield "    row: []            # columns that identify a row\n    fields:\n"
+    for column in listing.columns:
+        values, kinds = sampled.get(column, ([], ()))
+        found = propose(values)
+        entry = f"column: {_quoted(column)}, class: {_class(found, kinds)}{_format(found)}"
+        yield f"      - {{{entry}}}{_remark(found, kinds)}\n"
+    for lost in listing.left_out:
+        yield f"    # not read: {vendor_text(lost.why)}\n"
+
+
+def _class(found: Proposal, kinds: tuple[str, ...]) -> str:
+    if kinds:
+        return kinds[0]
+    return "sensitive" if found.format is not None or found.kind in ("opaque", "mixed", "malformed") else "none"
+
+
+def _format(found: Proposal) -> str:
+    return f", format: {found.format.id}" if found.format is not None else ""
+
+
+def _remark(found: Proposal, kinds: tuple[str, ...]) -> str:
+    if not found.values:
+        return "  # no value in the sample"
+    seen = "/".join(found.encodings)
+    words = [f"{found.fits} of {found.values} values are {found.kind}" + (f" in {seen}" if seen else "")]
+    if kinds:
+        words.append(f"in the clear, by its form: {', '.join(kinds)}")
+    if found.alternatives:
+        words.append(f"or {', '.join(found.alternatives)}")
+    return f"  # {'; '.join(words)}"
+
+
+def _quoted(text: str) -> str:
+    import json
+
+    return json.dumps(text, ensure_ascii=True)
