@@ -8,6 +8,10 @@ CROSS := .crosscheck
 # A coverage-guided fuzzer, which has no wheels for every Python that we run on.
 FUZZ := .fuzz
 
+# What `check` tries: the engine, the formats and the rules of the house; `test` runs everything.
+QUICK := tests/test_architecture.py $(filter-out tests/keycheck/lab tests/keycheck/drill,$(wildcard tests/keycheck/*)) \
+  tests/probes/fields
+
 # Programs that tests start as real counterparts; without root their tests are skipped and say what is missing.
 POSTGRES := $(firstword $(wildcard /usr/lib/postgresql/*/bin/initdb))
 
@@ -56,7 +60,7 @@ check: $(STAMP)  ## lint, format, types, and the quick part of the tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow" $(QUICK)
 
 matrix: $(STAMP)  ## every lab defect: expected and seen
 	@$(BIN)/keycheck lab matrix

@@ -44,6 +44,7 @@ from keycheck.lab.key_sites import (
     DRILLS,
     INSPECTOR,
     LOG_READER,
+    OPENER,
     OPERATOR,
     READS,
     RESTORE,
@@ -65,10 +66,11 @@ _KEY_WRAP: Final = "RSA_AES_KEY_WRAP_SHA_256"
 _SERVICES: Final = ("kms", "sts", "cloudtrail", "scheduler")
 _REPORT: Final = "this is a defect of the lab: report it"
 _STORES: Final = ("kms:DescribeCustomKeyStores", "kms:ConnectCustomKeyStore")
-_DRILLING: Final = (
+_ROLES: Final = (
     ("drill", DRILL, (*DRILLS, *_STORES, "kms:DisconnectCustomKeyStore")),
     ("control", CONTROL, (*CONTROLS, "kms:DescribeKey")),
     ("restore", RESTORE, (*RESTORES, *_STORES, *SCHEDULES)),
+    ("opener", OPENER, ("kms:Decrypt",)),
 )
 """Identity, role, and what its own policy allows it."""
 _LOGS: Final = ("LookupEvents", "DescribeTrails", "GetTrailStatus", "GetEventSelectors")
@@ -101,7 +103,8 @@ class AwsEstate:
 
     @property
     def identities(self) -> tuple[Mapping[str, object], ...]:
-        """Who inspects, who reads the log, and who drills, controls and restores, as a deployment declares them."""
+        """Who inspects, who reads the log, who drills, controls and restores, and who opens samples, as a deployment
+        declares them."""
         return (
             {
                 "id": "inspector",
@@ -121,7 +124,7 @@ class AwsEstate:
                     "role_arn": arn,
                     "external_id": f"file:{EXTERNAL_ID_FILE}",
                 }
-                for id, arn, _ in _DRILLING
+                for id, arn, _ in _ROLES
             ),
         )
 
@@ -149,7 +152,7 @@ class AwsEstate:
         reads = _may(*READS, "kms:ListAliases", "kms:DescribeCustomKeyStores")
         directory.add_role(INSPECTOR, trusts=(AUDITOR,), external_id=external_id, policies=(reads,))
         operator = directory.add_user(OPERATOR, policies=(_may("sts:AssumeRole"),))
-        for _, arn, actions in _DRILLING:
+        for _, arn, actions in _ROLES:
             directory.add_role(arn, trusts=(OPERATOR,), external_id=external_id, policies=(_may(*actions),))
         directory.add_role(DEAD_MAN, trusts=(), services=(SCHEDULER,), policies=(_may(*REVIVES),))
         roles = {ADMIN, APP, SUPPORT, *(_admin(site.account) for site in sites)}

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from keycheck.lab.data_defects import DATA_DEFECTS
+from keycheck.lab.data_sites import DataDefect
 from keycheck.lab.drill_defects import DRILL_DEFECTS, DrillDefect
 from keycheck.lab.errors import LabError
 from keycheck.lab.key_defects import KEY_DEFECTS
@@ -15,8 +17,14 @@ from keycheck.lab.rotation_defects import ROTATION_DEFECTS, RotationDefect
 from keycheck.lab.tls_defects import TLS_DEFECTS
 from keycheck.lab.vendor import EndpointDefect
 
-AnyDefect: TypeAlias = EndpointDefect | KeyDefect | DrillDefect | RotationDefect
-DEFECTS: Final[tuple[AnyDefect, ...]] = (*TLS_DEFECTS, *KEY_DEFECTS, *DRILL_DEFECTS, *ROTATION_DEFECTS)
+AnyDefect: TypeAlias = EndpointDefect | KeyDefect | DrillDefect | RotationDefect | DataDefect
+DEFECTS: Final[tuple[AnyDefect, ...]] = (
+    *TLS_DEFECTS,
+    *KEY_DEFECTS,
+    *DRILL_DEFECTS,
+    *ROTATION_DEFECTS,
+    *DATA_DEFECTS,
+)
 """In the order in which they are shown."""
 
 

@@ -24,6 +24,7 @@ from keycheck.lab.key_sites import (
     G_DEAD_MAN,
     G_DRILL,
     G_INSPECTOR,
+    G_OPENER,
     G_RESTORE,
     Attested,
     GcpSite,
@@ -45,6 +46,7 @@ _IDENTITIES: Final = (
     ("drill-g", G_DRILL),
     ("control-g", G_CONTROL),
     ("restore-g", G_RESTORE),
+    ("opener-g", G_OPENER),
 )
 
 _FLAWS: Final = {
@@ -69,7 +71,7 @@ class GcpEstate:
 
     @property
     def identities(self) -> tuple[Mapping[str, object], ...]:
-        """Who inspects, drills, controls and restores, as a deployment declares them."""
+        """Who inspects, drills, controls and restores, and who opens samples, as a deployment declares them."""
         return tuple(self._identity(id, member) for id, member in _IDENTITIES)
 
     def door(self, key: str, principal: str = G_APP) -> GcpDoor:

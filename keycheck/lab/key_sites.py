@@ -29,6 +29,8 @@ CONTROL: Final = f"arn:aws:iam::{CUSTOMER}:role/key-control"
 RESTORE: Final = f"arn:aws:iam::{CUSTOMER}:role/key-restore"
 DEAD_MAN: Final = f"arn:aws:iam::{CUSTOMER}:role/key-dead-man"
 """Whose schedule in the cloud puts the key back."""
+OPENER: Final = f"arn:aws:iam::{CUSTOMER}:role/sample-opener"
+"""Who opens samples of exports: may decrypt, and nothing else."""
 SUPPORT: Final = f"arn:aws:iam::{VENDOR}:role/crm-support"
 """A principal of the vendor that nobody declared."""
 
@@ -40,6 +42,7 @@ G_APP: Final = "serviceAccount:crm-app@vendor-prod.iam.gserviceaccount.com"
 G_DRILL: Final = "serviceAccount:key-drill@acme-audit.iam.gserviceaccount.com"
 G_CONTROL: Final = "serviceAccount:key-control@acme-audit.iam.gserviceaccount.com"
 G_RESTORE: Final = "serviceAccount:key-restore@acme-audit.iam.gserviceaccount.com"
+G_OPENER: Final = "serviceAccount:sample-opener@acme-audit.iam.gserviceaccount.com"
 G_DEAD_MAN: Final = "serviceAccount:key-dead-man@acme-audit.iam.gserviceaccount.com"
 """As whom a schedule in the cloud puts the canary's key back."""
 G_SUPPORT: Final = "serviceAccount:crm-support@vendor-prod.iam.gserviceaccount.com"
@@ -232,13 +235,15 @@ HONEST: Final = (
     allow("Control", CONTROL, CONTROLS, StringLike={"kms:EncryptionContext:record": f"{CANARIES}*"}),
     allow("ControlWorkspace", CONTROL, CONTROLS, StringLike={"kms:EncryptionContext:tenant": f"{CANARIES}*"}),
     allow("ControlDescribes", CONTROL, ("kms:DescribeKey",)),
+    allow("Opening", OPENER, ("kms:Decrypt",)),
 )
 """The policy of an honest key: administrators who cannot decrypt, drill and restore neither, an application that can do
-nothing else, and a control principal that can use it for canaries alone."""
+nothing else, a control principal that can use it for canaries alone, and one that opens samples of exports."""
 
 
 HONEST_BINDINGS: Final = (
     Bound("roles/cloudkms.cryptoKeyEncrypterDecrypter", (G_APP, G_CONTROL)),
+    Bound("roles/cloudkms.cryptoKeyDecrypter", (G_OPENER,)),
     Bound("roles/cloudkms.admin", (G_ADMIN, G_DRILL, G_RESTORE)),
 )
 """Bindings of an honest Google key."""

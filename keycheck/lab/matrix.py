@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,8 @@ from threading import Event
 from typing import Final, TypeAlias
 
 from keycheck.evidence.keys import SigningKey
-from keycheck.executors import local
+from keycheck.executors import Factory, PoolKind, local
+from keycheck.lab.data_sites import DataDefect, clean_data_sets
 from keycheck.lab.defect import Promise
 from keycheck.lab.defects import DEFECTS, AnyDefect, Choice, choose, find
 from keycheck.lab.drill_defects import DRILL_CONTROLS, DrillDefect
@@ -59,9 +61,18 @@ class Silent:
         """Nothing."""
 
 
-def world() -> World:
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def world(factory: Factory = local) -> World:
     """The real world, as the lab uses it."""
-    return World(lambda: datetime.now(UTC), secrets.token_bytes, system_resolver, local)
+    return World(_utc_now, secrets.token_bytes, system_resolver, factory)
+
+
+def _in_one_process(kind: PoolKind, workers: int) -> Executor:
+    """Threads for everything: starting processes takes longer than reading a small export."""
+    return local("threads", workers)
 
 
 def observe(
@@ -74,13 +85,14 @@ def observe(
     drills: Wish | None = None,
     only: tuple[str, ...] = (),
     say: Callable[[str], None] = silently,
+    factory: Factory = local,
 ) -> tuple[Outcome, Papers]:
     """One whole run on a lab that is up. `signer` is a key to sign with instead of a new one."""
     papers = write_papers(lab, datetime.now(UTC))
     request = Request(papers.deployment, str(papers.profile), only, authorization=papers.authorization, drills=drills)
     prepared = prepare(request, registry)
     key = signer or SigningKey.load(papers.signer)
-    there = replace(world(), drills=lab.home / "drills")
+    there = replace(world(factory), drills=lab.home / "drills")
     return run_contract(prepared, registry, there, out, key, watch or Silent(), Event(), say), papers
 
 
@@ -141,7 +153,11 @@ def expected_of(names: Sequence[str], clean: Shown) -> Shown:
     """The clean world with the promises of several defects put in; the worst where two meet."""
     with_promises = dict(clean)
     order = list(Kind)
-    places = {"endpoints": [site.id for site in clean_vendor()], "keys": [key.id for key in clean_keys()]}
+    places = {
+        "endpoints": [site.id for site in clean_vendor()],
+        "keys": [key.id for key in clean_keys()],
+        "datasets": [data.id for data in clean_data_sets()],
+    }
     for choice in choose(names, places):
         for control, verdict in choice.defect.promises:
             key = (control, choice.subject)
@@ -168,6 +184,10 @@ def row(name: str, clean: Shown, registry: Registry) -> Row:
         probe: str
         controls: tuple[str, ...]
         match choice.defect:
+            case DataDefect():
+                only = (f"{choice.subject}:fields.column",)
+                seen = observe(lab, registry, Path(home), only=only, factory=_in_one_process)[0].assessment
+                return compare(choice, _of(clean, choice.subject), _of(shown(seen), choice.subject))
             case DrillDefect():
                 probe, controls = "keys.revocation", DRILL_CONTROLS
             case RotationDefect():
@@ -186,6 +206,10 @@ def _seen(lab: Lab, registry: Registry, home: str) -> Shown:
 def _drills(seen: Shown, subject: str, controls: Sequence[str]) -> Shown:
     """What only such a drill can show, of the key that it turned."""
     return {key: kind for key, kind in seen.items() if key[0] in controls and key[1] == subject}
+
+
+def _of(seen: Shown, subject: str) -> Shown:
+    return {key: kind for key, kind in seen.items() if key[1] == subject}
 
 
 def _without_drills(seen: Shown) -> Shown:

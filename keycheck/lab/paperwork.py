@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from keycheck.evidence.keys import SigningKey, public_path
 from keycheck.evidence.sign import AUTHORIZATION_TYPE, sign_file, signature_path
 from keycheck.lab.config import ClientAuth
+from keycheck.lab.data_sites import DEPLOYMENT
 from keycheck.lab.key_sites import DEAD_MAN, G_DEAD_MAN
 from keycheck.lab.world import CANARY_KEY, DRILLED, Lab, LabEndpoint
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from keycheck.lab.crm.canaries import Canaries
     from keycheck.lab.crm.vendor import Vendor
 
-DEPLOYMENT: Final = "practice-crm"
 CONTRACT: Final = "practice-contract"
 BASE: Final = "eu-sovereign-crm"
 _SCHEMES: Final = {"smtp": "smtp", "imap": "imap", "postgres": "postgresql"}
@@ -107,6 +107,8 @@ def _deployment(lab: Lab, names: tuple[str, ...]) -> dict[str, object]:
         written["keys"] = list(entries.values())
         if witnesses:
             written["witnesses"] = [dict(witness) for witness in witnesses]
+    if lab.data_sets:
+        written["datasets"] = [dict(data.entry) for data in lab.data_sets]
     return written
 
 
@@ -182,8 +184,24 @@ def _contract(approver: SigningKey, base: str) -> dict[str, object]:
             "recovery_within": {"value": "PT3S"},
             "rotation_within": {"value": "PT3S"},
         },
+        "clauses": [
+            {
+                "id": "PRACTICE-FIELDS",
+                "text": "Sealed values of exports are authenticated, and those of contacts-export commit to their key.",
+                "tier": "must-have",
+                "requires": [
+                    _required("fields.tag@1", "datasets"),
+                    # Tink has no AEAD that commits, and the base contract does not ask for one.
+                    _required("fields.commitment@1", "datasets/contacts-export"),
+                ],
+            }
+        ],
         "approvers": [{"name": "Practice customer", "public_key": base64.b64encode(der).decode()}],
     }
+
+
+def _required(control: str, of: str) -> dict[str, object]:
+    return {"control": control, "for": of, "evidence": {"assurance": "observed", "max_age": "P30D"}}
 
 
 def _authorization(now: datetime) -> dict[str, object]:
@@ -191,7 +209,7 @@ def _authorization(now: datetime) -> dict[str, object]:
     return {
         "authorization": "practice",
         "deployment": DEPLOYMENT,
-        "subjects": ["endpoints", "keys"],
+        "subjects": ["endpoints", "keys", "datasets"],
         "techniques": ["active-tls", "drill", "rotate-canary", "canary-write"],
         "sources": ["127.0.0.0/8"],
         "windows": [{"start": f"{start:%Y-%m-%dT%H:%M}", "end": f"{end:%Y-%m-%dT%H:%M}", "zone": "Etc/UTC"}],

@@ -7,6 +7,7 @@ with Lab(home, defects=["tls-1.2-accepted", "one-bad-backend"]) as lab:
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ from keycheck.lab.config import (
     Service,
     TlsConfig,
 )
+from keycheck.lab.data_sites import DataDefect, clean_data_sets
 from keycheck.lab.defect import Promise
 from keycheck.lab.defects import Choice, choose
 from keycheck.lab.drill_defects import DrillDefect
@@ -53,11 +55,14 @@ if TYPE_CHECKING:
     from keycheck.lab.crm.doors import Doors
     from keycheck.lab.crm.manner import Manner
     from keycheck.lab.crm.vendor import Vendor
+    from keycheck.lab.data_sets import LabData
     from keycheck.lab.meddling import Meddler
 
 DRILLS: Final = "drills"
 """The vendor's application behind the keys, with canaries, for drills."""
-SECTIONS: Final = frozenset({"endpoints", "keys", DRILLS})
+DATA_SETS: Final = "datasets"
+"""Exports of the vendor, sealed under the keys."""
+SECTIONS: Final = frozenset({"endpoints", "keys", DRILLS, DATA_SETS})
 """Everything that the lab can serve."""
 DRILLED: Final = ("contacts", "contacts-g")
 """The keys that drills are offered for, each with a vendor of its own above it."""
@@ -99,9 +104,10 @@ class Lab:
     """A running practice vendor; servers are up once it is made, and gone when it is closed.
 
     ``home`` receives keys, certificates and logs. ``defects`` are names of the table, each optionally with
-    ``@subject``. ``sections`` are what is served besides what the defects sit in: endpoints, keys in two clouds.
-    ``fleet`` adds that many plain endpoints, ``fleet_of_keys`` keys. ``round_trip_ms`` puts a slow path before
-    everything. ``spread`` False keeps to 127.0.0.1, as on macOS. Raise LabError when a name is unknown or
+    ``@subject``. ``sections`` are what is served besides what the defects sit in: endpoints, keys in two clouds,
+    exports. Exports by themselves come with the keys that they are sealed under, and no others. ``fleet`` adds that
+    many plain endpoints, ``fleet_of_keys`` keys. ``round_trip_ms`` puts a slow path before everything. ``spread`` False
+    keeps to 127.0.0.1, as on macOS. Raise LabError when a name is unknown or
     a server does not start.
     """
 
@@ -119,11 +125,18 @@ class Lab:
     ) -> None:
         sites = (*clean_vendor(), *(fleet_site(number) for number in range(1, fleet + 1)))
         keys = (*clean_keys(), *fleet_keys(fleet_of_keys))
-        places = {"endpoints": [site.id for site in sites], "keys": [key.id for key in keys]}
+        places = {
+            "endpoints": [site.id for site in sites],
+            "keys": [key.id for key in keys],
+            DATA_SETS: [data.id for data in clean_data_sets()],
+        }
         self.choices: tuple[Choice, ...] = choose(defects, places)
         self.sections = sections | {choice.defect.section for choice in self.choices} or {"endpoints"}
         if any(isinstance(choice.defect, DrillDefect | RotationDefect) for choice in self.choices):
             self.sections |= {DRILLS}
+        if self.sections == {DATA_SETS}:
+            needed = {data.key for data in clean_data_sets()}
+            keys = tuple(replace(key, canary=None) for key in keys if key.id in needed)
         self.home = home.resolve()
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._pki = Pki(self.home, clock())
@@ -139,12 +152,15 @@ class Lab:
         self.vendor_r: Vendor | None = None
         """The same once more, above a key of canaries alone in AWS, which a rotation drill turns."""
         self.canaries_r: Canaries | None = None
+        self.data_sets: tuple[LabData, ...] = ()
         self._meddler: Meddler | None = None
         with ExitStack() as held:
             held.callback(self.close)
             self.endpoints = self._build(sites) if "endpoints" in self.sections else ()
-            if "keys" in self.sections:
+            if self.sections & {"keys", DATA_SETS}:
                 self.clouds = _clouds(self.home, keys, self.choices, clock)
+                if DATA_SETS in self.sections:
+                    self.data_sets = _data_sets(self.home, self.clouds, self.choices)
                 if DRILLS in self.sections:
                     self._served(self.clouds)
             held.pop_all()
@@ -311,6 +327,17 @@ def _clouds(home: Path, keys: Sequence[KeySite], choices: Sequence[Choice], cloc
             advice="pip install 'keycheck[lab]'",
         ) from error
     return Clouds(home, keys, choices, clock)
+
+
+def _data_sets(home: Path, clouds: Clouds, choices: Sequence[Choice]) -> tuple[LabData, ...]:
+    from keycheck.lab.data_sets import make_data_sets
+
+    agreed = clean_data_sets()
+    really = list(agreed)
+    for choice in choices:
+        if isinstance(choice.defect, DataDefect):
+            really = [choice.defect.change(site) if site.id == choice.at else site for site in really]
+    return make_data_sets(home, clouds, really, agreed, os.urandom)
 
 
 def _manner(choices: Sequence[Choice], at: str) -> Manner:

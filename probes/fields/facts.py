@@ -267,6 +267,9 @@ class Opened(Model):
     why_unanswered: Annotated[tuple[Unseen, ...], Field(max_length=8)] = ()
     lengths: Annotated[tuple[tuple[Count, Count], ...], _Few] = ()
     """(bytes of the unwrapped data key, how many): the measured length, not the inferred."""
+    ciphers: Annotated[tuple[tuple[VendorText, Count], ...], _Few] = ()
+    """(cipher that a value decrypted with, how many): by the unwrapped data key itself, and
+    not as declared. Values under other ciphers than AES count here and are not judged as `opened`."""
     headers: Count = 0
     """Header tags and key commitments that verified."""
     tags: Count = 0
@@ -345,8 +348,8 @@ class ColumnFacts(Facts, schema="fields.column/1"):
         return (max(0, self.rows - self.left_out), self.rows)
 
     def samples(self) -> int:
-        """Values that were decrypted."""
-        return self.opened.opened if isinstance(self.opened, Opened) else 1
+        """Values that were decrypted; 1 where none was, for then the one scan of all values is what there is."""
+        return max(1, self.opened.opened) if isinstance(self.opened, Opened) else 1
 
 
 __all__ = [

@@ -22,6 +22,8 @@ MAX_BYTES: Final = 16 * 1024 * 1024
 MAX_LAYERS: Final = 24
 """Layers of one value, the value itself included."""
 LOOSE: Final = "~"
+HEX_ALONE: Final = 16
+"""Characters from which hex is not taken for base64 as well: base64 would be all hex digits once in 2^32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class Layer:
     content: bytes = field(repr=False)
 
 
+_QUOTED: Final = b'"{\\'
+_ALPHABETS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=\r\n\t"
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/]+={0,2}\Z")
 _BASE64URL: Final = re.compile(rb"[A-Za-z0-9_-]+={0,2}\Z")
 _LINES: Final = re.compile(rb"[A-Za-z0-9+/=]{4,998}(?:\r?\n[A-Za-z0-9+/=]{1,998})*(?:\r?\n)?\Z")
@@ -44,8 +48,10 @@ def _plain_base64(value: bytes) -> bytes | None:
 
 
 def _unpadded_base64(value: bytes) -> bytes | None:
-    """Without the padding that its length asks for."""
-    return b64(value + b"=" * (-len(value) % 4)) if len(value) % 4 and _BASE64.match(value) is not None else None
+    """Without the padding that its length may ask for."""
+    if value.endswith(b"=") or _BASE64.match(value) is None:
+        return None
+    return b64(value + b"=" * (-len(value) % 4))
 
 
 def _base64url(value: bytes) -> bytes | None:
@@ -53,7 +59,7 @@ def _base64url(value: bytes) -> bytes | None:
 
 
 def _unpadded_base64url(value: bytes) -> bytes | None:
-    return b64url(value) if len(value) % 4 and _BASE64URL.match(value) is not None else None
+    return b64url(value) if not value.endswith(b"=") and _BASE64URL.match(value) is not None else None
 
 
 def _mime(value: bytes) -> bytes | None:
@@ -69,7 +75,7 @@ def _mime(value: bytes) -> bytes | None:
 
 def _loose_base64(value: bytes) -> bytes | None:
     """Base64 that decodes, in another spelling than the canonical ones."""
-    joined = b"".join(value.split())
+    joined = value.translate(None, b"\r\n\t")
     if not joined or (_BASE64.match(joined) is None and _BASE64URL.match(joined) is None):
         return None
     bare = joined.rstrip(b"=").translate(bytes.maketrans(b"-_", b"+/"))
@@ -189,34 +195,41 @@ def peel(value: bytes, encodings: tuple[str, ...]) -> bytes | None:
 
 def layers(value: bytes) -> Iterator[Layer]:
     """Everything that a value may be, the value itself first, then breadth first to a depth of three. At most 24
-    layers; values beyond 16 MiB yield themselves only."""
+    layers; values beyond 16 MiB yield themselves only. Chains that lead to the same bytes are told once, by the first
+    of them in the order of `ENCODINGS`."""
     queue = [Layer((), value)]
-    seen = {value} if len(value) <= MAX_BYTES else set()
+    seen = {value}
     count = 0
     while queue and count < MAX_LAYERS:
         layer = queue.pop(0)
         count += 1
         yield layer
-        if len(layer.encodings) < DEPTH and len(layer.content) <= MAX_BYTES:
-            for name, content in _once(layer.content):
-                if content not in seen:
-                    seen.add(content)
-                    queue.append(Layer((*layer.encodings, name), content))
+        for inner in under(layer):
+            if inner.content not in seen:
+                seen.add(inner.content)
+                queue.append(inner)
 
 
-def _once(value: bytes) -> Iterator[tuple[str, bytes]]:
-    """One encoding taken off, in every way that fits; second spellings only where no canonical one fits."""
-    if len(value) < 2:
+def under(layer: Layer) -> Iterator[Layer]:
+    """One more encoding taken off, in every way that fits; a second spelling only where no canonical one fits. Nothing
+    below a depth of three, of an empty content, or beyond 16 MiB."""
+    value = layer.content
+    if len(layer.encodings) >= DEPTH or not 2 <= len(value) <= MAX_BYTES:
+        return
+    if value[0] not in _QUOTED and value.translate(None, _ALPHABETS):
         return
     found = False
+    hexed = len(value) >= HEX_ALONE and _HEX.match(value) is not None
     for name, decode in _DECODERS.items():
+        if hexed and name.startswith("base64"):
+            continue
         content = decode(value)
         if content:
             found = True
-            yield name, content
+            yield Layer((*layer.encodings, name), content)
     if not found:
         for name, decode in _SECOND.items():
             content = decode(value)
             if content:
-                yield name, content
+                yield Layer((*layer.encodings, name), content)
                 return

@@ -13,20 +13,21 @@ import math
 import re
 from typing import Final
 
-ALARM_BITS: Final = 40
-"""At most one false alarm in 10^12 random values, for each place that is looked at."""
+ALARM_BITS: Final = 36
+"""At most one false alarm in 6 * 10^10 random values."""
 TEXT_BITS: Final = 30
 """At most one false alarm in 10^9."""
+WORD_BITS: Final = 22
+"""At most one in 4 * 10^6; in practice, random base64 of 22 characters stays six standard deviations below."""
 LOOK: Final = 256
 """Bytes of one run that are weighed."""
 WIDE_ZEROS: Final = 6
 """Zero bytes from which text of two bytes a character is looked for."""
-RUNS: Final = 64
-"""Readable runs of one value that are weighed."""
 
-_CLASSES: Final = 5
-_LOWER, _UPPER, _DIGIT, _MARK, _REST = range(_CLASSES)
+_CLASSES: Final = 7
+_VOWEL, _CONSONANT, _UPPER, _DIGIT, _MARK, _HIGH, _REST = range(_CLASSES)
 _MARKS: Final = b" !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~\t\n\r"
+_COMMON_MARKS: Final = {" ": 0.3, ".": 0.14, "-": 0.12, "@": 0.08, ",": 0.06, "/": 0.04, ":": 0.04, "_": 0.04}
 _FREQUENT: Final = {
     letter: share / 1000
     for letter, share in zip(
@@ -36,42 +37,48 @@ _FREQUENT: Final = {
     )
 }
 _STAY: Final = (
-    # to lower, upper, digit, mark, rest
-    (0.84, 0.06, 0.04, 0.05, 0.01),
-    (0.50, 0.38, 0.05, 0.06, 0.01),
-    (0.05, 0.04, 0.82, 0.08, 0.01),
-    (0.35, 0.20, 0.25, 0.19, 0.01),
-    (0.20, 0.10, 0.10, 0.10, 0.50),
+    # to vowel, consonant, upper, digit, mark, accented letters of Latin-1 and its kin, rest
+    (0.13, 0.69, 0.05, 0.04, 0.05, 0.03, 0.01),
+    (0.46, 0.36, 0.05, 0.04, 0.05, 0.03, 0.01),
+    (0.28, 0.21, 0.36, 0.05, 0.06, 0.03, 0.01),
+    (0.02, 0.03, 0.04, 0.82, 0.07, 0.01, 0.01),
+    (0.12, 0.22, 0.20, 0.25, 0.18, 0.02, 0.01),
+    (0.10, 0.60, 0.06, 0.03, 0.10, 0.10, 0.01),
+    (0.05, 0.10, 0.10, 0.10, 0.10, 0.05, 0.50),
 )
-_FIRST: Final = (0.3, 0.3, 0.3, 0.09, 0.01)
+_FIRST: Final = (0.10, 0.20, 0.30, 0.30, 0.07, 0.02, 0.01)
 
 
 def _class(byte: int) -> int:
     if 97 <= byte <= 122:
-        return _LOWER
+        return _VOWEL if chr(byte) in "aeiou" else _CONSONANT
     if 65 <= byte <= 90:
         return _UPPER
     if 48 <= byte <= 57:
         return _DIGIT
-    return _MARK if byte in _MARKS else _REST
+    if byte in _MARKS:
+        return _MARK
+    return _HIGH if byte >= 0xC0 else _REST
 
 
 def _within(byte: int) -> float:
     """Share of the byte among those of its class. Each class sums to at most one."""
     match _class(byte):
-        case 0:
-            return _FREQUENT[chr(byte)] / _LETTERS
-        case 1:
-            return (_FREQUENT[chr(byte).lower()] / _LETTERS + 1 / 26) / 2
+        case 0 | 1 as kind:
+            return _FREQUENT[chr(byte)] / sum(_FREQUENT[letter] for letter in _FREQUENT if _class(ord(letter)) == kind)
         case 2:
-            return 1 / 10
+            return (_FREQUENT[chr(byte).lower()] / sum(_FREQUENT.values()) + 1 / 26) / 2
         case 3:
-            return 1 / len(_MARKS)
+            return 1 / 10
+        case 4:
+            rest = (1 - sum(_COMMON_MARKS.values())) / (len(_MARKS) - len(_COMMON_MARKS))
+            return _COMMON_MARKS.get(chr(byte), rest)
+        case 5:
+            return 1 / 64
         case _:
-            return 1 / (256 - 62 - len(_MARKS))
+            return 1 / (256 - 62 - 64 - len(_MARKS))
 
 
-_LETTERS: Final = sum(_FREQUENT.values())
 _CLASS_OF: Final = tuple(_class(byte) for byte in range(256))
 _START: Final = tuple(-math.log2(_FIRST[_CLASS_OF[byte]] * _within(byte)) for byte in range(256))
 _STEP: Final = tuple(
@@ -94,20 +101,31 @@ def human_bits(text: bytes, symbol_bits: float) -> float:
     return len(text) * symbol_bits - cost
 
 
-_RUN: Final = re.compile(rb"[\x20-\x7e\t\r\n]{6,}")
+def text_bits(text: str) -> float:
+    """The same for UTF-8 (the first 256 characters): those beyond ASCII count for the bits by which their bytes are
+    less than random, less four for their being there at all."""
+    text = text[:LOOK]
+    if text.isascii():
+        return human_bits(text.encode("ascii"), 8)
+    beyond = sum(_BEYOND[len(character.encode("utf-8"))] for character in text if character > "\x7f")
+    return human_bits(text.encode("ascii", "ignore"), 8) + beyond
+
+
+_BEYOND: Final = {2: 1, 3: 4, 4: 6}
+"""By octets of the character: 30/256 of first octets and a quarter of second ones are 5 bits, and so on."""
+_RUN: Final = re.compile("[ -~\t\r\n\u00a0-\ufffc\U00010000-\U0010ffff]{8,}")
 _WIDE: Final = re.compile(rb"(?:[\x20-\x7e]\x00){6,}|(?:\x00[\x20-\x7e]){6,}")
 
 
 def telltale(content: bytes, bits: float = ALARM_BITS) -> bool:
     """Whether something readable lies in bytes that should be random: a run of text, in one byte or two bytes a
-    character, that random bytes of this length hold with a chance of at most 2^-`bits`. At most 64 runs are weighed
-    and 256 bytes of each."""
-    if len(content) < 6:
+    character, that random bytes of this length hold with a chance of at most 2^-`bits`. Of each run the first 256 bytes
+    are weighed; linear in the length. Runs of less than about a dozen characters do not weigh enough."""
+    if len(content) < 8:
         return False
     needed = bits + math.log2(len(content)) + 1
-    for count, run in enumerate(_RUN.finditer(content)):
-        if count == RUNS or human_bits(run.group(), 8) >= needed:
-            return True
+    if any(text_bits(run.group()) >= needed for run in _RUN.finditer(content.decode("utf-8", "replace"))):
+        return True
     if content.count(0) < WIDE_ZEROS:
         return False
     # Every second byte is fixed: 8 bits for each, besides what the characters themselves say.
@@ -115,11 +133,26 @@ def telltale(content: bytes, bits: float = ALARM_BITS) -> bool:
     return wide is not None and human_bits(wide.group().replace(b"\x00", b""), 16) >= needed
 
 
+_CASES: Final = bytes(
+    ord("a" if 97 <= byte <= 122 else "A" if 65 <= byte <= 90 else "0" if 48 <= byte <= 57 else ".")
+    for byte in range(256)
+)
+_WORDS: Final = (b"a" * 7, b"A" * 9, b"0" * 9, b"aaaaAaaa", b"aaa.Aaaa", b"aaaa.aaaa")
+"""Shapes of which words and numbers have at least one, and random symbols mostly none."""
+
+
+def wordy(text: bytes, symbol_bits: float, bits: float = ALARM_BITS) -> bool:
+    """Whether text that should be random symbols (6 bits each in base64, 4 in hex) looks like words or numbers that
+    happen to be such symbols."""
+    shape = text.translate(_CASES)
+    return any(word in shape for word in _WORDS) and human_bits(text, symbol_bits) >= bits
+
+
 def text_of(content: bytes) -> str | None:
     """The text that all of these bytes are, as UTF-8 or UTF-16; None where they are not text to the last byte.
 
-    UTF-16 only for scripts of the first 1,280 code points (Latin, Greek, Cyrillic, Armenian), with or without a mark of byte
-    order, from four characters up: random pairs of bytes are code points of some script far too often.
+    UTF-16 only for scripts of the first 1,280 code points (Latin, Greek, Cyrillic), with or without a byte order mark,
+    from four characters up: random pairs of bytes are code points of some script far too often.
     """
     try:
         text = content.decode("utf-8")
@@ -138,7 +171,7 @@ def _wide_text(content: bytes) -> str | None:
             text = content.decode(order).removeprefix("\ufeff")
         except UnicodeDecodeError:
             continue
-        if printable(text) and all(ord(character) < 0x500 for character in text):
+        if text and max(text) < "\u0500" and printable(text):
             return text
     return None
 
@@ -152,7 +185,18 @@ def printable(text: str) -> bool:
 
 
 def legible(content: bytes) -> bool:
-    """Whether bytes that are not UTF-8 are text all the same: an eight-bit encoding of a Latin script, by weight of
-    their ASCII part. Short values need less: two bits for each byte, so that random values of four bytes are taken for
-    text in one case of 256, and values of sixteen or more in one of 10^9."""
-    return len(content) >= 3 and human_bits(content, 8) >= min(TEXT_BITS, 2 * len(content))
+    """Whether bytes look like text by weight, in UTF-8 or in an eight-bit encoding of a Latin script. Short values
+    need less, three bits for every two bytes, so that of random values of eight bytes at most one in 4,096 is taken
+    for text, and of those of twenty bytes or more one in 10^9."""
+    needed = min(TEXT_BITS, 1.5 * len(content))
+    if len(content) < 3:
+        return False
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        return human_bits(content, 8) >= needed
+    return text_bits(text) >= needed
+
+
+READABLE: Final = "what it gives for ciphertext is readable"
+"""Why a format's parser refuses a value that only dresses up as ciphertext."""

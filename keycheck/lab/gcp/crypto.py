@@ -14,7 +14,7 @@ from keycheck.lab.gcp.crc import verified, wrapped
 from keycheck.lab.gcp.errors import ApiError, failed, invalid
 from keycheck.lab.gcp.names import checked
 from keycheck.lab.gcp.store import EXTERNALLY, HARDWARE, Key, Purpose, Store, Version, usable
-from keycheck.lab.gcp.symmetric import number_of, opened, sealed
+from keycheck.lab.gcp.symmetric import opened, sealed, version_id, version_of
 from keycheck.lab.gcp.wire import sent
 
 _SERVICE: Final = "/google.cloud.kms.v1.KeyManagementService/"
@@ -70,9 +70,9 @@ class Crypto:
         ciphertext, aad = request.ciphertext, request.additional_authenticated_data
         verified(ciphertext, sent(request, "ciphertext_crc32c"), "ciphertext")
         verified(aad, sent(request, "additional_authenticated_data_crc32c"), "additional_authenticated_data")
-        number = number_of(ciphertext)
-        version = None if number is None else key.versions.get(number)
-        if number is None or version is None:
+        named = version_of(ciphertext)
+        version = next((each for each in key.versions.values() if version_id(name, each.number) == named), None)
+        if version is None:
             raise invalid("Decryption failed: verify that 'name' refers to the correct CryptoKey.")
         call.resource = version.name
         ready(call, key, version)
@@ -82,7 +82,7 @@ class Crypto:
         return kms_v1.DecryptResponse(
             plaintext=plaintext,
             plaintext_crc32c=wrapped(plaintext),
-            used_primary=number == key.primary,
+            used_primary=version.number == key.primary,
             protection_level=str(version.protection),
         )
 

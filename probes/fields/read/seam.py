@@ -70,6 +70,10 @@ class Batch:
     """Number of the first row within the shard."""
     surprises: tuple[str, ...] = ()
     """Columns that the listing did not see; they are in `rows`."""
+    numbers: pa.Array | None = None
+    """None: the rows themselves, `first`, `first + 1`, … Otherwise `rows` holds further elements of lists (one column
+    `a[]`, whose first elements are in the batch before) and this says, as `int64`, of which row each is: they are
+    values to be looked at like all others, and no rows to be counted; other columns are not missing there."""
 
 
 @dataclass(slots=True)

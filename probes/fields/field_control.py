@@ -1,0 +1,275 @@
+"""What the controls over columns share: what is judged at all, how breaches and doubts become one verdict. Pure."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Annotated, ClassVar, Final, TypeAlias
+
+from pydantic import Field
+
+from keycheck.model.control import Control
+from keycheck.model.facts import Facts, Unseen
+from keycheck.model.types import Name, SortedSet
+from keycheck.model.verdict import Kind, Reason, Verdict, because, failed, inconclusive, not_applicable, passed
+from probes.fields.facts import ColumnFacts, Opened, Tally
+from probes.fields.subjects import FieldRule
+
+MAX_SHOWN: Final = 4
+"""Longest list in a message; the rest is counted."""
+PLACES_SHOWN: Final = 2
+CONFIDENCE: Final = 0.95
+"""Of every bound that a sample is said to give."""
+
+CAVEAT: Final = (
+    "what was read is an export: of the vendor's live store it says as much as the export's origin carries, for a "
+    "vendor can encrypt while exporting (docs/fields.md). The layouts of AWS's and Google's wrapped keys are observed, "
+    "not documented by their owners, and keycheck was never exercised against a real cloud account (docs/fidelity.md)"
+)
+"""True until a recording of a real cloud says otherwise."""
+
+UNRECOGNISED: Final = {
+    "opaque": "are of no format that keycheck knows",
+    "plaintext": "are not encrypted",
+    "malformed": "begin as a known format and do not end as it",
+}
+"""Kinds of values that no format's grammar walked to the end."""
+EMPTY: Final = "empty"
+DIRECT: Final = frozenset({"aws-kms", "gcp-kms"})
+"""Formats of values that the key service encrypts itself, without a data key."""
+
+OneIn: TypeAlias = Annotated[int, Field(ge=2, le=100_000)]
+"""`N`: the sample must rule out, at 95 %, that 1 in N data keys is otherwise. 100 needs 299 of them, or all."""
+
+
+class Judgement:
+    """Breaches and doubts as they are found, and what a pass leans on."""
+
+    __slots__ = ("breaches", "doubts", "leans")
+
+    def __init__(self) -> None:
+        self.breaches: list[str] = []
+        self.doubts: list[Verdict] = []
+        self.leans: list[str] = []
+
+    def breach(self, message: str) -> None:
+        """Something that is broken."""
+        self.breaches.append(message)
+
+    def doubt(self, message: str, reason: Reason = Reason.NOT_COVERED) -> None:
+        """Something that cannot be decided."""
+        self.doubts.append(because(reason, message))
+
+    def lean(self, message: str) -> None:
+        """Something that whoever reads a pass must know."""
+        self.leans.append(message)
+
+    def verdict(self, words: str) -> Verdict:
+        """A proved breach stands whatever could not be read; without one, any doubt is the verdict; else a pass."""
+        if self.breaches:
+            return failed(shown(self.breaches, "; "))
+        for kind in (Kind.ERROR, Kind.INCONCLUSIVE, Kind.NOT_TESTED):
+            if worst := [doubt for doubt in self.doubts if doubt.kind is kind]:
+                reasons = tuple(reason for doubt in worst for reason in doubt.reasons)
+                return Verdict(kind, reasons, shown((doubt.message for doubt in worst), "; "))
+        return passed("; ".join((words, *self.leans)))
+
+
+class FieldControl(Control):
+    """Base of the controls over one column: what is common to all of them is judged here.
+
+    A column that the field map calls `none` is not concerned, by the customer's own map; one that it does not name is
+    undecided; so is one without any value. Nothing passes while a row or a value could not be read.
+    """
+
+    needs: ClassVar[tuple[type[Facts], ...]] = (ColumnFacts,)
+    section: ClassVar[str] = "datasets"
+    caveat: ClassVar[str] = CAVEAT
+    by_format: ClassVar[bool] = True
+    """Whether it reads what formats tell: values that no format explains then leave it undecided."""
+
+    classes: SortedSet[Name] = frozenset()
+    """Judges only columns of these classes of the field map; empty: every class but `none`."""
+
+    @abstractmethod
+    def weigh(self, facts: ColumnFacts, rule: FieldRule, found: Judgement) -> str:
+        """Adds breaches and doubts about a sensitive column with values; returns the words of a pass."""
+
+    def exempt(self, facts: ColumnFacts, rule: FieldRule) -> str:
+        """Why a sensitive column is proved not to be concerned; empty where it is concerned."""
+        return ""
+
+    def judge(self, facts: ColumnFacts) -> Verdict:
+        """The verdict on one column."""
+        if facts.role == "plain":
+            return not_applicable("the field map says `none`: nothing sensitive is in this column")
+        if facts.role == "unmapped" or facts.rule is None:
+            return unmapped(facts)
+        if self.classes and facts.rule.class_ not in self.classes:
+            return not_applicable(f"of the class {facts.rule.class_}, which this requirement does not concern")
+        if why := self.exempt(facts, facts.rule):
+            return not_applicable(why)
+        found = Judgement()
+        whole(facts, found)
+        if not values(facts):
+            found.doubt("holds no value in any row: nothing was seen", Reason.NO_POSITIVE)
+        if self.by_format:
+            explained(facts, found)
+        known = tuple(found.doubts)
+        words = self.weigh(facts, facts.rule, found)
+        if self.by_format and not recognised(facts):
+            found.doubts[:] = known  # what follows from nothing being recognised would only bury it
+        return found.verdict(words)
+
+
+def unmapped(facts: ColumnFacts) -> Verdict:
+    """Nobody has said what the column holds."""
+    return inconclusive(
+        Reason.NOT_COVERED,
+        f"the field map has no line for it: add `- {{column: {facts.column!r}, class: …}}`, with `class: none` where "
+        "nothing sensitive is in it",
+    )
+
+
+def whole(facts: ColumnFacts, found: Judgement) -> None:
+    """Doubts about everything that was left out."""
+    for left in facts.export.left_out:
+        rows = str(left.rows) if left.rows else "an unknown number of"
+        found.doubt(f"{rows} rows were not read: {left.why}{at(left.places)}", Reason.MALFORMED)
+    if facts.left_out:
+        found.doubt(f"{facts.left_out} values could not be looked at", Reason.MALFORMED)
+    if (told := values(facts) + facts.nulls + facts.empties + facts.left_out) < facts.rows:
+        found.doubt(f"only {told} of {facts.rows} rows are accounted for")
+
+
+def values(facts: ColumnFacts) -> int:
+    """Values that were told the kind of, without null and empty ones."""
+    return sum(kind.count for kind in facts.kinds if kind.kind != EMPTY)
+
+
+def recognised(facts: ColumnFacts) -> int:
+    """Values that a format's grammar walked to their last byte."""
+    return sum(kind.count for kind in facts.kinds if kind.kind not in UNRECOGNISED and kind.kind != EMPTY)
+
+
+def formats(facts: ColumnFacts) -> tuple[str, ...]:
+    """The formats seen, sorted."""
+    return tuple(sorted({kind.kind for kind in facts.kinds if kind.kind not in UNRECOGNISED and kind.kind != EMPTY}))
+
+
+def direct(facts: ColumnFacts) -> bool:
+    """Whether the key service itself encrypted each value that was recognised: then there is no data key."""
+    seen = formats(facts)
+    return bool(seen) and DIRECT.issuperset(seen)
+
+
+def without_data_keys(facts: ColumnFacts) -> str:
+    """Why nothing about data keys concerns a column; empty where something does, or was left out."""
+    rest = facts.left_out or facts.export.left_out or facts.wrapped or recognised(facts) < values(facts)
+    return "" if rest or not direct(facts) else "the key service itself encrypts each value: there is no data key"
+
+
+def explained(facts: ColumnFacts, found: Judgement) -> None:
+    """Doubts about the values that no format explains."""
+    for kind in facts.kinds:
+        if kind.count and kind.kind in UNRECOGNISED:
+            reason = Reason.MALFORMED if kind.kind == "malformed" else Reason.NOT_COVERED
+            found.doubt(f"{kind.count} values {UNRECOGNISED[kind.kind]}{at(kind.places)}", reason)
+    if values(facts) and not recognised(facts):
+        found.doubt("no value is of a known format", Reason.NO_POSITIVE)
+
+
+def all_told(facts: ColumnFacts, told: int, what: str, found: Judgement) -> None:
+    """Doubt where something is known of fewer values than were recognised."""
+    if told < (seen := recognised(facts)):
+        found.doubt(f"{what} of {told} values only, of {seen}")
+
+
+def remarked(facts: ColumnFacts, word: str) -> int:
+    """Values of which a format remarks `word`."""
+    return sum(count for remark, count in facts.remarks if remark == word)
+
+
+def at(places: Sequence[str]) -> str:
+    """Where, for people: ` (contacts.parquet[group 0]:row 3)`; the facts have more of them."""
+    if not places:
+        return ""
+    return f" ({', '.join(places[:PLACES_SHOWN])}{', …' if len(places) > PLACES_SHOWN else ''})"
+
+
+def counted(tally: Tally) -> str:
+    """A count and its first places."""
+    return f"{tally.count}{at(tally.places)}"
+
+
+def shown(items: Iterable[str], separator: str = ", ") -> str:
+    """Distinct items, sorted, the first few: so that the order of facts changes no message."""
+    distinct = sorted(set(items))
+    more = f"{separator}and {len(distinct) - MAX_SHOWN} more" if len(distinct) > MAX_SHOWN else ""
+    return separator.join(distinct[:MAX_SHOWN]) + more
+
+
+def alarms(facts: ColumnFacts, found: Judgement, means: str) -> None:
+    """A breach where the statistics say that the ciphertext is not random; a doubt where there are none.
+
+    Copies of rows weigh on the counts of positions, and may explain an alarm there; they do not repeat blocks.
+    """
+    if not [test for test in facts.tests if test.name not in _OF_NONCES and test.samples]:
+        found.doubt("no statistics of the ciphertext were taken")
+    copied = facts.units is not None and 100 * facts.units.copies.count >= values(facts)
+    for test in facts.tests:
+        if not test.alarm or test.name in _OF_NONCES:
+            continue
+        message = f"{means}: {test.name} over {test.samples}, chance 10^-{test.log10 // 1000}"
+        if copied and test.name != "repeated-blocks":
+            found.doubt(f"{message}, unless copies of rows explain it", Reason.CONFLICTING)
+        else:
+            found.breach(message)
+
+
+_OF_NONCES: Final = frozenset({"unit-chi-square"})
+
+
+def sample(facts: ColumnFacts, found: Judgement) -> Opened | None:
+    """What was opened; a doubt for the reason that nothing was, and for data keys that nobody decided on."""
+    opened = facts.opened
+    if isinstance(opened, Unseen):
+        found.doubt(f"no sample: {opened.detail or opened.reason}", opened.reason)
+        return None
+    if opened.unanswered:
+        reasons = opened.why_unanswered or (Unseen(reason=Reason.NOT_COVERED, detail="no reason was recorded"),)
+        for unseen in reasons:
+            told = unseen.detail or str(unseen.reason)
+            found.doubt(f"{opened.unanswered} of {opened.drawn} data keys were not decided: {told}", unseen.reason)
+    if (decided := opened.unwrapped + opened.refused.count + opened.unanswered) < opened.drawn:
+        found.doubt(f"{opened.drawn - decided} of {opened.drawn} data keys were drawn and never tried")
+    return opened
+
+
+def needed(one_in: int) -> int:
+    """Independent tries without a failure that rule out, at 95 %, a share of 1 in `one_in`: 1 - alpha^(1/n)."""
+    return math.ceil(math.log(1 - CONFIDENCE) / math.log1p(-1 / one_in))
+
+
+def bounded(good: int, opened: Opened, one_in: int, what: str, found: Judgement) -> str:
+    """What `good` successes and no failure say of all data keys; a doubt where they are too few for `one_in`.
+
+    Clopper and Pearson 1934, for draws that are independent, or of a finite population without replacement, where it
+    is on the safe side. All data keys of the population leave no room for others.
+    """
+    if not good:
+        found.doubt(f"no data key of the sample {what}", Reason.NO_POSITIVE)
+        return ""
+    if good >= opened.population:
+        return f"all {opened.population} data keys, each {what}"
+    if good < needed(one_in):
+        found.doubt(
+            f"{good} of {opened.population} data keys {what}: to rule out at 95 % that 1 in {one_in} is otherwise, "
+            f"{min(needed(one_in), opened.population)} are needed (`opening.samples` and `opening.calls`)"
+        )
+    bound = -math.expm1(math.log(1 - CONFIDENCE) / good)
+    return (
+        f"{good} data keys, drawn from {opened.population} in {opened.strata} strata, each {what}: at 95 % at most "
+        f"1 in {math.floor(1 / bound)} is otherwise"
+    )

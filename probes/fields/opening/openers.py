@@ -1,0 +1,56 @@
+"""Which formats can be opened under an unwrapped data key, and what to ask the vendor for where none can be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from probes.fields.formats import aws_kms, esdk, gcp_kms, tink
+from probes.fields.formats.seam import Parsed
+from probes.fields.opening.esdk_open import open_message
+from probes.fields.opening.sealed import Opener
+from probes.fields.opening.tink_open import open_envelope
+
+OPENERS: Final[Mapping[str, Opener]] = MappingProxyType({esdk.ID: open_message, tink.ID: open_envelope})
+"""By the format's id."""
+DIRECT: Final = frozenset({aws_kms.ID, gcp_kms.ID})
+"""Formats whose values the key service itself decrypts."""
+
+_DEFAULT: Final = (
+    "ask the vendor to decrypt the drawn rows before witnesses, or for data keys wrapped by the customer's key, which "
+    "the customer can unwrap"
+)
+_ASK: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "mongo": "ask the vendor for the key vault's documents of the drawn key ids: the wrapped data keys are there",
+        "aws-dbesdk": "ask the vendor for whole items with `aws_dbe_head` and `aws_dbe_foot`, and of a hierarchical "
+        "keyring for the branch keys' items in the key store",
+        "sops": "ask the vendor for the document's `sops` member: the wrapped data key is there",
+        "s3-client-side": "ask the vendor for the objects that the metadata belongs to",
+        "vault-transit": "ask the vendor for the settings of the transit key (`vault read transit/keys/NAME`) and of "
+        "the seal: the key is Vault's own",
+        "parquet-modular": "ask the vendor for each column's `key_metadata` and the master key that it names",
+    }
+)
+
+
+_ASK_BY_PROVIDER: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "aws-kms-hierarchy": "ask the vendor for the branch keys' items in the key store, which the customer's key "
+        "wraps",
+        "tink": "ask the vendor for the keyset that wraps the data keys, itself wrapped by the customer's key",
+        "azure-key-vault": "keycheck does not ask Azure Key Vault; ask the vendor to decrypt the drawn rows before "
+        "witnesses",
+    }
+)
+
+
+def request(parsed: Parsed) -> str:
+    """What to write to the vendor of a value that cannot be opened here."""
+    by_provider = (_ASK_BY_PROVIDER.get(each.provider) for each in parsed.wrapped)
+    words = next(filter(None, by_provider), None) or _ASK.get(parsed.format, _DEFAULT)
+    return (
+        f"values of the format {parsed.format} hold no data key that the customer's key service wrapped and that "
+        f"keycheck can use: {words}"
+    )

@@ -1,0 +1,111 @@
+"""The drawn rows, read once more: their values and what of the row they must be bound to."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from keycheck.errors import ProbeError
+from keycheck.model.facts import Unseen
+from keycheck.model.types import vendor_text
+from keycheck.model.verdict import Reason
+from probes.fields.read.seam import Export, Shard
+from probes.fields.scan.seam import Pick
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+HELD: Final = 256 * 2**20
+"""Bytes of drawn values that are held at once."""
+_GONE: Final = Unseen(reason=Reason.CONFLICTING, detail="a drawn row is not there any more: the export changed")
+_LARGE: Final = Unseen(reason=Reason.NOT_COVERED, detail="the drawn values are too large to be held together")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One drawn value with what stands beside it."""
+
+    value: bytes = field(repr=False)
+    beside: Mapping[str, str | None] = field(repr=False)
+
+
+Rows: TypeAlias = Mapping[Pick, Row | Unseen]
+
+
+def read_rows(
+    export: Export, picks: Iterable[Pick], shards: Mapping[str, Shard], beside: Mapping[str, Sequence[str]]
+) -> Rows:
+    """The row of every pick, or why it cannot be read. `beside`: by column, the other columns that are needed."""
+    wanted: dict[str, dict[int, list[Pick]]] = defaultdict(lambda: defaultdict(list))
+    found: dict[Pick, Row | Unseen] = {}
+    for pick in picks:
+        found[pick] = _GONE
+        wanted[pick.shard][pick.row].append(pick)
+    room = HELD
+    for name, rows in sorted(wanted.items()):
+        shard = shards.get(name)
+        if shard is None:
+            continue
+        try:
+            room = _read(export, shard, rows, beside, found, room)
+        except ProbeError as error:
+            missing = Unseen(reason=error.reason, detail=vendor_text(f"a drawn row cannot be read: {error}"))
+            found |= {pick: missing for each in rows.values() for pick in each if found[pick] is _GONE}
+    return found
+
+
+def _read(
+    export: Export,
+    shard: Shard,
+    rows: Mapping[int, list[Pick]],
+    beside: Mapping[str, Sequence[str]],
+    found: dict[Pick, Row | Unseen],
+    room: int,
+) -> int:
+    """Fills `found`; gives what is left of the room."""
+    numbers = sorted(rows)
+    done = 0
+    for batch in export.read(shard).batches:
+        end = batch.first + batch.rows.num_rows
+        upto = bisect_left(numbers, end)
+        for number in numbers[done:upto]:
+            for pick in rows[number] if number >= batch.first else ():
+                row = _row(batch.rows, number - batch.first, pick.column, beside.get(pick.column, ()))
+                if row is not None:
+                    room -= len(row.value)
+                    found[pick] = row if room >= 0 else _LARGE
+        done = upto
+        if done == len(numbers):
+            break
+    return room
+
+
+def _row(batch: pa.RecordBatch, at: int, column: str, beside: Sequence[str]) -> Row | None:
+    value = _cell(batch, at, column)
+    if value is None:
+        return None
+    others = {name: _text(_cell(batch, at, name)) for name in beside}
+    return Row(value.encode() if isinstance(value, str) else value, others)
+
+
+def _cell(batch: pa.RecordBatch, at: int, column: str) -> str | bytes | None:
+    index = batch.schema.get_field_index(column)
+    if index < 0:
+        return None
+    try:
+        value: object = batch.column(index)[at].as_py()
+    except UnicodeDecodeError:  # Arrow text of a stranger may be no UTF-8
+        value = None
+    return value if isinstance(value, (str, bytes)) else None
+
+
+def _text(value: str | bytes | None) -> str | None:
+    if not isinstance(value, bytes):
+        return value
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return None

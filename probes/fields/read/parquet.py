@@ -1,0 +1,118 @@
+"""Parquet: row groups as shards, nested columns by path.
+
+Source: Apache Parquet format, README and Encryption.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from probes.fields.facts import LeftOut
+from probes.fields.read import flatten, rows
+from probes.fields.read.layouts import Opened, Piece, Survey
+from probes.fields.read.names import MAX_COLUMNS, MAX_DEPTH
+from probes.fields.read.parquet_footer import Encryption, encryption
+from probes.fields.read.seam import BATCH_ROWS, Shard
+from probes.fields.read.streams import File
+
+SHARD_BYTES: Final = 32 << 20
+"""Row groups are put together up to this size."""
+SHARD_ROWS: Final = 1_000_000
+
+
+def survey(opened: Opened) -> Survey:
+    """Columns and row groups by the footer. Raises pyarrow's errors where there is none."""
+    found = encryption(opened.file)
+    if found is not None and found.footer:
+        return _encrypted(opened, found, 0)
+    file = _file(opened.file)
+    metadata = file.metadata
+    if found is not None:
+        return _encrypted(opened, found, metadata.num_rows)
+    columns = flatten.paths(file.schema_arrow)
+    if len(columns) > MAX_COLUMNS:
+        why = f"more than {MAX_COLUMNS} columns"
+        return Survey((), (), (LeftOut(why=why, rows=metadata.num_rows, places=(opened.listed.path,)),))
+    ranges: list[tuple[int, int]] = []
+    start = size = count = 0
+    for group in range(metadata.num_row_groups):
+        about = metadata.row_group(group)
+        weight = max(0, about.total_byte_size)
+        if group > start and (size + weight > SHARD_BYTES or count + about.num_rows > SHARD_ROWS):
+            ranges.append((start, group))
+            start, size, count = group, 0, 0
+        size += weight
+        count += about.num_rows
+    if metadata.num_row_groups:
+        ranges.append((start, metadata.num_row_groups))
+    return Survey(columns, tuple(ranges))
+
+
+def _encrypted(opened: Opened, found: Encryption, count: int) -> Survey:
+    what = "footer and columns" if found.footer else "columns"
+    why = f"Parquet modular encryption of {what} with {found.algorithm}: not readable without its keys"
+    return Survey((), (), (LeftOut(why=why, rows=max(0, count), places=(opened.listed.path,)),))
+
+
+def read(opened: Opened, shard: Shard) -> Iterator[Piece]:
+    """The rows of some row groups. Rows that a damaged group does not give are left out."""
+    file = _file(opened.file)
+    for group in range(shard.start, shard.end):
+        yield from _group(opened, file, group)
+
+
+def _group(opened: Opened, file: pq.ParquetFile, group: int) -> Iterator[Piece]:
+    place = f"{opened.listed.path}[group {group}]"
+    expected = file.metadata.row_group(group).num_rows
+    done = 0
+    try:
+        for batch in file.iter_batches(BATCH_ROWS, row_groups=[group], use_threads=False):
+            done += batch.num_rows
+            yield from pieces(batch, opened, place, done - batch.num_rows)
+    except (pa.ArrowException, OSError, MemoryError) as error:
+        opened.lost.add(f"damaged row group ({type(error).__name__})", f"{place}:row {done}", max(0, expected - done))
+        return
+    if done != expected:
+        opened.lost.add("row group with fewer rows than it says", place, max(0, expected - done))
+
+
+def pieces(batch: pa.RecordBatch, opened: Opened, place: str, first: int) -> Iterator[Piece]:
+    """A batch of any types as the seam wants it."""
+    leaves = flatten.leaves(batch)
+    names = flatten.paths(batch.schema)
+    columns = [_bounded(leaf.values, opened, f"{place}:row", first) for leaf in leaves]
+    yield Piece(rows.record_batch(names, columns, batch.num_rows))
+    for name, leaf in zip(names, leaves, strict=True):
+        for more in flatten.further(leaf):
+            values = _bounded(more.values, opened, f"{place}:element of row", first)
+            yield Piece(rows.record_batch([name], [values], len(values)), pa.array(more.rows))
+
+
+def _bounded(values: pa.Array, opened: Opened, place: str, first: int) -> pa.Array:
+    """Without values that are too long to be looked at."""
+    if pa.types.is_null(values.type) or values.nbytes <= rows.MAX_VALUE:
+        return values
+    long = pc.fill_null(pc.greater(pc.binary_length(values), rows.MAX_VALUE), fill_value=False)
+    found = np.flatnonzero(long.to_numpy(zero_copy_only=False))
+    for index in found:
+        opened.lost.add("value longer than 16 MiB", f"{place} {first + int(index)}")
+    return values if not len(found) else pc.if_else(long, pa.scalar(None, values.type), values)
+
+
+def _file(file: File) -> pq.ParquetFile:
+    return pq.ParquetFile(
+        file,
+        binary_type=pa.large_binary(),
+        pre_buffer=False,
+        buffer_size=1 << 16,
+        schema_depth_limit=2 * MAX_DEPTH,
+        thrift_string_size_limit=64 << 20,
+        thrift_container_size_limit=10_000_000,
+        page_checksum_verification=False,
+    )

@@ -1,0 +1,211 @@
+"""One shard, scanned: every value of every column, without any key. What a worker process runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from probes.fields.facts import LeftOut
+from probes.fields.read.seam import Batch, Export, Shard
+from probes.fields.scan.arrays import Cells, cells, equal, instants, rows_equal
+from probes.fields.scan.classing import Walked
+from probes.fields.scan.hashing import Hashes, Longs, Regions
+from probes.fields.scan.hunting import Hunting, searcher
+from probes.fields.scan.paths import Paths
+from probes.fields.scan.result import EMPTY, PLAINTEXT, ColumnResult, ShardResult
+from probes.fields.scan.seam import ColumnPlan, ScanPlan
+from probes.fields.scan.tabulate import Hashers, Row, Tabulation
+from probes.fields.scan.tallies import Distinct, Seen
+from probes.fields.subjects import ContextRule
+
+BESIDE = "file:"
+"""What the name of a file beside the export begins with, where columns are named."""
+
+
+def scan_shard(export: Export, shard: Shard, plan: ScanPlan, *, fast: bool = True) -> ShardResult:
+    """Scan one shard. Pure apart from reading: the same shard under the same plan gives an equal result.
+
+    Every value of every column is classified. `fast=False` takes every value by itself; the result is the same.
+    Raises ProbeError when the shard cannot be read.
+    """
+    scan = _Scan(shard, plan, fast)
+    reading = export.read(shard)
+    surprises: set[str] = set()
+    for batch in reading.batches:
+        scan.add(batch)
+        surprises.update(batch.surprises)
+    return scan.finish(tuple(reading.left_out), tuple(sorted(surprises)[:64]))
+
+
+@dataclass(slots=True)
+class _Column:
+    """What is kept of one column while its shard is read."""
+
+    plan: ColumnPlan
+    tabulation: Tabulation
+    hunting: Hunting
+    paths: Paths
+    seen: int = 0
+    """Rows whose batches had it."""
+    extra: int = 0
+    """Further elements of lists."""
+    nulls: int = 0
+    empties: int = 0
+    empty_rows: Seen[int] = field(default_factory=Seen)
+
+    @property
+    def rules(self) -> tuple[ContextRule, ...]:
+        return self.plan.rule.context if self.plan.rule is not None else ()
+
+
+class _Scan:
+    """One shard in the making."""
+
+    def __init__(self, shard: Shard, plan: ScanPlan, fast: bool) -> None:
+        self._shard = shard
+        self._plan = plan
+        self._fast = fast
+        self._hashers = Hashers.of(plan.key)
+        self._sought = searcher(plan.canaries)
+        self._plans = {column.column: column for column in plan.columns}
+        self._columns: dict[str, _Column] = {}
+        self._rows = 0
+        self._tenants = Distinct()
+        self._present: set[int] = set()
+
+    def add(self, batch: Batch) -> None:
+        """Rows side by side."""
+        rows = batch.rows
+        further = batch.numbers is not None
+        numbers = (
+            np.arange(batch.first, batch.first + rows.num_rows)
+            if batch.numbers is None
+            else batch.numbers.to_numpy().astype(np.int64)
+        )
+        if not further:
+            self._rows += rows.num_rows
+        found = {name: cells(rows.column(index)) for index, name in enumerate(rows.schema.names)}
+        about = self._about(found, numbers)
+        if not further:
+            self._canaries(found, rows.num_rows)
+        for name, column in found.items():
+            self._column(name, column, about, found, rows.num_rows, further)
+
+    def _about(self, found: Mapping[str, Cells], numbers: Longs) -> Row:
+        written = found.get(self._plan.written or "")
+        tenant = found.get(self._plan.tenant or "")
+        return Row(
+            numbers,
+            None if written is None else instants(written),
+            None if tenant is None else self._tenant(tenant),
+        )
+
+    def _tenant(self, column: Cells) -> Hashes:
+        hashes = np.zeros(column.size, np.uint64)
+        hashes[column.rows] = self._hashers.key.regions(column.regions)
+        self._tenants += Distinct.of(hashes[column.rows])
+        return hashes
+
+    def _canaries(self, found: Mapping[str, Cells], size: int) -> None:
+        for index, canary in enumerate(self._plan.canaries):
+            if index in self._present or not canary.row or any(name not in found for name, _ in canary.row):
+                continue
+            wanted = [(found[name], value.encode("utf-8", "surrogatepass")) for name, value in canary.row]
+            if len(rows_equal(wanted, size)):
+                self._present.add(index)
+
+    def _column(
+        self, name: str, column: Cells, about: Row, found: Mapping[str, Cells], size: int, further: bool
+    ) -> None:
+        state = self._state(name)
+        state.seen += 0 if further else size
+        state.extra += size if further else 0
+        state.nulls += size - len(column)
+        state.hunting.search(column, about)
+        filled = np.flatnonzero(column.regions.length)
+        if len(filled) < len(column):
+            bare = about.numbers[column.rows[column.regions.length == 0]]
+            state.empties += len(bare)
+            state.empty_rows += Seen(len(bare), tuple(bare[:8].tolist()))
+        values = column.take(filled)
+        if not len(values):
+            return
+        rules = state.rules
+        for walked in state.paths.walk(values, tuple({rule.name for rule in rules})):
+            told = [self._rule(rule, walked, found) for rule in rules]
+            state.tabulation.add(walked, about, told)
+            plain = np.array([shape.kind == PLAINTEXT for shape in walked.shapes], np.bool_)
+            if plain.any():
+                state.hunting.plain(walked, np.flatnonzero(plain[walked.shape]), about)
+        state.tabulation.end_batch()
+        state.hunting.end_batch()
+
+    def _rule(self, rule: ContextRule, walked: Walked, found: Mapping[str, Cells]) -> NDArray[np.int8]:
+        """Of each value: 0 equal, 1 differs, 2 the entry or the column's value is missing."""
+        told = np.full(len(walked), 2, np.int8)
+        if rule.name not in walked.entries:
+            return told
+        entry = walked.entries[rule.name]
+        here = np.flatnonzero(walked.has[rule.name])
+        if rule.value is not None:
+            wanted = Regions.of([rule.value.encode("utf-8")])
+            zeros = np.zeros(len(here), np.int64)
+            twin = Regions(wanted.buffer, zeros, zeros + wanted.length[0])
+        else:
+            column = found.get(rule.column or "")
+            if column is None:
+                return told
+            at = np.full(column.size, -1, np.int64)
+            at[column.rows] = np.arange(len(column))
+            here = here[at[walked.row[here]] >= 0]
+            twin = column.regions[at[walked.row[here]]]
+        told[here] = np.where(equal(entry[here], twin), 0, 1)
+        return told
+
+    def _state(self, name: str) -> _Column:
+        if name not in self._columns:
+            column = f"{BESIDE}{self._shard.file.path}" if self._shard.file.beside else name
+            plan = self._plans.get(column) or ColumnPlan(column, "unmapped")
+            rules = plan.rule.context if plan.rule is not None else ()
+            self._columns[name] = _Column(
+                plan,
+                Tabulation(column, rules, self._plan.key, self._hashers),
+                Hunting(self._plan.key, self._sought),
+                Paths(plan, self._fast),
+            )
+        return self._columns[name]
+
+    def finish(self, left_out: tuple[LeftOut, ...], surprises: tuple[str, ...]) -> ShardResult:
+        """The result."""
+        if not self._shard.file.beside:
+            for name in self._shard.columns:
+                self._state(name)
+        lost = sum(one.rows for one in left_out)
+        return ShardResult(
+            self._shard.name,
+            self._rows,
+            tuple(self._finished(self._columns[name], lost) for name in sorted(self._columns)),
+            left_out,
+            self._tenants,
+            frozenset(self._present),
+            surprises,
+            self._hashers.whole.dialect,
+        )
+
+    def _finished(self, state: _Column, lost: int) -> ColumnResult:
+        result = state.tabulation.finish()
+        result.rows = self._rows + state.extra + lost
+        result.nulls = state.nulls + self._rows - state.seen
+        result.empties = state.empties
+        result.left_out = lost
+        if state.empties:
+            result.kinds.add(_EMPTY, state.empty_rows)
+        state.hunting.finish(result)
+        return result
+
+
+_EMPTY = (EMPTY, "", "")
+

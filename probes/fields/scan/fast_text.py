@@ -1,0 +1,288 @@
+"""Values of the hot text formats, many at once: Vault transit and compact JWE."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from probes.fields.formats import vault
+from probes.fields.formats.seam import Format, Parsed
+from probes.fields.readable import LOOK, TEXT_BITS, human_bits
+from probes.fields.scan.arrays import Cells
+from probes.fields.scan.classing import Walked, key_identity, shape_of
+from probes.fields.scan.hashing import PAD, Bytes, Longs, Regions, series_of
+from probes.fields.scan.result import Shape
+from probes.fields.scan.suspicion import suspicious
+from probes.fields.scan.templates import literal_at
+from probes.fields.scan.together import decoded, together
+
+HOT: Final = frozenset({"vault-transit", "jwe"})
+TEMPLATES: Final = 64
+FRUITLESS: Final = 16
+LONGEST: Final = 1_024
+"""Longer values are walked by themselves."""
+_PARTS: Final = 5
+
+
+@dataclass(slots=True)
+class _Known:
+    """What values begin with, and the shapes of its values by the length of their ciphertext."""
+
+    head: bytes
+    """Vault: up to the base64; JWE: the header and its dot."""
+    sizes: tuple[int, int, int]
+    """JWE: characters of the wrapped key, the nonce and the tag."""
+    fixed_key: bytes
+    """Identity of the data key where none is wrapped."""
+    shapes: dict[int, int | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Values whose parts were decoded."""
+
+    chosen: Longs
+    payload: Regions
+    unit: Regions
+    key: Regions
+    good: NDArray[np.bool_]
+
+
+class TextPath:
+    """One column of one of the formats."""
+
+    def __init__(self, expected: Format) -> None:
+        self._format = expected
+        self._known: list[_Known] = []
+        self._shapes: list[Shape] = []
+
+    def walk(self, values: Cells, names: Sequence[str]) -> tuple[Walked | None, Longs]:
+        """What was walked, in the order of the rows, and the numbers of the values that were not."""
+        left = np.flatnonzero(values.regions.length <= LONGEST)
+        parts: list[tuple[Walked, Longs]] = []
+        tried = 0
+        known = iter(self._known)
+        while tried < len(left):
+            template = next(known, None)
+            if template is None:
+                if tried >= FRUITLESS or len(self._known) >= TEMPLATES:
+                    break
+                template = self._learn(values.regions.content(int(left[tried])))
+                if template is None or template.head in {one.head for one in self._known}:
+                    tried += 1
+                    continue
+                self._known.append(template)
+            chosen = left[literal_at(values.regions[left], template.head)]
+            if not len(chosen):
+                continue
+            left = np.setdiff1d(left, chosen, assume_unique=True)
+            found = self._read(template, values.regions[chosen])
+            told = self._walked(template, found, values, chosen, names)
+            if told is not None:
+                parts.append(told)
+        if not parts:
+            return None, np.arange(len(values))
+        walked, taken = together(parts, self._shapes)
+        rest = np.ones(len(values), np.bool_)
+        rest[taken] = False
+        return walked, np.flatnonzero(rest)
+
+    def _learn(self, value: bytes) -> _Known | None:
+        parsed = self._format.parse(value)
+        if not isinstance(parsed, Parsed) or parsed.format != self._format.id:
+            return None
+        if parsed.format == vault.ID:
+            return _Known(value[: value.index(b":", len(vault.PREFIX)) + 1], (0, 0, 0), key_identity(parsed))
+        parts = value.split(b".")
+        if parsed.variant != "compact" or len(parts) != _PARTS:
+            return None
+        head, key, iv, _, tag = parts
+        return _Known(head + b".", (len(key), len(iv), len(tag)), b"" if key else key_identity(parsed))
+
+    def _read(self, known: _Known, values: Regions) -> _Read:
+        return _read_vault(known, values) if self._format.id == vault.ID else _read_jwe(known, values)
+
+    def _walked(
+        self, known: _Known, found: _Read, values: Cells, chosen: Longs, names: Sequence[str]
+    ) -> tuple[Walked, Longs] | None:
+        own = chosen[found.chosen]
+        shape = np.where(found.good, 0, -1)
+        shape[found.good] = self._shape(known, found, values, own)
+        good = np.flatnonzero(shape >= 0)
+        if not len(good):
+            return None
+        count = len(good)
+        nothing = Regions.empty(count)
+        walked = Walked(
+            self._shapes,
+            shape[good],
+            values.rows[own[good]],
+            values.regions[own[good]],
+            found.payload[good],
+            found.unit[good],
+            found.key[good],
+            nothing,
+            dict.fromkeys(names, nothing),
+            {name: np.zeros(count, np.bool_) for name in names},
+        )
+        return walked, own[good]
+
+    def _shape(self, known: _Known, found: _Read, values: Cells, own: Longs) -> Longs:
+        """Of each good value the number of its shape, -1 where it must be walked by itself."""
+        good = np.flatnonzero(found.good)
+        lengths = found.payload.length[good]
+        numbers = np.full(LONGEST + 1, -1)
+        first = np.zeros(LONGEST + 1, np.int64)
+        first[lengths[::-1]] = good[::-1]
+        for length in np.flatnonzero(np.bincount(lengths)).tolist():
+            if length not in known.shapes:
+                at = int(first[length])
+                known.shapes[length] = self._judge(found, at, values.regions.content(int(own[at])))
+            number = known.shapes[length]
+            numbers[length] = -1 if number is None else number
+        return numbers[lengths]
+
+    def _judge(self, found: _Read, index: int, value: bytes) -> int | None:
+        """The shape of one value as its parser sees it, if both agree on where everything lies."""
+        parsed = self._format.parse(value)
+        if not isinstance(parsed, Parsed) or parsed.context is not None or not parsed.unit:
+            return None
+        agrees = (
+            parsed.payload == (0, 0)
+            and parsed.body == found.payload.content(index)
+            and parsed.unit == found.unit.content(index)
+            and key_identity(parsed) == found.key.content(index)
+        )
+        if not agrees:
+            return None
+        self._shapes.append(shape_of(parsed, ""))
+        return len(self._shapes) - 1
+
+
+def _fixed(content: bytes, count: int) -> Regions:
+    held = Regions.of([content])
+    return Regions(held.buffer, np.zeros(count, np.int64), np.full(count, len(content)))
+
+
+def _read_vault(known: _Known, values: Regions) -> _Read:
+    """Base64 behind the version: nonce, ciphertext, tag."""
+    text = Regions(values.buffer, values.start + len(known.head), values.length - len(known.head))
+    blob, chosen = decoded(series_of(text))
+    enough = np.flatnonzero(blob.length >= vault.NONCE + vault.TAG)
+    blob, chosen = blob[enough], chosen[enough]
+    nonce = np.full(len(chosen), vault.NONCE)
+    return _Read(
+        chosen,
+        Regions(blob.buffer, blob.start + vault.NONCE, blob.length - vault.NONCE - vault.TAG),
+        Regions(blob.buffer, blob.start, nonce),
+        _fixed(known.fixed_key, len(chosen)),
+        ~(suspicious(blob) | _perhaps_wordy(text[chosen])),
+    )
+
+
+def _read_jwe(known: _Known, values: Regions) -> _Read:
+    """Wrapped key, nonce, ciphertext and tag behind the header, each in base64url."""
+    key, iv, tag = known.sizes
+    begin = len(known.head)
+    before = begin + key + 1 + iv + 1
+    chosen = np.flatnonzero(values.length >= before + 1 + tag)
+    some = values[chosen]
+    buffer, start, end = some.buffer, some.start, some.start + some.length
+    dots = (begin + key, begin + key + 1 + iv)
+    good = buffer[end - tag - 1] == 0x2E
+    for dot in dots:
+        good &= buffer[start + dot] == 0x2E
+    text = end - tag - 1 - (start + before)
+    keys, first = _unspelt(buffer, start + begin, np.full(len(chosen), key))
+    units, second = _unspelt(buffer, start + begin + key + 1, np.full(len(chosen), iv))
+    payload, third = _unspelt(buffer, start + before, text)
+    _, fourth = _unspelt(buffer, end - tag, np.full(len(chosen), tag))
+    good &= first & second & third & fourth
+    good &= ~suspicious(payload)
+    return _Read(chosen, payload, units, keys if key else _fixed(known.fixed_key, len(chosen)), good)
+
+
+def _alphabet() -> Bytes:
+    table = np.full(256, 0x80, np.uint8)
+    for value, char in enumerate(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"):
+        table[char] = value
+    return table
+
+
+_ALPHABET: Final = _alphabet()
+
+
+def _unspelt(buffer: Bytes, start: Longs, length: Longs) -> tuple[Regions, NDArray[np.bool_]]:
+    """Unpadded base64url, decoded, and whether it is in its one spelling."""
+    count = len(start)
+    longest = int(length.max(initial=0))
+    width = 4 * ((longest + 3) // 4)
+    if not width:
+        return Regions.empty(count), np.ones(count, np.bool_)
+    values = _ALPHABET[Regions(buffer, start, length).matrix(width)]
+    if (length != width).any():
+        values = np.where(np.arange(width) < length[:, None], values, np.uint8(0))
+    good = (values.max(axis=1) < 0x40) & (length % 4 != 1)
+    quads = values.reshape(count, width // 4, 4)
+    size = 3 * width // 4
+    flat = np.zeros(count * size + PAD, np.uint8)
+    triples = flat[: count * size].reshape(count, width // 4, 3)
+    triples[:, :, 0] = (quads[:, :, 0] << 2) | (quads[:, :, 1] >> 4)
+    triples[:, :, 1] = (quads[:, :, 1] << 4) | (quads[:, :, 2] >> 2)
+    triples[:, :, 2] = (quads[:, :, 2] << 6) | quads[:, :, 3]
+    # Bits of the last character that no byte holds are zero in the one spelling.
+    rows = np.arange(count)
+    last = values[rows, np.maximum(length - 1, 0)]
+    spare = np.array([0, 0, 0x0F, 0x03], np.uint8)[length % 4]
+    good &= (last & spare) == 0
+    return Regions(flat, rows * size, length * 3 // 4), np.asarray(good, np.bool_)
+
+
+_SCALE: Final = 64
+"""Parts of a bit."""
+
+
+@cache
+def _wins() -> NDArray[np.int16]:
+    """By two neighbouring bytes: the most bits that the second can win for a text in base64, rounded up."""
+    wins = np.zeros((256, 256), np.int16)
+    bases: dict[int, NDArray[np.int16]] = {}
+    for before in range(256):
+        single = human_bits(bytes([before]), 6)
+        probe = round(_SCALE * (human_bits(bytes([before, 0x61]), 6) - single))
+        probe = probe << 8 | round(_SCALE * (human_bits(bytes([before, 0x41]), 6) - single)) & 0xFF
+        if probe not in bases:
+            row = [human_bits(bytes([before, byte]), 6) - single for byte in range(256)]
+            bases[probe] = np.ceil(np.array(row) * _SCALE).astype(np.int16)
+        wins[:, before] = bases[probe]
+    return wins.reshape(-1)
+
+
+@cache
+def _first_win() -> float:
+    return max(human_bits(bytes([byte]), 6) for byte in range(256))
+
+
+def _perhaps_wordy(texts: Regions) -> NDArray[np.bool_]:
+    """True for every base64 that `readable.wordy` could take for words."""
+    lengths = np.minimum(texts.length, LOOK)
+    longest = int(lengths.max(initial=0))
+    if longest < 2:
+        return np.zeros(len(texts), np.bool_)
+    width = longest - 1
+    pairs = np.ndarray((len(texts.buffer) - 1,), "<u2", buffer=texts.buffer, strides=(1,))
+    view = np.lib.stride_tricks.sliding_window_view(pairs, width)
+    start = np.minimum(texts.start, len(view) - 1)
+    won = _wins()[view[start]]
+    sums = np.cumsum(won, axis=1, dtype=np.int32)
+    total = np.where(lengths >= 2, sums[np.arange(len(texts)), np.maximum(lengths - 2, 0)], 0)
+    unsure = start != texts.start
+    return np.asarray(unsure | (total >= _SCALE * (TEXT_BITS - 1 - _first_win())), np.bool_)
+
+
+__all__ = ["HOT", "TextPath"]

@@ -1,0 +1,280 @@
+"""Results of shards, gathered in any order, to the draw of the sample and the facts of every column."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from keycheck.model.facts import Unseen
+from keycheck.model.types import vendor_text
+from keycheck.model.verdict import Reason
+from probes.fields.facts import PLACES, ColumnFacts, Export, Hit, Hunt, LeftOut, Opened, Place, Tally
+from probes.fields.read.seam import Shard, place
+from probes.fields.scan.conclude import At, Sum, Tallies, data_keys, located, recognised
+from probes.fields.scan.draw import Drawing, allocate, sizes
+from probes.fields.scan.hashing import Longs
+from probes.fields.scan.ledger import Group, KeyUse, Ledger, Order, Repeats
+from probes.fields.scan.result import STRATA, ShardResult
+from probes.fields.scan.seam import ColumnPlan, Draw, Pick, ScanPlan
+from probes.fields.scan.statistics import tests_of
+from probes.fields.scan.tallies import Distinct
+
+MEMORY: Final = 256 << 20
+_FURTHER: Final = "further"
+_LEFT_OUT: Final = 64
+_NO_OPENING: Final = Unseen(reason=Reason.NOT_SELECTED, detail="nothing of this column was opened")
+
+
+class Gathering:
+    """Everything that is known of an export's columns. Lives in the process that gathers.
+
+    `add` and `lose` may come in any order: the same shards give the same facts, byte for byte. What is held is bounded
+    whatever the values are; the lines of the ledger go to `spill` (a private folder, to be removed by the caller)
+    beyond `memory` bytes.
+    """
+
+    def __init__(self, plan: ScanPlan, columns: tuple[str, ...], spill: Path, memory: int = MEMORY) -> None:
+        self._plan = plan
+        plans = {column.column: column for column in plan.columns}
+        self._names = tuple(sorted(columns))
+        self._sums = {name: Sum(plans.get(name) or ColumnPlan(name, "unmapped"), plan.key) for name in self._names}
+        self._shards: dict[str, Shard] = {}
+        self._numbers: dict[str, int] = {}
+        self._ledger = Ledger(spill, memory)
+        self._strata: dict[tuple[str, str], int] = {}
+        self._tenants = Distinct()
+        self._present: set[int] = set()
+        self._lost: list[tuple[tuple[str, int, str], LeftOut]] = []
+        self._dialect = ""
+        self._surprises: set[str] = set()
+        self._uses: dict[int, KeyUse] | None = None
+        self._false: list[Group] = []
+        self.rows = 0
+        """Rows that were read."""
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """What could not be read, in the order of the export; beyond 64 kinds put together."""
+        merged: dict[str, tuple[int, list[str]]] = {}
+        for _, one in sorted(self._lost, key=lambda each: (each[0], each[1].why)):
+            rows, places = merged.get(one.why, (0, []))
+            merged[one.why] = (rows + one.rows, [*places, *one.places][:PLACES])
+        told = [LeftOut(why=why, rows=rows, places=tuple(places)) for why, (rows, places) in merged.items()]
+        if len(told) <= _LEFT_OUT:
+            return tuple(told)
+        rest = LeftOut(why="for further reasons", rows=sum(one.rows for one in told[_LEFT_OUT - 1 :]))
+        return (*told[: _LEFT_OUT - 1], rest)
+
+    def add(self, shard: Shard, result: ShardResult) -> None:
+        """The result of one shard, once."""
+        self._dialect = self._dialect or result.dialect
+        if result.dialect != self._dialect:
+            words = "scanned by another version of the software, whose hashes cannot be compared"
+            self.lose(shard, Unseen(reason=Reason.UNSUPPORTED, detail=words))
+            return
+        number = self._number(shard)
+        self._lost += [((shard.file.path, shard.start, shard.name), one) for one in result.left_out]
+        seen = set()
+        for column in result.columns:
+            if column.column not in self._sums:
+                self._surprise(column.column)
+                continue
+            seen.add(column.column)
+            self._sums[column.column].add(column, shard)
+            if column.tokens is not None and len(column.tokens):
+                strata = np.array([self._stratum(shard.file.path, label) for label in column.strata], np.uint32)
+                self._ledger.add(self._names.index(column.column), number, column.tokens, strata)
+        lost = sum(one.rows for one in result.left_out)
+        if not shard.file.beside:
+            self.rows += result.rows
+            for name in set(self._own) - seen:
+                self._missing(name, result.rows, lost)
+        self._tenants += result.tenants
+        self._present |= result.present
+
+    @property
+    def _own(self) -> tuple[str, ...]:
+        """Columns of the export itself."""
+        return tuple(name for name in self._names if not name.startswith("file:"))
+
+    def _missing(self, name: str, rows: int, lost: int) -> None:
+        """A shard whose file does not have this column."""
+        column = self._sums[name]
+        column.rows += rows + lost
+        column.nulls += rows
+        column.left_out += lost
+
+    def _surprise(self, name: str) -> None:
+        self._surprises.add(name)
+        one = LeftOut(why=vendor_text(f"column {name[:100]} that the listing did not see"), rows=0)
+        entry = (("", 0, ""), one)
+        if entry not in self._lost and len(self._surprises) <= _LEFT_OUT:
+            self._lost.append(entry)
+
+    def lose(self, shard: Shard, why: Unseen) -> None:
+        """A shard of which nothing is known."""
+        words = f"{why.reason.value}: {why.detail}"
+        at = (shard.file.path, shard.start, shard.name)
+        lost = LeftOut(why=vendor_text(words), rows=0, places=(vendor_text(shard.name),))
+        self._lost.append((at, lost))
+
+    def _number(self, shard: Shard) -> int:
+        if shard.name in self._numbers:
+            raise ValueError("a shard is added once")
+        self._shards[shard.name] = shard
+        return self._numbers.setdefault(shard.name, len(self._numbers))
+
+    def _stratum(self, file: str, label: str) -> int:
+        key = (file, label) if len(self._strata) < STRATA else (_FURTHER, "")
+        return self._strata.setdefault(key, len(self._strata))
+
+    def _order(self) -> tuple[Order, list[Shard]]:
+        """Rank of each shard's number, and the shards by rank."""
+        ordered = sorted(self._shards.values(), key=lambda shard: (shard.file.path, shard.start, shard.name))
+        ranks = np.zeros(max(1, len(ordered)), np.int64)
+        for rank, shard in enumerate(ordered):
+            ranks[self._numbers[shard.name]] = rank
+        return ranks, ordered
+
+    def draw(self, column: str, seed: bytes, samples: int) -> Draw:
+        """Draw data keys of a column: by a hash of `seed` and the data key, spread in proportion over wrapping keys,
+        their material, files and months of writing, at least one of each while there are samples. A value without a data
+        key of its own stands for itself. `seed`: made after the export's digest was written down, so that nobody
+        could choose what is drawn."""
+        order, ordered = self._order()
+        labels, rank = self._labels()
+        number = self._names.index(column)
+
+        def each() -> Iterator[tuple[np.ndarray[tuple[int], np.dtype[np.void]], Longs]]:
+            for lines in self._ledger.key_uses(order)[1]:
+                here = lines[lines["column"] == number]
+                yield here, rank[here["stratum"]]
+
+        counts = sizes((stratum for _, stratum in each()), len(labels))
+        drawing = Drawing(seed, column, np.array(allocate(counts.tolist(), samples), np.int64))
+        for lines, stratum in each():
+            drawing.add(lines, stratum)
+        drawn = drawing.drawn()
+        if drawn is None:
+            return Draw((), 0, 0)
+        picks = [
+            Pick(column, ordered[int(order[line["shard"]])].name, int(line["row"]), labels[int(stratum)])
+            for line, stratum in zip(*drawn, strict=True)
+        ]
+        picks.sort(key=lambda pick: (pick.shard, pick.row))
+        return Draw(tuple(picks), int(counts.sum()), int(np.count_nonzero(counts)))
+
+    def _labels(self) -> tuple[list[str], Longs]:
+        """Strata in the order of their names, and the rank of each number."""
+        ordered = sorted(self._strata, key=lambda one: one)
+        rank = np.zeros(max(1, len(ordered)), np.int64)
+        for index, key in enumerate(ordered):
+            rank[self._strata[key]] = index
+        return [vendor_text(f"{label} in {file}".strip()) for file, label in ordered], rank
+
+    def facts(
+        self,
+        export: Export,
+        opened: Mapping[str, Opened | Unseen],
+        hits: Mapping[str, tuple[Hit, ...]],
+        *,
+        truths: int = 0,
+        short: int = 0,
+    ) -> Iterator[ColumnFacts]:
+        """The facts of every column, in the order of their names.
+
+        `hits` are what the hunt for opened values found, by column; `truths` is how many were sought, `short` how many
+        were too short to be.
+        """
+        order, ordered = self._order()
+        where = located(self._shards)
+
+        def tally(count: int, places: Sequence[tuple[int, int]]) -> Tally:
+            return Tally(count=count, places=tuple(_place(ordered[rank], row) for rank, row in places))
+
+        repeats, _ = self._ledger.repeats(order)
+        uses, lines = self._ledger.key_uses(order)
+        for _ in lines:
+            pass
+        for number, name in enumerate(self._names):
+            yield self._column(
+                self._sums[name],
+                export,
+                opened.get(name, _NO_OPENING),
+                hits.get(name, ()),
+                (truths, short),
+                repeats.get(number),
+                uses.get(number),
+                tally,
+                where,
+            )
+
+    def _column(
+        self,
+        seen: Sum,
+        export: Export,
+        opened: Opened | Unseen,
+        hits: tuple[Hit, ...],
+        truths: tuple[int, int],
+        repeats: Repeats | None,
+        use: KeyUse | None,
+        tally: Tallies,
+        where: Callable[[At], Place],
+    ) -> ColumnFacts:
+        plan = seen.plan
+        wrapped, more = seen.wrapped_facts()
+        canaries, further = seen.hits(self._plan.canaries, self._plan.key, where)
+        every = (*canaries, *hits)
+        known = recognised(seen.kinds.items())
+        tenants = len(self._tenants) if self._plan.tenant is not None else None
+        return ColumnFacts(
+            export=export,
+            column=vendor_text(plan.column),
+            role=plan.role,
+            rule=plan.rule,
+            key_resource=vendor_text(plan.key_resource),
+            tenants_declared=self._plan.tenant is not None,
+            rows=seen.rows,
+            nulls=seen.nulls,
+            empties=seen.empties,
+            left_out=seen.left_out,
+            kinds=seen.kind_facts(where),
+            evidence_bits=seen.evidence(),
+            ciphers=seen.cipher_facts(),
+            wrapped=wrapped,
+            wrapped_more=more,
+            unwrapped=seen.unwrapped,
+            static_keys=tuple(vendor_text(key) for key, _ in seen.static_keys.items())[:64],
+            wraps=seen.wraps or (0, 0),
+            remarks=tuple(sorted((vendor_text(word), count) for word, count in seen.remarks.items())[:64]),
+            committed=seen.committed,
+            deterministic=Tally(
+                count=seen.deterministic.count, places=tuple(map(where, seen.deterministic.rows))
+            ),
+            units=seen.units(repeats, tally),
+            data_keys=data_keys(use, known, tenants, tally),
+            contexts=seen.context_facts(where),
+            lengths=seen.length_facts(),
+            tests=tests_of(seen.statistics, len(self._names)),
+            detected=seen.detected_facts(where),
+            hunt=Hunt(
+                canaries=len(self._plan.canaries),
+                truths=truths[0],
+                short=truths[1],
+                bytes=seen.searched,
+                hits=every[:1000],
+                more=further + max(0, len(every) - 1000),
+                present=len(self._present),
+            ),
+            opened=opened,
+        )
+
+
+def _place(shard: Shard, row: int) -> Place:
+    return vendor_text(place(shard, row))
+
+
+__all__ = ["At", "Gathering"]

@@ -1,0 +1,456 @@
+"""From classified values of one batch after another to the result of one column of a shard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from probes.fields.facts import PLACES
+from probes.fields.formats.seam import Commitment
+from probes.fields.scan.arrays import NO_TIME
+from probes.fields.scan.classing import Walked
+from probes.fields.scan.hashing import Hasher, Hashes, Longs, Regions, WholeHasher, words
+from probes.fields.scan.result import (
+    OPAQUE,
+    SAMPLE_ROWS,
+    STRATA,
+    ColumnResult,
+    RuleSeen,
+    Shape,
+    Span,
+    Tokens,
+)
+from probes.fields.scan.statistics import (
+    BLOCK,
+    POSITIONS,
+    UNIT_POSITIONS,
+    Blocks,
+    Histograms,
+    position_counts,
+)
+from probes.fields.scan.tallies import Bounded, Distinct, Seen
+from probes.fields.subjects import ContextRule
+
+Flags: TypeAlias = NDArray[np.bool_]
+_OTHER: Final = "further"
+_CONTEXTS: Final = 1 << 18
+"""Contexts that are held before they are put together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What columns of a batch are told of its rows."""
+
+    numbers: Longs
+    """Number of each row in the shard, ascending."""
+    written: Longs | None
+    """Microseconds since 1970, or `NO_TIME`."""
+    tenant: Hashes | None
+    """0: none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hashers:
+    """Hashes for every purpose."""
+
+    key: Hasher
+    unit: Hasher
+    check: Hasher
+    context: Hasher
+    block: Hasher
+    whole: WholeHasher
+
+    @staticmethod
+    def of(key: bytes) -> Hashers:
+        """All under one key."""
+        key_, unit, check, context, block = (Hasher(key, name) for name in ("key", "unit", "check", "context", "block"))
+        return Hashers(key_, unit, check, context, block, WholeHasher(key))
+
+
+class Tabulation:
+    """One column of one shard, as its batches come."""
+
+    def __init__(self, column: str, rules: Sequence[ContextRule], key: bytes, hashers: Hashers) -> None:
+        self._hash = hashers
+        self._rules = tuple(rules)
+        self.result = ColumnResult(column)
+        for bounded in (self.result.kinds, self.result.ciphers, self.result.wrapped, self.result.static_keys):
+            bounded.key = key
+        self.result.lengths.key = key
+        self.result.rules = tuple(RuleSeen() for _ in rules)
+        self._tokens: list[Tokens] = []
+        self._strata: Bounded[str, Span] = Bounded(STRATA, key)
+        self._contexts: list[Hashes] = []
+        self._pending = 0
+        self._sampler = _Sampler()
+        self._last: list[Hashes] = []
+        self._first: list[Hashes] = []
+
+    def add(self, walked: Walked, row: Row, rules: Sequence[NDArray[np.int8]]) -> None:
+        """Values of one batch; `rules` says of each rule and value 0 equal, 1 differs, 2 absent."""
+        if not len(walked):
+            return
+        walked, counts = _present_only(walked)
+        shapes = walked.shapes
+        rows = row.numbers[walked.row]
+        written = None if row.written is None else row.written[walked.row]
+        self._kinds(walked, counts, rows)
+        self._spans(walked, counts, written)
+        self._shape_counts(shapes, counts)
+        self._deterministic(walked, rows)
+        self._context(walked, rows, rules)
+        self._token(walked, rows, row, written)
+
+    def _kinds(self, walked: Walked, counts: Longs, rows: Longs) -> None:
+        result = self.result
+        numbers: dict[tuple[str, str, str], list[int]] = {}
+        for index, (shape, count) in enumerate(zip(walked.shapes, counts.tolist(), strict=True)):
+            numbers.setdefault((shape.kind, shape.variant, shape.encoding), []).append(index)
+            if shape.bits:
+                result.bits[shape.kind] = result.bits.get(shape.kind, 0) + shape.bits * count
+        for key, members in numbers.items():
+            count = int(counts[members].sum())
+            have = result.kinds.kept.get(key)
+            if have is not None and len(have.rows) >= PLACES and have.rows[-1] < rows[0]:
+                seen: Seen[int] = Seen(count)
+            elif len(members) == len(counts):
+                seen = Seen(count, tuple(rows[:PLACES].tolist()))
+            else:
+                seen = Seen(count, _first(rows, np.isin(walked.shape, members)))
+            result.kinds.add(key, seen)
+
+    def _spans(self, walked: Walked, counts: Longs, written: Longs | None) -> None:
+        """What is told with the time of its rows: wrapped keys."""
+        if not any(shape.wrapped for shape in walked.shapes):
+            return
+        size = len(walked.shapes)
+        first = np.full(size, np.iinfo(np.int64).max)
+        last = np.full(size, NO_TIME)
+        if written is not None:
+            known = written != NO_TIME
+            np.minimum.at(first, walked.shape[known], written[known])
+            np.maximum.at(last, walked.shape[known], written[known])
+        sums: dict[tuple[str, str, int | None, int | None, str], Span] = {}
+        for index, shape in enumerate(walked.shapes):
+            if not (count := int(counts[index])) or not shape.wrapped:
+                continue
+            at = int(last[index])
+            span = Span(count) if at == NO_TIME else Span(count, int(first[index]), at)
+            for one in shape.wrapped:
+                have = sums.get(one)
+                sums[one] = span if have is None else have + span
+                self.result.wrapped_total += count
+        for one, span in sums.items():
+            self.result.wrapped.add(one, span)
+
+    def _shape_counts(self, shapes: Sequence[Shape], counts: Longs) -> None:
+        result = self.result
+        yes, no, unsaid = result.committed
+        for shape, count in zip(shapes, counts.tolist(), strict=True):
+            if not count:
+                continue
+            if shape.length is not None:
+                result.lengths.add(shape.length, Span(count))
+                result.lengths_total += count
+            if not shape.parsed:
+                continue
+            if shape.cipher is not None:
+                result.ciphers.add(shape.cipher, Span(count))
+            if not shape.wrapped:
+                result.unwrapped += count
+                if shape.static_key:
+                    result.static_keys.add(shape.static_key, Span(count))
+            wraps = len(shape.wrapped)
+            low, high = result.wraps or (wraps, wraps)
+            result.wraps = (min(low, wraps), max(high, wraps))
+            for remark in shape.remarks:
+                result.remarks[remark] = result.remarks.get(remark, 0) + count
+            yes += count * (shape.commitment is Commitment.YES)
+            no += count * (shape.commitment is Commitment.NO)
+            unsaid += count * (shape.commitment is Commitment.UNKNOWN)
+            if shape.has_unit:
+                result.compared += count
+                low_bits = shape.unit_bits
+                result.unit_bits = low_bits if result.unit_bits is None else min(result.unit_bits, low_bits)
+            else:
+                result.hidden += count
+            if shape.shows_context:
+                result.shown += count
+            else:
+                result.not_shown += count
+        result.committed = (yes, no, unsaid)
+
+    def _deterministic(self, walked: Walked, rows: Longs) -> None:
+        if any(shape.deterministic for shape in walked.shapes):
+            chosen = _where(walked, [bool(shape.deterministic) for shape in walked.shapes])
+            self.result.deterministic += Seen(int(np.count_nonzero(chosen)), _first(rows, chosen))
+
+    def _context(self, walked: Walked, rows: Longs, rules: Sequence[NDArray[np.int8]]) -> None:
+        shows = [shape.shows_context for shape in walked.shapes]
+        if not any(shows):
+            return
+        chosen = _where(walked, shows)
+        self._contexts.append(self._hash.context.regions(walked.context if all(shows) else walked.context[chosen]))
+        self._pending += len(self._contexts[-1])
+        if self._pending > _CONTEXTS:
+            self._settle_contexts()
+        told = list(self.result.rules)
+        for index, verdicts in enumerate(rules):
+            differs, absent = (verdicts == 1) & chosen, (verdicts == 2) & chosen
+            told[index] = RuleSeen(
+                told[index].equal + int(np.count_nonzero((verdicts == 0) & chosen)),
+                told[index].differs + Seen(int(np.count_nonzero(differs)), _first(rows, differs)),
+                told[index].absent + Seen(int(np.count_nonzero(absent)), _first(rows, absent)),
+            )
+        self.result.rules = tuple(told)
+
+    def _settle_contexts(self) -> None:
+        held = self._contexts
+        self.result.contexts += Distinct.of(np.concatenate(held) if held else np.empty(0, np.uint64))
+        self._contexts, self._pending = [], 0
+
+    def _token(self, walked: Walked, rows: Longs, row: Row, written: Longs | None) -> None:
+        """Of every value that is or may be ciphertext."""
+        secret = [shape.parsed or shape.kind == OPAQUE for shape in walked.shapes]
+        if not any(secret):
+            return
+        if all(secret):
+            chosen = np.arange(len(walked))
+        else:
+            chosen = np.flatnonzero(_where(walked, secret))
+        shapes = walked.shapes
+        shape = walked.shape[chosen]
+        content = self._hash.whole.regions(walked.content[chosen])
+        keys = self._hash.key.regions(walked.key[chosen])
+        units = walked.unit[chosen]
+        unit = self._hash.unit.regions(units, keys)
+        check = self._hash.check.regions(units, keys)
+        visible = np.array([one.has_unit for one in shapes], np.bool_)[shape]
+        parsed = np.array([one.parsed for one in shapes], np.bool_)[shape]
+        own = np.array([bool(one.wrapped) for one in shapes], np.bool_)[shape]
+        if not visible.all():
+            unit = np.where(visible, unit, content)
+            check = np.where(visible, check, content)
+        whole = np.where(content == 0, np.uint64(1), content)
+        # A value without a data key of its own is drawn by itself.
+        drawn = np.where(parsed, np.where(own, keys, whole), np.uint64(0))
+        tenants = np.zeros(len(chosen), np.uint64) if row.tenant is None else row.tenant[walked.row[chosen]]
+        tokens = Tokens(
+            rows[chosen].astype(np.uint32),
+            unit,
+            (check >> np.uint64(32)).astype(np.uint32),
+            (content & np.uint64(0xFFFFFFFF)).astype(np.uint32),
+            ~visible,
+            drawn,
+            own,
+            tenants,
+            self._stratum(shapes, shape, None if written is None else written[chosen]),
+        )
+        self._tokens.append(tokens)
+        self._ends(units[visible])
+        self._sampler.add(walked, chosen, tokens.row, visible)
+
+    def _stratum(self, shapes: Sequence[Shape], shape: Longs, written: Longs | None) -> NDArray[np.uint16]:
+        """What a sample is spread over: wrapping key and its material, and the month of writing."""
+        labels = [_label(one) for one in shapes]
+        months = np.zeros(len(shape), np.int64) if written is None else _months(written)
+        pairs = months * len(shapes) + shape
+        ordered = np.unique(pairs) if len(pairs) < 64 else np.flatnonzero(_present(pairs))
+        return self._numbered(pairs, ordered, labels)
+
+    def _numbered(self, pairs: Longs, present: Longs, labels: Sequence[str]) -> NDArray[np.uint16]:
+        numbers = np.zeros(int(present.max()) + 1 if len(present) else 1, np.uint16)
+        for pair in present.tolist():
+            month, index = divmod(pair, len(labels))
+            label = f"{labels[index]} {month // 12 + 1:04}-{month % 12 + 1:02}" if month else labels[index]
+            numbers[pair] = self._number(label)
+        return numbers[pairs]
+
+    def _number(self, label: str) -> int:
+        numbers = self._strata.kept
+        if label not in numbers:
+            if len(numbers) >= STRATA:
+                label = _OTHER
+            numbers.setdefault(label, Span(len(numbers)))
+        return numbers[label].count
+
+    def _ends(self, units: Regions) -> None:
+        """The first and the last eight bytes of nonces, as numbers of either byte order."""
+        usable = units[units.length >= 8]
+        lanes = words(usable.buffer)
+        self._first.append(lanes[usable.start])
+        self._last.append(lanes[usable.start + usable.length - 8].byteswap())
+
+    def end_batch(self) -> None:
+        """All values of a batch were added."""
+        if self._last:
+            self.result.counting += max(_successors(self._last), _successors(self._first))
+            self._last, self._first = [], []
+
+    def finish(self) -> ColumnResult:
+        """The result; nothing can be added to it any more."""
+        result = self.result
+        self._settle_contexts()
+        for bounded in (result.kinds, result.ciphers, result.wrapped, result.static_keys):
+            bounded.trim()
+        result.lengths.trim()
+        result.statistics = self._sampler.histograms(self._hash)
+        if self._tokens:
+            result.tokens = _joined(self._tokens)
+            labels = list(self._strata.kept)
+            order = sorted(range(len(labels)), key=labels.__getitem__)
+            rank = np.empty(len(labels), np.uint16)
+            rank[order] = np.arange(len(labels), dtype=np.uint16)
+            result.strata = tuple(labels[index] for index in order)
+            result.tokens.stratum = rank[result.tokens.stratum]
+        return result
+
+
+def _present_only(walked: Walked) -> tuple[Walked, Longs]:
+    """Without shapes that no value has, and how many have each of the others."""
+    counts = np.bincount(walked.shape, minlength=len(walked.shapes))
+    present = np.flatnonzero(counts)
+    if len(present) == len(counts):
+        return walked, counts
+    numbers = np.zeros(len(counts), np.int64)
+    numbers[present] = np.arange(len(present))
+    shapes = [walked.shapes[index] for index in present.tolist()]
+    return replace(walked, shapes=shapes, shape=numbers[walked.shape]), counts[present]
+
+
+def _present(pairs: Longs) -> Flags:
+    """Which of the small numbers occur."""
+    seen = np.zeros(int(pairs.max()) + 1, np.bool_)
+    seen[pairs] = True
+    return seen
+
+
+def _label(shape: Shape) -> str:
+    if not shape.wrapped:
+        return f"{shape.kind} {shape.static_key}".strip()
+    return ", ".join(sorted({f"{provider} {key} {fingerprint}".strip() for provider, key, *_, fingerprint in shape.wrapped}))
+
+
+def _months(written: Longs) -> Longs:
+    """Months since year 1; 0 where the instant is not known or far out."""
+    months = written.astype("M8[us]").astype("M8[M]").astype(np.int64) + (1970 - 1) * 12
+    return np.where((written == NO_TIME) | (months < 1) | (months > 9_998 * 12), 0, months)
+
+
+def _where(walked: Walked, wanted: Sequence[bool]) -> Flags:
+    return np.array(wanted, np.bool_)[walked.shape]
+
+
+def _first(rows: Longs, chosen: Flags) -> tuple[int, ...]:
+    """Rows are ascending within a batch."""
+    return tuple(rows[np.flatnonzero(chosen)[:PLACES]].tolist())
+
+
+def _joined(parts: Sequence[Tokens]) -> Tokens:
+    """In the order of their rows."""
+    names = ("row", "unit", "check", "content", "hidden", "key", "own", "tenant", "stratum")
+    whole = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    row = whole["row"]
+    if len(row) > 1 and (row[1:] <= row[:-1]).any():
+        order = np.lexsort((whole["unit"], row))
+        whole = {name: values[order] for name, values in whole.items()}
+    return Tokens(**whole)
+
+
+def _successors(numbers: Sequence[Hashes]) -> int:
+    """Nonces of a batch of which the successor is among them."""
+    ordered = np.sort(np.concatenate(numbers))
+    return int(np.count_nonzero(ordered[1:] - ordered[:-1] == 1))
+
+
+class _Sampler:
+    """Ciphertext of some values, chosen by their rows alone, for the statistics."""
+
+    def __init__(self) -> None:
+        self._payloads: list[NDArray[np.uint8]] = []
+        self._lengths: list[Longs] = []
+        self._units: list[NDArray[np.uint8]] = []
+        self._unit_lengths: list[Longs] = []
+        self._ranks: list[Hashes] = []
+        self._held = 0
+        self._limit = np.uint64(0xFFFFFFFFFFFFFFFF)
+
+    def add(self, walked: Walked, chosen: Longs, rows: NDArray[np.uint32], visible: Flags) -> None:
+        """Values of one batch."""
+        ranks = _mixed(rows)
+        taken = np.flatnonzero(ranks <= self._limit)
+        if not len(taken):
+            return
+        payload, unit = walked.payload[chosen[taken]], walked.unit[chosen[taken]]
+        self._payloads.append(payload.matrix(POSITIONS))
+        self._lengths.append(payload.length)
+        self._units.append(unit.matrix(UNIT_POSITIONS))
+        self._unit_lengths.append(unit.length * visible[taken])
+        self._ranks.append(ranks[taken])
+        self._held += len(taken)
+        if self._held >= 2 * SAMPLE_ROWS:
+            self._halve()
+
+    def _halve(self) -> None:
+        """Keep the first by rank."""
+        ranks = np.concatenate(self._ranks)
+        if len(ranks) <= SAMPLE_ROWS:
+            return
+        self._limit = np.partition(ranks, SAMPLE_ROWS - 1)[SAMPLE_ROWS - 1]
+        keep = ranks <= self._limit
+        self._payloads = [np.concatenate(self._payloads)[keep]]
+        self._lengths = [np.concatenate(self._lengths)[keep]]
+        self._units = [np.concatenate(self._units)[keep]]
+        self._unit_lengths = [np.concatenate(self._unit_lengths)[keep]]
+        self._ranks = [ranks[keep]]
+        self._held = int(np.count_nonzero(keep))
+
+    def histograms(self, hashers: Hashers) -> Histograms:
+        """What the statistics are made of."""
+        if not self._ranks:
+            return Histograms()
+        self._halve()
+        payloads, lengths = np.concatenate(self._payloads), np.concatenate(self._lengths)
+        units, unit_lengths = np.concatenate(self._units), np.concatenate(self._unit_lengths)
+        return Histograms(
+            _counts(payloads, lengths, POSITIONS),
+            _counts(units, unit_lengths, UNIT_POSITIONS),
+            _blocks(payloads, lengths, hashers),
+        )
+
+
+def _counts(matrix: NDArray[np.uint8], lengths: Longs, width: int) -> NDArray[np.int64]:
+    if len(lengths) and int(lengths.min()) >= width:
+        return position_counts(matrix, width)
+    counts = np.zeros((width, 256), np.int64)
+    for position in range(width):
+        counts[position] = np.bincount(matrix[lengths > position, position], minlength=256)
+    return counts
+
+
+def _blocks(payloads: NDArray[np.uint8], lengths: Longs, hashers: Hashers) -> Blocks:
+    """Aligned blocks within the first `POSITIONS` bytes of the ciphertext."""
+    count, width = payloads.shape
+    flat = np.concatenate((payloads.reshape(-1), np.zeros(16, np.uint8)))
+    start = np.arange(count, dtype=np.int64) * width
+    whole = hashers.check.regions(Regions(flat, start, np.minimum(lengths, width)))
+    hashes: list[Hashes] = []
+    places: list[Hashes] = []
+    for at in range(0, width, BLOCK):
+        has = np.flatnonzero(lengths >= at + BLOCK)
+        sixteen = np.full(len(has), BLOCK, np.int64)
+        hashes.append(hashers.block.regions(Regions(flat, start[has] + at, sixteen)))
+        places.append(_mixed(whole[has] + np.uint64(at)))
+    return Blocks.of(np.concatenate(hashes), np.concatenate(places))
+
+
+def _mixed(numbers: NDArray[np.uint32] | Hashes) -> Hashes:
+    """Numbers scattered over 64 bits (splitmix64)."""
+    x = numbers.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))

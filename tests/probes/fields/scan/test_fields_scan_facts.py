@@ -1,0 +1,123 @@
+"""From values to the facts of a column."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from scan_stage import ARN, OTHER_ARN, MemoryExport, b64, esdk, kms_blob, plan, rule, tink, told, vault
+
+from probes.fields.facts import ColumnFacts
+from probes.fields.scan.column import scan_shard
+from probes.fields.scan.gathering import Gathering
+from probes.fields.scan.seam import ScanPlan
+
+
+def facts(export: MemoryExport, given: ScanPlan, spill: Path, memory: int = 1 << 28) -> dict[str, ColumnFacts]:
+    listing = export.listing()
+    gathering = Gathering(given, listing.columns, spill, memory)
+    for shard in listing.shards:
+        gathering.add(shard, scan_shard(export, shard, given))
+    return {one.column: one for one in gathering.facts(told(gathering.rows), {}, {})}
+
+
+def test_a_sound_column_says_what_it_is(tmp_path: Path) -> None:
+    rng = random.Random(1)
+    rows = 300
+    ids = [str(number).encode() for number in range(rows)]
+    mail = [b64(esdk(rng, 20 + number % 9, {"id": str(number), "field": "mail"})) for number in range(rows)]
+    export = MemoryExport({"a": {"id": ids, "mail": mail}}, frozenset(("id", "mail")))
+    context = ({"name": "id", "column": "id"}, {"name": "field", "value": "mail"}, {"name": "gone", "value": "x"})
+    seen = facts(export, plan(rule("mail", format="aws-esdk", context=context)), tmp_path)["mail"]
+    assert [(kind.kind, kind.variant, kind.encoding, kind.count) for kind in seen.kinds] == [
+        ("aws-esdk", "v2", "base64", rows)
+    ]
+    assert (seen.rows, seen.nulls, seen.unwrapped, seen.wraps) == (rows, 0, 0, (1, 1))
+    assert [(one.key, one.length, one.count) for one in seen.wrapped] == [(ARN, 32, rows)]
+    assert [(one.name, one.count) for one in seen.ciphers] == [("AES-256-GCM", rows)]
+    assert seen.committed == (rows, 0, 0)
+    assert seen.contexts is not None and seen.units is not None and seen.data_keys is not None and seen.lengths is not None
+    assert [(one.equal, one.differs.count, one.absent.count) for one in seen.contexts.rules] == [
+        (rows, 0, 0),
+        (rows, 0, 0),
+        (0, 0, rows),
+    ]
+    assert (seen.contexts.distinct, seen.contexts.many) == (rows, False)
+    assert (seen.units.compared, seen.units.reused.count, seen.units.copies.count) == (rows, 0, 0)
+    assert (seen.data_keys.distinct, seen.data_keys.most_uses) == (rows, 1)
+    assert seen.lengths.distinct == 9
+    assert not any(test.alarm for test in seen.tests)
+
+
+def test_a_mixed_column_is_counted_as_what_it_is(tmp_path: Path) -> None:
+    rng = random.Random(2)
+    values: list[bytes | None] = [b64(esdk(rng, 30)) for _ in range(90)]
+    values += [None, b"", b"anna.schmidt@example.org", b64(esdk(rng, 30))[:-40], vault(rng, 20)]
+    seen = facts(MemoryExport({"a": {"mail": values}}), plan(rule("mail", format="aws-esdk")), tmp_path)["mail"]
+    assert (seen.rows, seen.nulls, seen.empties) == (95, 1, 1)
+    kinds = {kind.kind: (kind.count, kind.places) for kind in seen.kinds}
+    assert {name: count for name, (count, _) in kinds.items()} == {
+        "aws-esdk": 90,
+        "empty": 1,
+        "plaintext": 1,
+        "malformed": 1,
+        "vault-transit": 1,
+    }
+    assert kinds["plaintext"][1] == ("a.parquet[group 0]:row 92",)
+    assert [(one.kind, one.count) for one in seen.detected] == [("email", 1)]
+
+
+def test_a_repeated_nonce_is_a_reuse_and_an_equal_value_a_copy(tmp_path: Path) -> None:
+    rng = random.Random(3)
+    mail = [b64(esdk(rng, 30)) for _ in range(100)]
+    blob, identity = kms_blob(rng), rng.randbytes(32)
+    phone = [b64(esdk(rng, 30)) for _ in range(100)]
+    mail[7] = b64(esdk(rng, 30, blob=blob, message_id=identity))
+    mail[70] = b64(esdk(rng, 31, blob=blob, message_id=identity))
+    phone[3] = b64(esdk(rng, 32, blob=blob, message_id=identity))
+    mail[50] = mail[99] = mail[20]
+    export = MemoryExport({"a": {"mail": mail[:60], "phone": phone[:60]}, "b": {"mail": mail[60:], "phone": phone[60:]}})
+    seen = facts(export, plan(rule("mail"), rule("phone")), tmp_path)
+    units = seen["mail"].units
+    assert units is not None
+    assert (units.reused.count, units.reused.places) == (2, ("a.parquet[group 0]:row 7", "b.parquet[group 0]:row 10"))
+    assert (units.copies.count, len(units.copies.places)) == (3, 3)
+    assert units.across.count == 2
+    assert seen["phone"].units is not None and seen["phone"].units.across.count == 1
+    assert seen["phone"].units.reused.count == 0
+    assert seen["mail"].data_keys is not None and seen["mail"].data_keys.most_uses == 3
+
+
+def test_one_data_key_for_all_tenants_is_seen(tmp_path: Path) -> None:
+    rng = random.Random(4)
+    blob = kms_blob(rng)
+    mail = [tink(rng, 30, blob) for _ in range(50)]
+    tenants = [f"t{number % 5}".encode() for number in range(50)]
+    given = plan(rule("mail"), tenant="tenant")
+    seen = facts(MemoryExport({"a": {"mail": mail, "tenant": tenants}}), given, tmp_path)["mail"].data_keys
+    assert seen is not None
+    assert (seen.distinct, seen.most_uses, seen.tenants_sharing.count, seen.tenants) == (1, 50, 1, 5)
+
+
+def test_an_escrow_key_and_when_it_was_written_are_told(tmp_path: Path) -> None:
+    rng = random.Random(5)
+    mail = [esdk(rng, 30, keys=(ARN, OTHER_ARN) if number == 33 else (ARN,)) for number in range(40)]
+    written = [str(1_700_000_000 + number).encode() for number in range(40)]
+    given = plan(rule("mail"), written="at")
+    seen = facts(MemoryExport({"a": {"mail": mail, "at": written}}), given, tmp_path)["mail"]
+    assert seen.wraps == (1, 2)
+    wrapped = {one.key: (one.count, one.first_written, one.last_written) for one in seen.wrapped}
+    assert wrapped[OTHER_ARN][0] == 1
+    assert wrapped[OTHER_ARN][1] == wrapped[OTHER_ARN][2] is not None
+    assert wrapped[ARN][1] is not None and wrapped[ARN][1].timestamp() == 1_700_000_000
+
+
+@pytest.mark.parametrize("memory", [1 << 28, 1])
+def test_memory_changes_nothing(tmp_path: Path, memory: int) -> None:
+    rng = random.Random(6)
+    values = [vault(rng, 20, nonce=b"\7" * 12 if number % 9 == 0 else None) for number in range(90)]
+    export = MemoryExport({str(part): {"mail": values[part::3]} for part in range(3)})
+    units = facts(export, plan(rule("mail")), tmp_path, memory)["mail"].units
+    assert units is not None and units.reused.count == 10
+    assert len(units.reused.places) == 8

@@ -1,0 +1,148 @@
+"""The fast paths and the slow one tell the same of every value."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scan_stage import ARN, OTHER_ARN, MemoryExport, b64, esdk, jwe, kms_blob, plan, rule, tink, vault
+
+from probes.fields.scan.column import scan_shard
+from probes.fields.scan.paths import Paths
+from probes.fields.scan.result import ShardResult
+from probes.fields.scan.tallies import Bounded
+
+
+def plain(value: object) -> object:
+    """A result as nested tuples that compare."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, Bounded):
+        return tuple((plain(key), plain(kept)) for key, kept in value.items())
+    if isinstance(value, dict):
+        return tuple(sorted(((repr(key), plain(one)) for key, one in value.items())))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return tuple((field.name, plain(getattr(value, field.name))) for field in dataclasses.fields(value))
+    if isinstance(value, tuple | list):
+        return tuple(map(plain, value))
+    return value
+
+
+def both(values: Sequence[bytes | None], **more: object) -> tuple[ShardResult, ShardResult]:
+    ids = [str(number).encode() for number in range(len(values))]
+    tenants = [b"t%d" % (number % 3) for number in range(len(values))]
+    export = MemoryExport({"a": {"id": ids, "mail": list(values), "tenant": tenants}}, rows=40)
+    context = ({"name": "id", "column": "id"}, {"name": "field", "value": "mail"})
+    scan = plan(rule("mail", context=context, **more), tenant="tenant", written="id")
+    shard = export.shard("a")
+    return scan_shard(export, shard, scan), scan_shard(export, shard, scan, fast=False)
+
+
+def some(kind: str, rng: random.Random, number: int) -> bytes:
+    context = {"id": str(number if number % 7 else 1), "field": "mail"}
+    arn = OTHER_ARN if number % 11 == 0 else ARN
+    size = rng.choice((0, 5, 20, 33, 90))
+    match kind:
+        case "esdk":
+            return esdk(rng, size, context, keys=(arn,), blob=kms_blob(rng, material=bytes([number % 3]) * 32))
+        case "esdk-v1":
+            return esdk(rng, size, context if number % 5 else None, version=1)
+        case "esdk-two":
+            return esdk(rng, size, {"id": "é" * (number % 3)}, keys=(ARN, OTHER_ARN))
+        case "esdk-frames":
+            return esdk(rng, 50 + size, context, frame=64)
+        case "tink":
+            return tink(rng, size)
+        case "kms":
+            return kms_blob(rng, size or 1, generation=1 + number % 2)
+        case "vault":
+            return vault(rng, size, 1 + number % 2)
+        case "jwe":
+            return jwe(rng, size, f"k{number % 2}", "A256GCM")
+        case _:
+            return [b"anna@example.org", b"Call back on Monday, please.", b"+49 30 901820", b"12", b"Anna Schmidt"][number % 5]
+
+
+KINDS = ("esdk", "esdk-v1", "esdk-two", "esdk-frames", "tink", "kms", "vault", "jwe", "plain")
+
+
+def damaged(value: bytes, how: int, at: float, byte: int) -> bytes:
+    place = int(at * len(value))
+    match how:
+        case 0:
+            return value
+        case 1:
+            return value[:place]
+        case 2:
+            return value + bytes([byte])
+        case 3:
+            return value[:place] + bytes([byte]) + value[place + 1 :]
+        case 4:
+            return value[:place] + b"This is a sentence that anybody can read." + value[place + 41 :]
+        case _:
+            return value[:place] + value[place + 1 :]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("encoded", [False, True])
+def test_sound_values_take_the_fast_path_and_tell_the_same(kind: str, encoded: bool) -> None:
+    rng = random.Random(kind)
+    values = [some(kind, rng, number) for number in range(120)]
+    fast, slow = both([b64(value) for value in values] if encoded else values)
+    assert plain(fast) == plain(slow)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(KINDS), st.integers(0, 5), st.floats(0, 0.999), st.integers(0, 255), st.booleans()),
+        min_size=1,
+        max_size=30,
+    ),
+    st.sampled_from(KINDS),
+    st.sampled_from(["", "aws-esdk", "aws-kms", "tink", "vault-transit", "jwe"]),
+    st.booleans(),
+    st.integers(0, 1 << 30),
+)
+def test_mixed_and_damaged_columns_tell_the_same(
+    odd: list[tuple[str, int, float, int, bool]], kind: str, declared: str, encoded: bool, seed: int
+) -> None:
+    rng = random.Random(seed)
+    values: list[bytes | None] = [some(kind, rng, number) for number in range(50)]
+    if encoded:
+        values = [b64(value) for value in values if value is not None]
+    for number, (other, how, at, byte, inside) in enumerate(odd):
+        value = some(other, rng, number)
+        value = b64(damaged(value, how, at, byte)) if inside and encoded else damaged(value, how, at, byte)
+        values.insert(rng.randrange(len(values)), value)
+    values.insert(3, None)
+    fast, slow = both(values, **({"format": declared} if declared else {}))
+    assert plain(fast) == plain(slow)
+
+
+@pytest.mark.parametrize(
+    ("kind", "encoded", "most"),
+    [("esdk", True, 12), ("esdk-v1", False, 12), ("tink", True, 12), ("kms", False, 30)],
+)
+def test_the_fast_path_leaves_little(kind: str, encoded: bool, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    import probes.fields.scan.paths as module
+
+    left: list[int] = []
+    walk = module.walk
+
+    def counted(values, *args, **more):  # type: ignore[no-untyped-def]
+        left.append(len(values))
+        return walk(values, *args, **more)
+
+    monkeypatch.setattr(module, "walk", counted)
+    rng = random.Random(9)
+    values = [some(kind, rng, number) for number in range(400)]
+    export = MemoryExport({"a": {"mail": [b64(value) for value in values] if encoded else values}}, rows=400)
+    scan_shard(export, export.shard("a"), plan(rule("mail")))
+    assert sum(left) <= most
+    assert Paths is module.Paths
