@@ -42,15 +42,25 @@ class Kek:
 
 
 @dataclass(frozen=True, slots=True)
+class Rotated:
+    """A key, with its material of before a rotation and since."""
+
+    old: Kek
+    current: Kek
+
+    def at(self, *, old: bool) -> Kek:
+        """The key as it was when a row was written."""
+        return self.old if old else self.current
+
+
+@dataclass(frozen=True, slots=True)
 class Keks:
     """What an export can be sealed under."""
 
-    current: Kek
-    old: Kek
-    """The customer's key with its material of before the rotation."""
-    vendor: Kek
+    customer: Rotated
+    vendor: Rotated
     """A key of the vendor's own."""
-    elsewhere: Kek
+    elsewhere: Rotated
     """A key of the customer's in another Region."""
 
 
@@ -61,13 +71,15 @@ def aws_keks(clouds: Clouds, key: str, entropy: Entropy) -> Keks | None:
     keks = [_aws(arn, secret, name, entropy) for secret, name in materials if isinstance(secret, bytes)]
     if not keks:
         return None
-    other = arn.rpartition("/")[0]
-    return Keks(
-        keks[-1],
-        keks[0],
-        _aws(f"{other.replace(CUSTOMER, VENDOR)}/{_uuid(entropy)}", entropy(32), entropy(32), entropy),
-        _aws(f"{other.replace(arn.split(':')[3], _ELSEWHERE)}/{_uuid(entropy)}", entropy(32), entropy(32), entropy),
-    )
+
+    def stranger(prefix: str) -> Rotated:
+        name = f"{prefix}/{_uuid(entropy)}"
+        old, current = (_aws(name, entropy(32), entropy(32), entropy) for _ in range(2))
+        return Rotated(old, current)
+
+    prefix = arn.rpartition("/")[0]
+    vendor, elsewhere = prefix.replace(CUSTOMER, VENDOR), prefix.replace(arn.split(":")[3], _ELSEWHERE)
+    return Keks(Rotated(keks[0], keks[-1]), stranger(vendor), stranger(elsewhere))
 
 
 def _aws(arn: str, secret: bytes, backing: bytes, entropy: Entropy) -> Kek:
@@ -85,13 +97,16 @@ def gcp_keks(clouds: Clouds, key: str, entropy: Entropy) -> Keks | None:
     keks = [_gcp(name, number, secret, entropy) for number, secret in versions if isinstance(secret, bytes)]
     if not keks or held.settings.purpose != "ENCRYPT_DECRYPT":
         return None
+
+    def stranger(name: str) -> Rotated:
+        old, current = (_gcp(name, number, entropy(32), entropy) for number in (1, 2))
+        return Rotated(old, current)
+
     project, location = name.split("/")[1], name.split("/")[3]
-    return Keks(
-        keks[-1],
-        keks[0],
-        _gcp(name.replace(f"/{project}/", "/vendor-prod/", 1), 1, entropy(32), entropy),
-        _gcp(name.replace(f"/{location}/", f"/{_ELSEWHERE_G}/", 1), 1, entropy(32), entropy),
+    vendor, elsewhere = (
+        name.replace(f"/{a}/", f"/{b}/", 1) for a, b in ((project, "vendor-prod"), (location, _ELSEWHERE_G))
     )
+    return Keks(Rotated(keks[0], keks[-1]), stranger(vendor), stranger(elsewhere))
 
 
 def _gcp(name: str, number: int, secret: bytes, entropy: Entropy) -> Kek:

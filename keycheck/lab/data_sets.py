@@ -57,7 +57,11 @@ def _made(home: Path, clouds: Clouds, site: DataSite, agreed: DataSite, entropy:
     if keks is None:
         return None
     now = clouds.clock()
-    door = clouds.aws.door(site.key) if site.envelope is Envelope.ENCRYPTION_SDK else clouds.gcp.door(keks.current.name)
+    door = (
+        clouds.aws.door(site.key)
+        if site.envelope is Envelope.ENCRYPTION_SDK
+        else clouds.gcp.door(keks.customer.current.name)
+    )
     people = rows(site, now, entropy)
     ways = Ways(site, people, keks, door.envelope(0.0), entropy)
     table = _table(site, people, ways)
@@ -184,6 +188,7 @@ def _canaries(site: DataSite, people: Sequence[Row], began: datetime, planted: d
                 "sealed": True,
                 "state": "planted",
                 "row": [["tenant", row.tenant], ["id", row.id]],
+                "named": [["id", row.id]],
                 "values": [
                     {"id": f"{row.id}-{c.name}", "class": c.class_, "column": c.name, "value": row.values[c.name]}
                     for c in site.columns

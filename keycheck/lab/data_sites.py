@@ -172,7 +172,7 @@ def clean_data_sets() -> tuple[DataSite, ...]:
             "contacts",
             Envelope.ENCRYPTION_SDK,
             Layout.PARQUET,
-            96,
+            60,
             (
                 Column("name", "name"),
                 Column("email", "email"),

@@ -19,7 +19,7 @@ from keycheck.lab.crm.aws_envelope import AwsEnvelope
 from keycheck.lab.crm.contacts import record_context
 from keycheck.lab.crm.envelope import Context, Envelope
 from keycheck.lab.crm.gcp_envelope import GcpEnvelope, associated_data
-from keycheck.lab.data_keks import Kek, Keks, quiet_aws, quiet_gcp
+from keycheck.lab.data_keks import Kek, Keks, Rotated, quiet_aws, quiet_gcp
 from keycheck.lab.data_rows import Row
 from keycheck.lab.data_sites import Column, DataSite, Way
 from keycheck.lab.data_sites import Envelope as Kind
@@ -33,7 +33,7 @@ Value: TypeAlias = bytes | str | None
 Seal: TypeAlias = Callable[[Row, str], "bytes | str"]
 _FOREVER: Final = float("inf")
 _STATIC: Final = 32
-_RESTARTS: Final = 7
+_RESTARTS: Final = 2
 """Values after which a counter of nonces begins anew."""
 _CUT: Final = 9
 
@@ -89,7 +89,10 @@ class Ways:
 
     def _kek(self, row: Row) -> Kek:
         """The customer's key as it was when the row was written."""
-        return self._keks.old if row.old and not self._site.sealed_on_export else self._keks.current
+        return self._keks.customer.at(old=row.old)
+
+    def _vendor(self, row: Row) -> Kek:
+        return self._keks.vendor.at(old=row.old)
 
     def _envelope(self, kek: Kek, row: Row) -> Envelope:
         uses = self._site.uses if self._site.uses_really is None else self._site.uses_really
@@ -143,7 +146,7 @@ class Ways:
             case Way.ELSEWHERE:
                 return self._under(self._keks.elsewhere)
             case Way.OLD_MATERIAL:
-                return self._under(self._keks.old)
+                return self._under(Rotated(self._keks.customer.old, self._keks.customer.old))
             case Way.ESCROW:
                 return self._escrowed
             case Way.FORGED_HEADER:
@@ -179,10 +182,10 @@ class Ways:
             case _:
                 assert_never(way)
 
-    def _under(self, kek: Kek) -> Seal:
+    def _under(self, key: Rotated) -> Seal:
         def seal(row: Row, column: str) -> bytes:
             context = record_context(row.tenant, row.id, column)
-            return self._envelope(kek, row).seal(row.values[column].encode(), context)
+            return self._envelope(key.at(old=row.old), row).seal(row.values[column].encode(), context)
 
         return seal
 
@@ -235,17 +238,17 @@ class Ways:
 
     def _escrowed(self, row: Row, column: str) -> bytes:
         context, data_key = record_context(row.tenant, row.id, column), self._entropy(32)
-        wrapped = [forge.WrappedKey(k.name, k.wrap(data_key, context)) for k in (self._kek(row), self._keks.vendor)]
+        wrapped = [forge.WrappedKey(k.name, k.wrap(data_key, context)) for k in (self._kek(row), self._vendor(row))]
         return forge.message(data_key, wrapped, context, row.values[column].encode(), self._entropy)
 
     def _forged(self, row: Row, column: str) -> bytes:
         context, secret = record_context(row.tenant, row.id, column), self._entropy(32)
         plaintext, says = row.values[column].encode(), self._kek(row)
         if self._site.envelope is Kind.ENCRYPTION_SDK:
-            wrapped = forge.WrappedKey(says.name, self._keks.vendor.wrap(secret, context))
+            wrapped = forge.WrappedKey(says.name, self._vendor(row).wrap(secret, context))
             return forge.message(secret, [wrapped], context, plaintext, self._entropy)
         honest = says.wrap(forge.tink_key(secret), {})
-        foreign = self._keks.vendor.wrap(forge.tink_key(secret), {})
+        foreign = self._vendor(row).wrap(forge.tink_key(secret), {})
         # names the customer's version, and holds what only the vendor's key opens
         return forge.tink(honest[:7] + foreign[7:], secret, self._entropy(12), plaintext, associated_data(context))
 

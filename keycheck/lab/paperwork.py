@@ -186,9 +186,7 @@ def _contract(approver: SigningKey, base: str) -> dict[str, object]:
         },
         "clauses": [
             {
-                "id": "PRACTICE-FIELDS",
-                "text": "Sealed values of exports are authenticated, and those of contacts-export commit to their key.",
-                "tier": "must-have",
+                "id": "ENC-FIELD",
                 "requires": [
                     _required("fields.tag@1", "datasets"),
                     # Tink has no AEAD that commits, and the base contract does not ask for one.

@@ -72,8 +72,8 @@ def plant(
 
 
 def remove(plan: CanaryPlan, front: Front, path: Path, file: CanaryFile) -> Story:
-    """Delete every record that is or may be there, and prove it by reading: the vendor must say that there is none.
-    Raises OSError where the file of canaries cannot be written."""
+    """Delete every record that is or may be there, and prove it by reading: the vendor showed it before, and must say
+    that there is none now. Raises OSError where the file of canaries cannot be written."""
     troubles: list[str] = []
     for record in file.records:
         if record.state == "removed":
@@ -84,6 +84,12 @@ def remove(plan: CanaryPlan, front: Front, path: Path, file: CanaryFile) -> Stor
             troubles.append(
                 f"record {record.id} was begun, and the vendor's id of it never came: have it removed there"
             )
+            continue
+        # "No such record" counts only beside its twin: the same question was answered before. What was never seen to
+        # be planted, or was deleted before, may be gone by now.
+        before = front.send(plan.read, known)
+        if record.state == "planted" and (isinstance(before, NoReply) or before.status not in plan.read.ok):
+            troubles.append(f"{_trouble(record, 'read', before)} before it was deleted: nothing was done")
             continue
         file = file.with_record(record.model_copy(update={"state": "removing"}))
         save_canaries(path, file)

@@ -79,14 +79,18 @@ class DataKeyLength(FieldControl, id="fields.data-key-length", version=1):
     def weigh(self, facts: ColumnFacts, rule: FieldRule, found: Judgement) -> str:
         """Refutations by length first; then the declaration and a measurement must agree."""
         wrapped_all(facts, found)
-        odd = [wrapped for wrapped in facts.wrapped if not self._refuted(wrapped, found)]
+        rest = [wrapped for wrapped in facts.wrapped if not self._refuted(wrapped, found)]
         opened = facts.opened
         measured = isinstance(opened, Opened) and measured_right(facts, opened, found)
         self._declared(facts, measured and isinstance(opened, Opened) and shows_aes(opened, found), found)
         if measured and isinstance(opened, Opened):
-            exact = shown(map(str, sorted(right_lengths(facts))))
-            return bounded(opened.unwrapped, opened, self.one_in, f"unwraps to {exact} bytes", found)
-        self._inferred(odd, opened, found)
+            if all(map(_inferred, rest)) and all(cipher.bits is not None for cipher in facts.ciphers):
+                found.lean(f"{opened.unwrapped} were unwrapped and measured")
+            else:
+                exact = shown(map(str, right_lengths(facts)))
+                return bounded(opened.unwrapped, opened, self.one_in, f"unwraps to {exact} bytes", found)
+        else:
+            self._unmeasured(rest, opened, found)
         return "every data key has 256 bits by the length of its wrapped key, and every value declares a 256-bit cipher"
 
     @staticmethod
@@ -112,21 +116,28 @@ class DataKeyLength(FieldControl, id="fields.data-key-length", version=1):
         all_told(facts, sum(cipher.count for cipher in facts.ciphers), "the cipher is known", found)
 
     @staticmethod
-    def _inferred(classes: list[WrappedCount], opened: Opened | Unseen, found: Judgement) -> None:
+    def _unmeasured(classes: list[WrappedCount], opened: Opened | Unseen, found: Judgement) -> None:
         why = f" ({opened.detail or opened.reason})" if isinstance(opened, Unseen) else ""
         for wrapped in classes:
+            if _inferred(wrapped):
+                continue
             if wrapped.provider not in MEASURED_ORIGINS or wrapped.length is None or wrapped.expected is None:
                 found.doubt(
                     f"how long a data key is that {wrapped.provider} wraps cannot be told from outside, and no sample "
                     f"measured it{why}",
                     Reason.UNSUPPORTED,
                 )
-            elif wrapped.length != wrapped.expected:
+            else:
                 found.doubt(
                     f"{wrapped.count} data keys seem to have {wrapped.length} bytes instead of {wrapped.expected}: an "
                     "external key store lengthens them, which nobody has measured",
                     Reason.UNSUPPORTED,
                 )
+
+
+def _inferred(wrapped: WrappedCount) -> bool:
+    """Whether the length of the wrapped key tells that of the data key, and it is the right one."""
+    return wrapped.provider in MEASURED_ORIGINS and wrapped.length is not None and wrapped.length == wrapped.expected
 
 
 class WrappingKey(FieldControl, id="fields.key", version=1):

@@ -265,6 +265,7 @@ class Opened(Model):
     unanswered: Count
     """Denied, throttled, unreachable, or beyond the limit of calls."""
     why_unanswered: Annotated[tuple[Unseen, ...], Field(max_length=8)] = ()
+    """The most frequent reasons; also those for which values of unwrapped data keys were not opened."""
     lengths: Annotated[tuple[tuple[Count, Count], ...], _Few] = ()
     """(bytes of the unwrapped data key, how many): the measured length, not the inferred."""
     ciphers: Annotated[tuple[tuple[VendorText, Count], ...], _Few] = ()

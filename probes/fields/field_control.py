@@ -237,6 +237,8 @@ def sample(facts: ColumnFacts, found: Judgement) -> Opened | None:
     if isinstance(opened, Unseen):
         found.doubt(f"no sample: {opened.detail or opened.reason}", opened.reason)
         return None
+    if not opened.unwrapped + opened.refused.count + opened.unanswered <= opened.drawn <= opened.population:
+        found.doubt("the counts of the sample contradict each other", Reason.CONFLICTING)
     if opened.unanswered:
         reasons = opened.why_unanswered or (Unseen(reason=Reason.NOT_COVERED, detail="no reason was recorded"),)
         for unseen in reasons:

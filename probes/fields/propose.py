@@ -104,6 +104,8 @@ def _remark(found: Proposal, kinds: tuple[str, ...]) -> str:
         return "  # no value in the sample"
     seen = "/".join(found.encodings)
     words = [f"{found.fits} of {found.values} values are {found.kind}" + (f" in {seen}" if seen else "")]
+    if len(found.counts) > 1:
+        words = [", ".join(f"{count} {kind}" for kind, count in found.counts[:4]) + f" of {found.values} values"]
     if kinds:
         words.append(f"in the clear, by its form: {', '.join(kinds)}")
     if found.alternatives:

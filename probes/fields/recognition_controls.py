@@ -131,6 +131,8 @@ class Encrypted(FieldControl, id="fields.encrypted", version=1):
                 "in the column (`keycheck canary plant`)",
                 Reason.UNSUPPORTED,
             )
+        elif opened.unjudged:
+            found.lean(f"{opened.unjudged} more open to text of another form")
 
 
 def undecryptable(opened: Opened, found: Judgement) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from probes.fields.formats import aws_kms, esdk, gcp_kms, tink
+from probes.fields.formats import aws_kms, dbesdk, esdk, gcp_kms, mongo, pme, s3ec, sops, tink, vault
 from probes.fields.formats.seam import Parsed
 from probes.fields.opening.esdk_open import open_message
 from probes.fields.opening.sealed import Opener
@@ -23,14 +23,14 @@ _DEFAULT: Final = (
 )
 _ASK: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "mongo": "ask the vendor for the key vault's documents of the drawn key ids: the wrapped data keys are there",
-        "aws-dbesdk": "ask the vendor for whole items with `aws_dbe_head` and `aws_dbe_foot`, and of a hierarchical "
+        mongo.ID: "ask the vendor for the key vault's documents of the drawn key ids: the wrapped data keys are there",
+        dbesdk.ID: "ask the vendor for whole items with `aws_dbe_head` and `aws_dbe_foot`, and of a hierarchical "
         "keyring for the branch keys' items in the key store",
-        "sops": "ask the vendor for the document's `sops` member: the wrapped data key is there",
-        "s3-client-side": "ask the vendor for the objects that the metadata belongs to",
-        "vault-transit": "ask the vendor for the settings of the transit key (`vault read transit/keys/NAME`) and of "
+        sops.ID: "ask the vendor for the document's `sops` member: the wrapped data key is there",
+        s3ec.ID: "ask the vendor for the objects that the metadata belongs to",
+        vault.ID: "ask the vendor for the settings of the transit key (`vault read transit/keys/NAME`) and of "
         "the seal: the key is Vault's own",
-        "parquet-modular": "ask the vendor for each column's `key_metadata` and the master key that it names",
+        pme.ID: "ask the vendor for each column's `key_metadata` and the master key that it names",
     }
 )
 

@@ -85,27 +85,21 @@ def _read(
 
 def _row(batch: pa.RecordBatch, at: int, column: str, beside: Sequence[str]) -> Row | None:
     value = _cell(batch, at, column)
-    if value is None:
-        return None
-    others = {name: _text(_cell(batch, at, name)) for name in beside}
-    return Row(value.encode() if isinstance(value, str) else value, others)
+    return None if value is None else Row(value, {name: _text(_cell(batch, at, name)) for name in beside})
 
 
-def _cell(batch: pa.RecordBatch, at: int, column: str) -> str | bytes | None:
+def _cell(batch: pa.RecordBatch, at: int, column: str) -> bytes | None:
+    """The bytes of a text or binary cell, whether or not they are UTF-8."""
     index = batch.schema.get_field_index(column)
     if index < 0:
         return None
-    try:
-        value: object = batch.column(index)[at].as_py()
-    except UnicodeDecodeError:  # Arrow text of a stranger may be no UTF-8
-        value = None
-    return value if isinstance(value, (str, bytes)) else None
+    scalar = batch.column(index)[at]
+    content = scalar.as_buffer() if scalar.is_valid and hasattr(scalar, "as_buffer") else None
+    return None if content is None else bytes(content)
 
 
-def _text(value: str | bytes | None) -> str | None:
-    if not isinstance(value, bytes):
-        return value
+def _text(value: bytes | None) -> str | None:
     try:
-        return value.decode()
+        return None if value is None else value.decode()
     except UnicodeDecodeError:
         return None

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -19,8 +18,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESGCMSIV, ChaCh
 
 from probes.fields.opening.tag import tag_holds
 
-INFLATED: Final = 16 * 2**20
-"""Bytes that a compressed plaintext may grow to."""
 _CONSTANTS: Final = b"expand 32-byte k"
 _BLOCK: Final = 16
 _GCM_NONCE: Final = 12
@@ -41,7 +38,6 @@ class Mode(StrEnum):
     GCM_SIV = "GCM-SIV"
     XCHACHA = "XChaCha20-Poly1305"
     CTR_HMAC = "CTR-HMAC"
-    CBC_HMAC = "CBC-HMAC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +60,11 @@ class Message:
     units: tuple[Unit, ...]
     mac_key: bytes = field(default=b"", repr=False)
     mac_hash: str = "sha256"
-    """Of the modes with HMAC."""
+    """Of the mode with HMAC."""
     header: bool | None = None
     """Whether the format's own proofs hold (header tag, key commitment, signature); None where it has none."""
     header_at: int | None = None
-    """Where in the value a byte lies that those proofs, or the associated data, cover."""
-    compressed: bool | None = None
-    """True: zlib's own form; False: bare deflate; None: not compressed."""
+    """Where in the value a byte lies that those proofs cover."""
 
     @property
     def cipher(self) -> str:
@@ -107,7 +101,7 @@ def tags_hold(message: Message) -> bool | None:
                 )
             except ValueError:
                 return None
-        case Mode.CTR_HMAC | Mode.CBC_HMAC:
+        case Mode.CTR_HMAC:
             return all(hmac.compare_digest(_mac(message, unit), unit.tag) for unit in message.units)
         case Mode.GCM_SIV | Mode.XCHACHA:
             return None
@@ -120,9 +114,8 @@ def plaintext(message: Message) -> bytes | None:
     if message.header is False:
         return None
     try:
-        opened = b"".join(_decrypted(message, unit) for unit in message.units)
-        return opened if message.compressed is None else _inflated(opened, message.compressed)
-    except (InvalidTag, ValueError, zlib.error):
+        return b"".join(_decrypted(message, unit) for unit in message.units)
+    except (InvalidTag, ValueError):
         return None
     except UnsupportedAlgorithm as error:
         raise UnsupportedError(f"this machine's OpenSSL has no {message.cipher}") from error
@@ -135,7 +128,7 @@ def unverified(message: Message) -> bytes | None:
         case Mode.GCM if all(len(unit.nonce) == _GCM_NONCE for unit in message.units):
             starts = [unit.nonce + b"\x00\x00\x00\x02" for unit in message.units]
         case Mode.CTR_HMAC:
-            starts = [unit.nonce + bytes(_BLOCK - len(unit.nonce)) for unit in message.units]
+            starts = [_counter(unit) for unit in message.units]
         case _:
             return None
     try:
@@ -155,35 +148,29 @@ def _decrypted(message: Message, unit: Unit) -> bytes:
         case Mode.XCHACHA:
             cipher = ChaCha20Poly1305(_hchacha20(message.key, unit.nonce[:16]))
             return cipher.decrypt(bytes(4) + unit.nonce[16:], unit.ciphertext + unit.tag, unit.associated)
-        case Mode.CTR_HMAC | Mode.CBC_HMAC:
+        case Mode.CTR_HMAC:
             if not hmac.compare_digest(_mac(message, unit), unit.tag):
                 raise InvalidTag
-            if message.mode is Mode.CTR_HMAC:
-                return _stream(message.key, unit.nonce + bytes(_BLOCK - len(unit.nonce)), unit.ciphertext)
-            return _chained(message, unit)
+            return _stream(message.key, _counter(unit), unit.ciphertext)
         case _:
             assert_never(message.mode)
 
 
 def _mac(message: Message, unit: Unit) -> bytes:
-    """HMAC over associated data, nonce, ciphertext and the length of the first in bits, cut to the tag's length (RFC
-    7518, section 5.2.2.1; Tink's EncryptThenAuthenticate is the same)."""
+    """HMAC over associated data, nonce, ciphertext and the length of the first in bits, cut to the tag's length (Tink's
+    EncryptThenAuthenticate)."""
     covered = unit.associated + unit.nonce + unit.ciphertext + (len(unit.associated) * 8).to_bytes(8, "big")
     return hmac.digest(message.mac_key, covered, message.mac_hash)[: len(unit.tag)]
+
+
+def _counter(unit: Unit) -> bytes:
+    """The first block of the counter: the nonce, and zeros to the end."""
+    return unit.nonce + bytes(_BLOCK - len(unit.nonce))
 
 
 def _stream(key: bytes, start: bytes, ciphertext: bytes) -> bytes:
     decryptor = Cipher(algorithms.AES(key), modes.CTR(start)).decryptor()
     return decryptor.update(ciphertext) + decryptor.finalize()
-
-
-def _chained(message: Message, unit: Unit) -> bytes:
-    decryptor = Cipher(algorithms.AES(message.key), modes.CBC(unit.nonce)).decryptor()
-    padded = decryptor.update(unit.ciphertext) + decryptor.finalize()
-    size = padded[-1] if padded else 0
-    if not 1 <= size <= _BLOCK or padded[-size:] != bytes((size,)) * size:
-        raise ValueError("no padding")
-    return padded[:-size]
 
 
 def _hchacha20(key: bytes, nonce: bytes) -> bytes:
@@ -196,14 +183,6 @@ def _hchacha20(key: bytes, nonce: bytes) -> bytes:
     parts = [int.from_bytes(block[4 * word : 4 * word + 4], "little") for word in words]
     state = [int.from_bytes(added[at : at + 4], "little") for at in range(0, 32, 4)]
     return b"".join(((part - was) % 2**32).to_bytes(4, "little") for part, was in zip(parts, state, strict=True))
-
-
-def _inflated(content: bytes, zlib_form: bool) -> bytes:
-    inflater = zlib.decompressobj(zlib.MAX_WBITS if zlib_form else -zlib.MAX_WBITS)
-    opened = inflater.decompress(content, INFLATED)
-    if not inflater.eof:
-        raise ValueError("too large, or cut off")
-    return opened
 
 
 def hkdf(key: bytes, salt: bytes, info: bytes, length: int, digest: str) -> bytes:

@@ -27,7 +27,6 @@ _STATES: Final = {
     "InvalidKeyUsageException": "the key is not one that encrypts and decrypts symmetrically",
 }
 _MATERIAL: Final = re.compile(r"[0-9a-f]{64}")
-_ALIASES: Final = "alias"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class AwsUnwrapper:
             raise ProbeError(
                 Reason.MALFORMED, "the declared key is not the ARN of a KMS key; write it whole"
             ) from error
-        if arn.kind == _ALIASES:
+        if arn.kind == "alias":
             raise ProbeError(Reason.UNSUPPORTED, "an alias can point elsewhere tomorrow; declare the key's own ARN")
         return cls(arn, hand(io, identity, arn))
 
@@ -60,7 +59,7 @@ class AwsUnwrapper:
             other = kms_arn(named)
         except ValueError:
             return False
-        if other.kind == _ALIASES:
+        if other.kind == "alias":
             return other.home == self.arn.home
         return other == self.arn or (self.arn.name.startswith("mrk-") and other.related == self.arn.related)
 

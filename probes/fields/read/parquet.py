@@ -5,8 +5,9 @@ Source: Apache Parquet format, README and Encryption.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+import struct
+from collections.abc import Iterator, Sequence
+from typing import Final, cast
 
 import numpy as np
 import pyarrow as pa
@@ -17,13 +18,18 @@ from probes.fields.facts import LeftOut
 from probes.fields.read import flatten, rows
 from probes.fields.read.layouts import Opened, Piece, Survey
 from probes.fields.read.names import MAX_COLUMNS, MAX_DEPTH
-from probes.fields.read.parquet_footer import Encryption, encryption
+from probes.fields.read.parquet_footer import Encryption, dictionary_page, encryption
 from probes.fields.read.seam import BATCH_ROWS, Shard
 from probes.fields.read.streams import File
 
 SHARD_BYTES: Final = 32 << 20
 """Row groups are put together up to this size."""
 SHARD_ROWS: Final = 1_000_000
+BATCH_BYTES: Final = 1 << 30
+SMALL_DICTIONARY: Final = BATCH_BYTES // BATCH_ROWS
+"""No entry of it, on every row of a batch, is too much."""
+LARGE_DICTIONARY: Final = 64 << 20
+_PAGE_HEADER: Final = 4_096
 
 
 def survey(opened: Opened) -> Survey:
@@ -63,18 +69,67 @@ def _encrypted(opened: Opened, found: Encryption, count: int) -> Survey:
 def read(opened: Opened, shard: Shard) -> Iterator[Piece]:
     """The rows of some row groups. Rows that a damaged group does not give are left out."""
     file = _file(opened.file)
+    names = flatten.paths(file.schema_arrow)
     for group in range(shard.start, shard.end):
-        yield from _group(opened, file, group)
+        yield from _group(opened, file, names, group)
 
 
-def _group(opened: Opened, file: pq.ParquetFile, group: int) -> Iterator[Piece]:
+def _batch_rows(opened: Opened, group: pq.RowGroupMetaData) -> int:
+    """How many rows are read at once, so that not even a dictionary of giants, named on every row, fills the memory."""
+    longest: int = max(1, max(0, group.total_byte_size) // max(1, group.num_rows))
+    for index in range(group.num_columns):
+        longest = max(longest, _longest_entry(opened.file, group.column(index)))
+    return max(1, min(BATCH_ROWS, BATCH_BYTES // longest))
+
+
+def _longest_entry(file: File, chunk: pq.ColumnChunkMetaData) -> int:
+    """Bytes of the longest value of the chunk's dictionary, or a bound of it; 0 where there is none."""
+    if chunk.physical_type != "BYTE_ARRAY" or not chunk.has_dictionary_page or not chunk.dictionary_page_offset:
+        return 0
+    file.seek(chunk.dictionary_page_offset)
+    head = file.read(_PAGE_HEADER)
+    page = dictionary_page(head)
+    if page is None:
+        return 0
+    start, packed, size = page
+    if size <= SMALL_DICTIONARY or size > LARGE_DICTIONARY:
+        return size
+    data = head[start:] + file.read(max(0, packed - len(head) + start))
+    try:
+        if chunk.compression != "UNCOMPRESSED":
+            codec = {"LZ4": "lz4_raw"}.get(chunk.compression, chunk.compression.lower())
+            data = cast(bytes, pa.Codec(codec).decompress(data[:packed], size, asbytes=True))
+    except (pa.ArrowException, OSError, ValueError):
+        return size
+    return min(_longest(data), size)
+
+
+def _longest(data: bytes) -> int:
+    """Of byte arrays in the plain encoding, each after its length in four bytes."""
+    raw = np.frombuffer(data, np.uint8)
+    if len(data) <= 1 << 20 and not ((raw[2:-1] >= 2) & (raw[2:-1] <= 16) & (raw[3:] == 0)).any():
+        # nowhere is a length over SMALL_DICTIONARY written
+        return SMALL_DICTIONARY
+    longest = at = 0
+    last = len(data) - 4
+    length_at = struct.Struct("<I").unpack_from
+    while at <= last:
+        (length,) = length_at(data, at)
+        if length > longest:
+            longest = length
+        at += 4 + length
+    return longest
+
+
+def _group(opened: Opened, file: pq.ParquetFile, names: Sequence[str], group: int) -> Iterator[Piece]:
     place = f"{opened.listed.path}[group {group}]"
     expected = file.metadata.row_group(group).num_rows
     done = 0
     try:
-        for batch in file.iter_batches(BATCH_ROWS, row_groups=[group], use_threads=False):
+        size = _batch_rows(opened, file.metadata.row_group(group))
+        for batch in file.iter_batches(size, row_groups=[group], use_threads=False):
             done += batch.num_rows
-            yield from pieces(batch, opened, place, done - batch.num_rows)
+            yield from _pieces(batch, names, opened, place, done - batch.num_rows)
     except (pa.ArrowException, OSError, MemoryError) as error:
         opened.lost.add(f"damaged row group ({type(error).__name__})", f"{place}:row {done}", max(0, expected - done))
         return
@@ -82,10 +137,9 @@ def _group(opened: Opened, file: pq.ParquetFile, group: int) -> Iterator[Piece]:
         opened.lost.add("row group with fewer rows than it says", place, max(0, expected - done))
 
 
-def pieces(batch: pa.RecordBatch, opened: Opened, place: str, first: int) -> Iterator[Piece]:
+def _pieces(batch: pa.RecordBatch, names: Sequence[str], opened: Opened, place: str, first: int) -> Iterator[Piece]:
     """A batch of any types as the seam wants it."""
     leaves = flatten.leaves(batch)
-    names = flatten.paths(batch.schema)
     columns = [_bounded(leaf.values, opened, f"{place}:row", first) for leaf in leaves]
     yield Piece(rows.record_batch(names, columns, batch.num_rows))
     for name, leaf in zip(names, leaves, strict=True):

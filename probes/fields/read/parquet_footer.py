@@ -54,12 +54,42 @@ def encryption(file: File) -> Encryption | None:
     return Encryption(_ALGORITHMS.get(algorithm, f"algorithm {algorithm}"), hidden)
 
 
+def dictionary_page(header: bytes) -> tuple[int, int, int] | None:
+    """Of a dictionary page, by the first bytes of it: length of its header, bytes it takes in the file, and bytes once
+    it is decompressed. None where that is no such page. Source: parquet.thrift, PageHeader."""
+    walk = _Walk(header)
+    try:
+        found = walk.integers()
+    except (_UnreadableError, IndexError):
+        return None
+    if found.get(1) != 2 or found.get(3, 0) <= 0 or found.get(2, 0) <= 0:
+        return None
+    return walk.at, found[3], found[2]
+
+
 class _Walk:
     """Over one structure in the compact protocol. Raises _UnreadableError and IndexError."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._at = 0
+
+    @property
+    def at(self) -> int:
+        """How much was walked over."""
+        return self._at
+
+    def integers(self) -> dict[int, int]:
+        """The structure's own numbers by field."""
+        found: dict[int, int] = {}
+        field = 0
+        while (header := self._byte()) != _STOP:
+            field = field + (header >> 4) if header >> 4 else self._signed()
+            if header & 15 in (4, 5, 6):
+                found[field] = self._signed()
+            else:
+                self._skip(header & 15, 1, in_list=False)
+        return found
 
     def algorithm(self, wanted: int) -> int | None:
         """Which member the union in the field `wanted` has."""

@@ -42,7 +42,7 @@ class Cells:
         if len(chosen) == len(self):
             return self
         array = self.array.take(pa.array(chosen))
-        return Cells(array, self.rows[chosen], self.regions[chosen], self.text, self.size)
+        return Cells(array, self.rows[chosen], regions_of_array(array), self.text, self.size)
 
     def values(self) -> list[bytes]:
         """The cells as Python values."""
@@ -99,7 +99,9 @@ def equal(left: Regions, right: Regions) -> NDArray[np.bool_]:
         rest = np.minimum(left.length[here] - offset, 8)
         differ = one[left.start[here] + offset] ^ two[right.start[here] + offset]
         mask = np.where(
-            rest < 8, (np.uint64(1) << (8 * rest).astype(np.uint64) % np.uint64(64)) - np.uint64(1), np.uint64(2**64 - 1)
+            rest < 8,
+            (np.uint64(1) << (8 * rest).astype(np.uint64) % np.uint64(64)) - np.uint64(1),
+            np.uint64(2**64 - 1),
         )
         same[here] = (differ & mask) == 0
     return np.asarray(same, np.bool_)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probes.fields.facts import LeftOut
+from probes.fields.planning import BESIDE
 from probes.fields.read.seam import Batch, Export, Shard
 from probes.fields.scan.arrays import Cells, cells, equal, instants, rows_equal
 from probes.fields.scan.classing import Walked
@@ -20,9 +21,6 @@ from probes.fields.scan.seam import ColumnPlan, ScanPlan
 from probes.fields.scan.tabulate import Hashers, Row, Tabulation
 from probes.fields.scan.tallies import Distinct, Seen
 from probes.fields.subjects import ContextRule
-
-BESIDE = "file:"
-"""What the name of a file beside the export begins with, where columns are named."""
 
 
 def scan_shard(export: Export, shard: Shard, plan: ScanPlan, *, fast: bool = True) -> ShardResult:
@@ -208,4 +206,3 @@ class _Scan:
 
 
 _EMPTY = (EMPTY, "", "")
-

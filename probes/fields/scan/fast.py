@@ -54,7 +54,9 @@ class FastPath:
         if len(self._shapes) > SHAPES:
             self._known, self._shapes = [], []
         fits = self._fit(contents)
-        parts = [part for known, found in fits if (part := self._walked(known, found, contents, rows, names)) is not None]
+        parts = [
+            part for known, found in fits if (part := self._walked(known, found, contents, rows, names)) is not None
+        ]
         if not parts:
             return None, np.arange(len(values))
         walked, chosen = together(parts, self._shapes)

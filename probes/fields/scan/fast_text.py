@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Final
 
 import numpy as np
@@ -12,12 +11,11 @@ from numpy.typing import NDArray
 
 from probes.fields.formats import vault
 from probes.fields.formats.seam import Format, Parsed
-from probes.fields.readable import LOOK, TEXT_BITS, human_bits
 from probes.fields.scan.arrays import Cells
 from probes.fields.scan.classing import Walked, key_identity, shape_of
 from probes.fields.scan.hashing import PAD, Bytes, Longs, Regions, series_of
 from probes.fields.scan.result import Shape
-from probes.fields.scan.suspicion import suspicious
+from probes.fields.scan.suspicion import suspicious, wordy
 from probes.fields.scan.templates import literal_at
 from probes.fields.scan.together import decoded, together
 
@@ -181,7 +179,7 @@ def _read_vault(known: _Known, values: Regions) -> _Read:
         Regions(blob.buffer, blob.start + vault.NONCE, blob.length - vault.NONCE - vault.TAG),
         Regions(blob.buffer, blob.start, nonce),
         _fixed(known.fixed_key, len(chosen)),
-        ~(suspicious(blob) | _perhaps_wordy(text[chosen])),
+        ~(suspicious(blob) | wordy(text[chosen])),
     )
 
 
@@ -241,48 +239,3 @@ def _unspelt(buffer: Bytes, start: Longs, length: Longs) -> tuple[Regions, NDArr
     spare = np.array([0, 0, 0x0F, 0x03], np.uint8)[length % 4]
     good &= (last & spare) == 0
     return Regions(flat, rows * size, length * 3 // 4), np.asarray(good, np.bool_)
-
-
-_SCALE: Final = 64
-"""Parts of a bit."""
-
-
-@cache
-def _wins() -> NDArray[np.int16]:
-    """By two neighbouring bytes: the most bits that the second can win for a text in base64, rounded up."""
-    wins = np.zeros((256, 256), np.int16)
-    bases: dict[int, NDArray[np.int16]] = {}
-    for before in range(256):
-        single = human_bits(bytes([before]), 6)
-        probe = round(_SCALE * (human_bits(bytes([before, 0x61]), 6) - single))
-        probe = probe << 8 | round(_SCALE * (human_bits(bytes([before, 0x41]), 6) - single)) & 0xFF
-        if probe not in bases:
-            row = [human_bits(bytes([before, byte]), 6) - single for byte in range(256)]
-            bases[probe] = np.ceil(np.array(row) * _SCALE).astype(np.int16)
-        wins[:, before] = bases[probe]
-    return wins.reshape(-1)
-
-
-@cache
-def _first_win() -> float:
-    return max(human_bits(bytes([byte]), 6) for byte in range(256))
-
-
-def _perhaps_wordy(texts: Regions) -> NDArray[np.bool_]:
-    """True for every base64 that `readable.wordy` could take for words."""
-    lengths = np.minimum(texts.length, LOOK)
-    longest = int(lengths.max(initial=0))
-    if longest < 2:
-        return np.zeros(len(texts), np.bool_)
-    width = longest - 1
-    pairs = np.ndarray((len(texts.buffer) - 1,), "<u2", buffer=texts.buffer, strides=(1,))
-    view = np.lib.stride_tricks.sliding_window_view(pairs, width)
-    start = np.minimum(texts.start, len(view) - 1)
-    won = _wins()[view[start]]
-    sums = np.cumsum(won, axis=1, dtype=np.int32)
-    total = np.where(lengths >= 2, sums[np.arange(len(texts)), np.maximum(lengths - 2, 0)], 0)
-    unsure = start != texts.start
-    return np.asarray(unsure | (total >= _SCALE * (TEXT_BITS - 1 - _first_win())), np.bool_)
-
-
-__all__ = ["HOT", "TextPath"]

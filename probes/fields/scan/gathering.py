@@ -12,6 +12,7 @@ from keycheck.model.facts import Unseen
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
 from probes.fields.facts import PLACES, ColumnFacts, Export, Hit, Hunt, LeftOut, Opened, Place, Tally
+from probes.fields.planning import BESIDE
 from probes.fields.read.seam import Shard, place
 from probes.fields.scan.conclude import At, Sum, Tallies, data_keys, located, recognised
 from probes.fields.scan.draw import Drawing, allocate, sizes
@@ -98,7 +99,7 @@ class Gathering:
     @property
     def _own(self) -> tuple[str, ...]:
         """Columns of the export itself."""
-        return tuple(name for name in self._names if not name.startswith("file:"))
+        return tuple(name for name in self._names if not name.startswith(BESIDE))
 
     def _missing(self, name: str, rows: int, lost: int) -> None:
         """A shard whose file does not have this column."""
@@ -115,11 +116,16 @@ class Gathering:
             self._lost.append(entry)
 
     def lose(self, shard: Shard, why: Unseen) -> None:
-        """A shard of which nothing is known."""
+        """A shard of which nothing is known: in every column that it has, one row at least was not looked at."""
         words = f"{why.reason.value}: {why.detail}"
         at = (shard.file.path, shard.start, shard.name)
         lost = LeftOut(why=vendor_text(words), rows=0, places=(vendor_text(shard.name),))
         self._lost.append((at, lost))
+        beside = f"{BESIDE}{shard.file.path}"
+        for name in (beside,) if shard.file.beside else self._own:
+            if name in self._sums:
+                self._sums[name].rows += 1
+                self._sums[name].left_out += 1
 
     def _number(self, shard: Shard) -> int:
         if shard.name in self._numbers:
@@ -251,9 +257,7 @@ class Gathering:
             wraps=seen.wraps or (0, 0),
             remarks=tuple(sorted((vendor_text(word), count) for word, count in seen.remarks.items())[:64]),
             committed=seen.committed,
-            deterministic=Tally(
-                count=seen.deterministic.count, places=tuple(map(where, seen.deterministic.rows))
-            ),
+            deterministic=Tally(count=seen.deterministic.count, places=tuple(map(where, seen.deterministic.rows))),
             units=seen.units(repeats, tally),
             data_keys=data_keys(use, known, tenants, tally),
             contexts=seen.context_facts(where),

@@ -376,4 +376,3 @@ def _count_uses(lines: Lines, order: Order, found: dict[int, KeyUse]) -> Lines:
         into.sharing += len(shared)
         into.sharing_at = _first_places(into.sharing_at, rank[shared], firsts["row"][shared])
     return np.concatenate((single, firsts))
-

@@ -43,14 +43,28 @@ def _table() -> NDArray[np.uint8]:
 
 _TABLE: Final = _table()
 # What a format, or an encoding that is not an alphabet, begins with: first two bytes that are looked at more closely.
-_BEGINS: Final = (
-    r"^(?:eyJ|\{|vault:|v[0-9]|fips|brng|nacl|ENC|\$|k8s:|gAAAA|age-|-----|def5|PAR|Salted|\"|\\|0[xX])"
-)
+_BEGINS: Final = r"^(?:eyJ|\{|vault:|v[0-9]|fips|brng|nacl|ENC|\$|k8s:|gAAAA|age-|-----|def5|PAR|Salted|\"|\\|0[xX])"
 
 
 def _begins() -> NDArray[np.bool_]:
     table = np.zeros(1 << 16, np.bool_)
-    for pair in (b"ey", b"va", b"fi", b"br", b"na", b"EN", b"k8", b"gA", b"ag", b"--", b"de", b"PA", b"Sa", b"0x", b"0X"):
+    for pair in (
+        b"ey",
+        b"va",
+        b"fi",
+        b"br",
+        b"na",
+        b"EN",
+        b"k8",
+        b"gA",
+        b"ag",
+        b"--",
+        b"de",
+        b"PA",
+        b"Sa",
+        b"0x",
+        b"0X",
+    ):
         table[pair[0] | pair[1] << 8] = True
     for digit in b"0123456789":
         table[ord("v") | digit << 8] = True

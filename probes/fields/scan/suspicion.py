@@ -1,4 +1,5 @@
-"""Which of many ciphertexts could hold something readable: a cheap bound, wider than `readable.telltale` in every case."""
+"""Which of many ciphertexts could hold something readable: cheap bounds, wider than `readable.telltale` and
+`readable.wordy` in every case, so that nothing is taken for random that they would not."""
 
 from __future__ import annotations
 
@@ -9,62 +10,175 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from probes.fields.readable import ALARM_BITS, WIDE_ZEROS, human_bits
-from probes.fields.scan.hashing import Hashes, Regions
+from probes.fields.readable import ALARM_BITS, LOOK, WIDE_ZEROS, human_bits
+from probes.fields.scan.hashing import Bytes, Hashes, Longs, Regions
 
 _WINDOW: Final = 64
 LONGEST: Final = 4_096
 """Longer ciphertexts are all looked at one by one."""
+_LEAST: Final = 8
+"""Shorter ones hold nothing."""
 _ONE: Final = np.uint64(1)
-_CLASSES: Final = b"aA0 \xff"
-"""One byte of each class that the model of text knows."""
-
-
-@cache
-def _gains() -> tuple[float, float]:
-    """Most bits that a first byte, and that any further byte can win."""
-    first = max(human_bits(bytes([byte]), 8) for byte in range(256))
-    further = max(
-        human_bits(bytes([before, byte]), 8) - human_bits(bytes([before]), 8)
-        for before in _CLASSES
-        for byte in range(256)
-    )
-    return first, further
-
-
-@cache
-def shortest_run(length: int) -> int:
-    """Bytes that a readable run must have at least in a ciphertext of this length."""
-    first, further = _gains()
-    needed = ALARM_BITS + math.log2(max(length, 6))
-    return max(6, 1 + math.ceil((needed - first) / further))
+_TOP: Final = np.uint64(1 << 63)
+_SIZES: Final = np.array([2 * (0xC2 <= b < 0xE0) + 3 * (0xE0 <= b < 0xF0) + 4 * (0xF0 <= b < 0xF5) for b in range(256)])
+"""Bytes of the character that each byte begins; 0 for none."""
+_FIRSTS: Final = np.array([0.0, 0.0, 2.0, 5.0, 7.0])[_SIZES]
+"""More bits than a character beyond ASCII wins, at its first byte."""
+_OVERLAP: Final = 8
+_NEVER: Final = -1e9
+_PRINTED: Final = np.array([32 <= byte < 127 or byte in b"\t\r\n" for byte in range(256)])
 
 
 def suspicious(payloads: Regions) -> NDArray[np.bool_]:
     """True for every ciphertext of which `telltale` could be true, and for a few others."""
     lengths = payloads.length
     told = lengths > LONGEST
-    longest = int(lengths[~told].max(initial=0))
-    shortest = int(lengths.min(initial=0))
-    run = shortest_run(max(6, shortest))
+    run = shortest_run(max(_LEAST, int(lengths.min(initial=LONGEST))))
     zeros = np.zeros(len(payloads), np.int64)
-    step = _WINDOW - (run - 1)
-    for offset in range(0, max(longest, 1), step):
-        here = np.flatnonzero((lengths > offset) & ~told) if offset else np.arange(len(payloads))
-        if not len(here):
-            break
-        left = np.clip(lengths[here] - offset, 0, _WINDOW)
-        width = 8 * ((int(left.max(initial=0)) + 7) // 8)
-        if not width:
-            break
-        matrix = Regions(payloads.buffer, payloads.start[here] + offset, left).matrix(width)
-        held = np.where(left < _WINDOW, (_ONE << (left.astype(np.uint64) & np.uint64(63))) - _ONE, ~np.uint64(0))
-        text = ((matrix - np.uint8(32)) < 95) | ((matrix - np.uint8(9)) < 5)
-        bits = _packed(text) & held
-        told[here] |= _has_run(bits, run)
-        fresh = held & ((_ONE << np.uint64(step)) - _ONE)
+    for offset, here, left, matrix in _windows(payloads, lengths, ~told, run - 1):
+        held = _held(left)
+        printed = _packed(((matrix - np.uint8(32)) < 95) | ((matrix - np.uint8(9)) < 5))
+        # Characters beyond ASCII: a first byte and those that go on, loosely.
+        further = _packed((matrix & np.uint8(0xC0)) == 0x80)
+        first = _packed((matrix - np.uint8(0xC2)) < 0x33)
+        text = printed | (first & ((further >> _ONE) | _TOP)) | (further & (((first | further) << _ONE) | _ONE))
+        told[here] |= _has_run(text & held, run)
+        fresh = held & ((_ONE << np.uint64(_WINDOW - run + 1)) - _ONE)
         zeros[here] += np.bitwise_count(_packed(matrix == 0) & fresh)
-    return np.asarray(told | (zeros >= WIDE_ZEROS), np.bool_)
+    at = np.flatnonzero(told & (lengths <= LOOK))
+    if len(at):
+        told[at] = _could_win(payloads[at])
+    return np.asarray((told & (lengths >= _LEAST)) | (zeros >= WIDE_ZEROS), np.bool_)
+
+
+def _could_win(payloads: Regions) -> NDArray[np.bool_]:
+    """Whether any stretch of bytes that may be text wins enough bits: behind a character beyond ASCII the most that a
+    byte can win, as the model skips these."""
+    longest = int(payloads.length.max())
+    matrix = payloads.matrix(longest)
+    matrix[np.arange(longest) >= payloads.length[:, None]] = 0
+    steps, starts = _table()
+    printed = _PRINTED[matrix]
+    beyond = _beyond(matrix)
+    won = np.where(printed, starts[matrix] + 2, np.where(beyond, _FIRSTS[matrix], _NEVER))
+    before, after = matrix[:, :-1], matrix[:, 1:]
+    exact = steps[_class_of()[before], after] + 2
+    won[:, 1:] = np.where(printed[:, 1:] & printed[:, :-1], exact, won[:, 1:])
+    won[:, 1:] = np.where(printed[:, 1:] & beyond[:, :-1], _most()[after], won[:, 1:])
+    best, stretch = np.zeros(len(payloads)), np.zeros(len(payloads))
+    for column in won.T:
+        stretch = np.maximum(stretch, 0) + column
+        best = np.maximum(best, stretch)
+    return np.asarray(best >= ALARM_BITS + np.log2(np.maximum(payloads.length, _LEAST)), np.bool_)
+
+
+def _beyond(matrix: Bytes) -> NDArray[np.bool_]:
+    """Bytes of characters beyond ASCII: first ones with those that must follow, and these."""
+    further = (matrix & np.uint8(0xC0)) == 0x80
+    follows = np.zeros((len(matrix), matrix.shape[1] + 3), np.bool_)
+    follows[:, : matrix.shape[1]] = further
+    second, third, fourth = (follows[:, skip : skip + matrix.shape[1]] for skip in (1, 2, 3))
+    size = _SIZES[matrix]
+    first = ((size == 2) & second) | ((size == 3) & second & third) | ((size == 4) & second & third & fourth)
+    found = first.copy()
+    for skip in (1, 2, 3):
+        found[:, skip:] |= first[:, :-skip] & (size[:, :-skip] > skip)
+    return np.asarray(found, np.bool_)
+
+
+def wordy(texts: Regions) -> NDArray[np.bool_]:
+    """True for every base64 that `readable.wordy` could take for words, and for a few others."""
+    lengths = texts.length
+    told = lengths > LONGEST
+    for _, here, left, matrix in _windows(texts, lengths, ~told, _OVERLAP):
+        held = _held(left)
+        lower = _packed((matrix - np.uint8(97)) < 26) & held
+        upper = _packed((matrix - np.uint8(65)) < 26) & held
+        digit = _packed((matrix - np.uint8(48)) < 10) & held
+        three = _runs(lower, 3)
+        four = _runs(lower, 4)
+        # Seven small letters; or three and then, behind one or two other characters, three more.
+        told[here] |= (_runs(lower, 7) | (four & (three >> np.uint64(5))) | (three & (three >> np.uint64(5)))) != 0
+        told[here] |= (_runs(upper, 9) | _runs(digit, 9)) != 0
+    at = np.flatnonzero(told & (lengths <= LOOK))
+    if len(at):
+        told[at] = _wins(texts[at]) >= ALARM_BITS - 1
+    return np.asarray(told, np.bool_)
+
+
+def _wins(texts: Regions) -> NDArray[np.float64]:
+    """Bits that a text in base64 wins under the model of words: `human_bits(text, 6)`."""
+    longest = int(texts.length.max())
+    matrix = texts.matrix(longest)
+    steps, starts = _table()
+    classes = _class_of()[matrix[:, :-1]]
+    won = steps[classes, matrix[:, 1:]]
+    won[np.arange(1, longest) >= texts.length[:, None]] = 0
+    return np.asarray(won.sum(axis=1) + starts[matrix[:, 0]] * (texts.length > 0), np.float64)
+
+
+@cache
+def _behaviours() -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """(class of each ASCII byte as the one before, one byte of each class), found by asking the model."""
+    seen: dict[tuple[float, ...], int] = {}
+    classes: list[int] = []
+    firsts: list[int] = []
+    for before in range(128):
+        alone = human_bits(bytes([before]), 8)
+        asked = tuple(round(human_bits(bytes([before, byte]), 8) - alone, 6) for byte in b"aA0 \0")
+        if asked not in seen:
+            firsts.append(before)
+        classes.append(seen.setdefault(asked, len(seen)))
+    return tuple(classes), tuple(firsts)
+
+
+@cache
+def _class_of() -> NDArray[np.uint8]:
+    return np.array([*_behaviours()[0], *([0] * 128)], np.uint8)
+
+
+@cache
+def _table() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(bits that a byte wins behind one of each class, bits that it wins as the first), in base64."""
+    firsts = _behaviours()[1]
+    alone = [human_bits(bytes([before]), 6) for before in firsts]
+    steps = [
+        [human_bits(bytes([before, byte]), 6) - one for byte in range(256)]
+        for before, one in zip(firsts, alone, strict=True)
+    ]
+    return np.array(steps), np.array([human_bits(bytes([byte]), 6) for byte in range(256)])
+
+
+@cache
+def _most() -> NDArray[np.float64]:
+    """Most bits that each byte can win in a run of text, at least 0."""
+    steps, starts = _table()
+    return np.asarray(np.maximum(np.maximum(steps.max(axis=0), starts) + 2, 0), np.float64)
+
+
+@cache
+def shortest_run(length: int) -> int:
+    """Bytes that a readable run must have at least in a ciphertext of this length."""
+    return max(_LEAST, math.ceil((ALARM_BITS + math.log2(length)) / float(_most()[:0x80].max())))
+
+
+def _windows(
+    regions: Regions, lengths: Longs, wanted: NDArray[np.bool_], overlap: int
+) -> list[tuple[int, Longs, Longs, Bytes]]:
+    """(offset, regions, their bytes from there, these as a matrix): 64 bytes of each at a time, overlapping."""
+    found: list[tuple[int, Longs, Longs, Bytes]] = []
+    longest = int(lengths[wanted].max(initial=0))
+    for offset in range(0, longest, _WINDOW - overlap):
+        here = np.flatnonzero((lengths > offset) & wanted)
+        left = np.minimum(lengths[here] - offset, _WINDOW)
+        width = 8 * ((int(left.max()) + 7) // 8)
+        found.append((offset, here, left, Regions(regions.buffer, regions.start[here] + offset, left).matrix(width)))
+    return found
+
+
+def _held(left: Longs) -> Hashes:
+    """Bits of the bytes that a window has."""
+    return np.where(left < _WINDOW, (_ONE << (left.astype(np.uint64) & np.uint64(63))) - _ONE, ~np.uint64(0))
 
 
 def _packed(flags: NDArray[np.bool_]) -> Hashes:
@@ -77,13 +191,15 @@ def _packed(flags: NDArray[np.bool_]) -> Hashes:
     return np.asarray(packed.view("<u8").reshape(-1), np.uint64)
 
 
-def _has_run(bits: Hashes, run: int) -> NDArray[np.bool_]:
-    """Whether so many neighbouring bits are set."""
+def _runs(bits: Hashes, run: int) -> Hashes:
+    """A bit wherever so many neighbouring bits begin that are all set."""
     have = 1
     while have < run:
         more = min(have, run - have)
         bits = bits & (bits >> np.uint64(more))
         have += more
-    return np.asarray(bits != 0, np.bool_)
+    return bits
 
 
+def _has_run(bits: Hashes, run: int) -> NDArray[np.bool_]:
+    return np.asarray(_runs(bits, run) != 0, np.bool_)

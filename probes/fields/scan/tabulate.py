@@ -332,7 +332,9 @@ def _present(pairs: Longs) -> Flags:
 def _label(shape: Shape) -> str:
     if not shape.wrapped:
         return f"{shape.kind} {shape.static_key}".strip()
-    return ", ".join(sorted({f"{provider} {key} {fingerprint}".strip() for provider, key, *_, fingerprint in shape.wrapped}))
+    return ", ".join(
+        sorted({f"{provider} {key} {fingerprint}".strip() for provider, key, *_, fingerprint in shape.wrapped})
+    )
 
 
 def _months(written: Longs) -> Longs:

@@ -178,6 +178,15 @@ def test_a_record_that_cannot_be_read_back_is_not_proved_gone(stage: Stage) -> N
     assert all("HTTP 503" in each for each in remove(plan, stage.front(plan), stage.file, file).troubles)
 
 
+def test_a_door_that_knows_nobody_proves_nothing(stage: Stage) -> None:
+    plan, file, _ = stage.planted(times=1)
+    stage.vendor.refuse |= {"GET": 404, "DELETE": 404}  # a token that expired, a path that moved
+    story = remove(plan, stage.front(plan), stage.file, file)
+    assert len(story.troubles) == 2
+    assert "before it was deleted" in story.troubles[0]
+    assert {record.state for record in load_canaries(stage.file).records} == {"planted"}
+
+
 def test_what_was_written_without_an_answer_is_known_and_removed(stage: Stage) -> None:
     stage.vendor.after["POST"] = 500
     plan, file, troubles = stage.planted(times=1)

@@ -98,6 +98,7 @@ ENCRYPTED: Cases = [
     ("few unfitting", {}, opened(fitting=299, unfitting=Tally(count=1)), unsure(Reason.CONFLICTING), "something else"),
     ("a small sample", {}, opened(fitting=298, unwrapped=298, opened=298, drawn=298), unsure(), "299 are needed"),
     ("a small sample, as agreed", {"one_in": 10}, opened(fitting=29, unwrapped=29, opened=29, drawn=29), PASS, ""),
+    ("impossible counts", {}, opened(population=40), unsure(Reason.CONFLICTING), "contradict"),
     ("all data keys", {}, opened(population=40, drawn=40, unwrapped=40, opened=40, fitting=40), PASS, "all 40"),
     (
         "words nobody can judge",
@@ -183,10 +184,23 @@ LENGTH: Cases = [
     ("google, opened", {}, keyed("gcp-kms"), PASS, "32 bytes"),
     ("rsa without opening", {}, unopened(keyed("rsa-oaep", length=None)), unsure(Reason.UNSUPPORTED), "rsa-oaep"),
     ("an external key store", {}, unopened(keyed(length=61)), unsure(Reason.UNSUPPORTED), "external key store"),
-    ("tink", {}, but(keyed(length=34, expected=34), opened=but(OPENED, lengths=((34, 300),))), PASS, "34 bytes"),
+    (
+        "tink",
+        {},
+        but(keyed(length=34, expected=34), opened=but(OPENED, lengths=((34, 300),))),
+        PASS,
+        "300 were unwrapped",
+    ),
     ("measured to be short", {}, opened(lengths=((32, 299), (16, 1))), FAIL, "16 bytes"),
     ("a longer one", {}, opened(lengths=((32, 299), (48, 1))), unsure(Reason.CONFLICTING), "48 bytes"),
-    ("too few measured", {}, opened(unwrapped=100, drawn=100, lengths=((32, 100),)), unsure(), "299 are needed"),
+    ("few measured beside the wrapped length", {}, opened(unwrapped=9, drawn=9, lengths=((32, 9),)), PASS, "9 were"),
+    (
+        "too few measured",
+        {},
+        but(keyed("gcp-kms"), opened=but(OPENED, unwrapped=100, drawn=100, lengths=((32, 100),))),
+        unsure(),
+        "299 are needed",
+    ),
     ("some without", {}, but(CLEAN, unwrapped=3), unsure(), "no wrapped data key"),
     ("kms itself", {}, but(CLEAN, kinds=kinds(**{"aws-kms": ROWS}), wrapped=(), unwrapped=ROWS), NA, "key service"),
 ]

@@ -18,6 +18,20 @@ AES128 = bytes.fromhex(
     "8c0d0407030292bdb1db1fbdd7fbffd23a01c0c107d5d98e134325034082b19eeb1c755a87ee0e748e7cd80e0332f43771718336c39c05118ee9"
     "05a4ece82c27d649fcf22d1ec18065899c"
 )
+# `anna@example.org` by pgcrypto of PostgreSQL 15: its default, `sess-key=1` with AES-256, `disable-mdc=1`.
+DEFAULT = bytes.fromhex(
+    "c30d040703020943c9c4f744ca8964d241019d25751b371fecaabffe045ded291d19d1f1d730dfa33d53431d2bea5a09d42bd4f3fb4fc548"
+    "28e89afc846ec173090550f598b84f6a60afefdebaa24f116c76"
+)
+SESSION = bytes.fromhex(
+    "c32e04090302c196d1d88137dbd5793214e7aea0638cc649b24d601d7a5328f88bbb45d7f2505d6cfaa4f156c1053c77d241018c059fb834"
+    "61fdf217ca5a8a9d7556a5b3e331a10022a0fd6e70a51342d1e1315cd0466a44fbe8a52051527747f1f73ed2ee43c341fa597b052265b56c"
+    "42ffbd"
+)
+NO_MDC = bytes.fromhex(
+    "c30d040703021df8bcb6407e9aa66fc92a7148dd5cd0964e507390726087318b26786a0dee8cabde79e379a1d9badbb161b937c3e2a6d04b"
+    "4606de"
+)
 ARMORED = b"""-----BEGIN PGP MESSAGE-----
 
 jA0ECQMCECTQB9fVLJz/0joB5EB5oqod0scmZXhGhgV9bNWWbgNUBlUTX8D5wnIS
@@ -38,6 +52,7 @@ def pgcrypto(cipher: int, body: int = 60, data: int = 0xD2) -> bytes:
     [
         (AES256, "AES-256-CFB", 256),
         (AES128, "AES-128-CFB", 128),
+        (DEFAULT, "AES-128-CFB", 128),
         (ARMORED, "AES-256-CFB", 256),
         (pgcrypto(7), "AES-128-CFB", 128),
         (pgcrypto(9), "AES-256-CFB", 256),
@@ -48,6 +63,14 @@ def test_a_password_shows_the_cipher(value: bytes, name: str, bits: int) -> None
     assert isinstance(found, Parsed)
     assert (found.variant, found.cipher.name, found.cipher.bits, found.wrapped) == ("seipd-v1", name, bits, ())
     assert {"password-based", "no-envelope", "sha1"} <= set(found.remarks)
+
+
+def test_pgcrypto_with_a_session_key_of_its_own_and_without_its_guard() -> None:
+    session, bare = FORMAT.parse(SESSION), FORMAT.parse(NO_MDC)
+    assert isinstance(session, Parsed)
+    assert isinstance(bare, Parsed)
+    assert (session.cipher.bits, [one.length for one in session.wrapped]) == (None, [32])
+    assert (bare.variant, bare.cipher.bits, bare.cipher.authenticated) == ("sed", 128, False)
 
 
 def public(body: bytes) -> bytes:

@@ -358,6 +358,22 @@ def test_what_cannot_be_opened_says_what_to_ask_for(aws: Aws, value: bytes) -> N
     assert aws.calls() == 0
 
 
+def test_a_data_key_whose_values_lie_elsewhere_is_measured_and_nothing_more(aws: Aws) -> None:
+    made = aws.client.generate_data_key(KeyId=aws.key.arn, KeySpec="AES_256", EncryptionContext={"record": "c-0"})
+    described = {
+        "x-amz-key-v2": b64([made["CiphertextBlob"]])[0],
+        "x-amz-iv": b64([os.urandom(12)])[0],
+        "x-amz-cek-alg": "AES/GCM/NoPadding",
+        "x-amz-wrap-alg": "kms+context",
+        "x-amz-tag-len": "128",
+        "x-amz-matdesc": json.dumps({"record": "c-0"}),
+    }
+    export = Memory({"id": ["c-0"], "email": [json.dumps(described)]})
+    facts = facts_of(opened(export, "email", rule(context=BOUND), aws.make, aws.key.arn))
+    assert (facts.unwrapped, facts.lengths, facts.opened, facts.unanswered) == (1, ((32, 1),), 0, 0)
+    assert "the objects that the metadata belongs to" in facts.why_unanswered[0].detail
+
+
 def detail(found: Sample) -> str:
     unseen = found.opened["email"]
     assert isinstance(unseen, Unseen)

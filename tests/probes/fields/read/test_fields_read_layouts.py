@@ -255,7 +255,7 @@ def test_text_is_lines(tmp_path: Path) -> None:
         {"line": b"one"},
         {"line": b""},
         {"line": b"two\xff"},
-        {"line": b"three"},
+        {"line": "three"},
     ]
 
 

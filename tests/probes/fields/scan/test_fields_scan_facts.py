@@ -37,7 +37,9 @@ def test_a_sound_column_says_what_it_is(tmp_path: Path) -> None:
     assert [(one.key, one.length, one.count) for one in seen.wrapped] == [(ARN, 32, rows)]
     assert [(one.name, one.count) for one in seen.ciphers] == [("AES-256-GCM", rows)]
     assert seen.committed == (rows, 0, 0)
-    assert seen.contexts is not None and seen.units is not None and seen.data_keys is not None and seen.lengths is not None
+    assert (
+        seen.contexts is not None and seen.units is not None and seen.data_keys is not None and seen.lengths is not None
+    )
     assert [(one.equal, one.differs.count, one.absent.count) for one in seen.contexts.rules] == [
         (rows, 0, 0),
         (rows, 0, 0),
@@ -77,7 +79,9 @@ def test_a_repeated_nonce_is_a_reuse_and_an_equal_value_a_copy(tmp_path: Path) -
     mail[70] = b64(esdk(rng, 31, blob=blob, message_id=identity))
     phone[3] = b64(esdk(rng, 32, blob=blob, message_id=identity))
     mail[50] = mail[99] = mail[20]
-    export = MemoryExport({"a": {"mail": mail[:60], "phone": phone[:60]}, "b": {"mail": mail[60:], "phone": phone[60:]}})
+    export = MemoryExport(
+        {"a": {"mail": mail[:60], "phone": phone[:60]}, "b": {"mail": mail[60:], "phone": phone[60:]}}
+    )
     seen = facts(export, plan(rule("mail"), rule("phone")), tmp_path)
     units = seen["mail"].units
     assert units is not None

@@ -12,9 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scan_stage import ARN, OTHER_ARN, MemoryExport, b64, esdk, jwe, kms_blob, plan, rule, tink, vault
 
+from probes.fields.readable import telltale
+from probes.fields.readable import wordy as readable_wordy
 from probes.fields.scan.column import scan_shard
+from probes.fields.scan.hashing import Regions
 from probes.fields.scan.paths import Paths
 from probes.fields.scan.result import ShardResult
+from probes.fields.scan.suspicion import suspicious, wordy
 from probes.fields.scan.tallies import Bounded
 
 
@@ -65,7 +69,9 @@ def some(kind: str, rng: random.Random, number: int) -> bytes:
         case "jwe":
             return jwe(rng, size, f"k{number % 2}", "A256GCM")
         case _:
-            return [b"anna@example.org", b"Call back on Monday, please.", b"+49 30 901820", b"12", b"Anna Schmidt"][number % 5]
+            return [b"anna@example.org", b"Call back on Monday, please.", b"+49 30 901820", b"12", b"Anna Schmidt"][
+                number % 5
+            ]
 
 
 KINDS = ("esdk", "esdk-v1", "esdk-two", "esdk-frames", "tink", "kms", "vault", "jwe", "plain")
@@ -146,3 +152,29 @@ def test_the_fast_path_leaves_little(kind: str, encoded: bool, most: int, monkey
     scan_shard(export, export.shard("a"), plan(rule("mail")))
     assert sum(left) <= most
     assert Paths is module.Paths
+
+
+WORDS = st.sampled_from(
+    ["invoice", "Anna Schmidt", "straße 12", "письмо", "2026-11-22", "the quick brown fox", "王小明"]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.one_of(WORDS.map(str.encode), st.binary(max_size=40)), min_size=1, max_size=9), st.integers(0, 3))
+def test_nothing_readable_passes_for_random(parts: list[bytes], zeros: int) -> None:
+    content = b"".join(parts) + bytes(zeros)
+    wide = b"".join(parts).decode("utf-8", "ignore").encode("utf-16-le")
+    for value in (content, wide):
+        text = b64(value).rstrip(b"=")
+        if telltale(value):
+            assert suspicious(Regions.of([b"", value, value[:3]]))[1]
+        for spelt in (text, value):
+            if readable_wordy(spelt, 6):
+                assert wordy(Regions.of([b"", spelt]))[1]
+
+
+def test_random_bytes_are_hardly_ever_suspicious() -> None:
+    rng = random.Random(8)
+    values = [rng.randbytes(rng.randrange(10, 80)) for _ in range(4000)]
+    assert suspicious(Regions.of(values)).mean() < 0.005
+    assert wordy(Regions.of([b64(value) for value in values])).mean() < 0.005
