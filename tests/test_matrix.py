@@ -37,6 +37,24 @@ def test_the_honest_vendor_raises_no_alarm(clean: Shown) -> None:
         "tls.compression",
         "tls.client-auth",
     }
+    # All of these, of each export, and commitment where the library can commit.
+    assert {control for control, at in clean if at == "datasets/contacts-g-export"} == {
+        "fields.algorithm",
+        "fields.context",
+        "fields.coverage",
+        "fields.data-key-length",
+        "fields.data-key-use",
+        "fields.deterministic",
+        "fields.encrypted",
+        "fields.escrow",
+        "fields.key",
+        "fields.length-leak",
+        "fields.nonce",
+        "fields.plaintext",
+        "fields.rotation",
+        "fields.tag",
+        "fields.tamper",
+    }
 
 
 @pytest.mark.parametrize("defect", [defect.id for defect in DEFECTS])

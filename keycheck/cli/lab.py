@@ -54,6 +54,7 @@ def up(
 ) -> int:
     """Serve the practice vendor until Ctrl-C, and print the command that checks it."""
     from keycheck.cli.run import interruptible
+    from keycheck.lab.data_sites import EXPORTS
     from keycheck.lab.paperwork import write_papers
     from keycheck.lab.world import SECTIONS, Lab
 
@@ -67,6 +68,8 @@ def up(
             common.note(f"{endpoint.id:<14} {endpoint.url:<44} {', '.join(endpoint.addresses)}")
         for key in lab.clouds.keys if lab.clouds else ():
             common.note(f"{key.id:<14} {key.resource}")
+        for data in lab.data_sets:
+            common.note(f"{data.id:<18} {lab.home / EXPORTS / data.id}")
         common.note("check it, in another terminal:")
         typer.echo(
             f"keycheck run {papers.deployment} --profile {papers.profile} --authorization {papers.authorization} "

@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from keycheck.lab.data_keks import Keks, aws_keks, gcp_keks
 from keycheck.lab.data_rows import Row, rows
-from keycheck.lab.data_sites import DEPLOYMENT, ROTATED_DAYS, Column, DataSite, Envelope, Harm, Layout, Leak
+from keycheck.lab.data_sites import DEPLOYMENT, EXPORTS, ROTATED_DAYS, Column, DataSite, Envelope, Harm, Layout, Leak
 from keycheck.lab.data_ways import Value, Ways
 from keycheck.model.types import Entropy
 
 if TYPE_CHECKING:
     from keycheck.lab.clouds import Clouds
 
-DIRECTORY: Final = "exports"
 _PLAIN: Final = ("tenant", "id", "country", "written", "reference", "label")
 """Columns that hold nothing sensitive, by the field map."""
 _FORMATS: Final = {Envelope.ENCRYPTION_SDK: "aws-esdk", Envelope.TINK: "tink"}
@@ -39,7 +38,6 @@ class LabData:
     """What a deployment file needs to know of one export. ``entry`` is its place in the section ``datasets``."""
 
     id: str
-    key: str
     entry: Mapping[str, object]
 
 
@@ -65,14 +63,14 @@ def _made(home: Path, clouds: Clouds, site: DataSite, agreed: DataSite, entropy:
     people = rows(site, now, entropy)
     ways = Ways(site, people, keks, door.envelope(0.0), entropy)
     table = _table(site, people, ways)
-    where = home / DIRECTORY / site.id
+    where = home / EXPORTS / site.id
     (where / "beside").mkdir(parents=True, exist_ok=True)
     digests = _write(where, site, table, len(people))
     _beside(where / "beside", site, people)
     canaries = where / "canaries.json"
     canaries.touch(mode=0o600)
     canaries.write_text(json.dumps(_canaries(site, people, now, clouds.clock())), encoding="utf-8")
-    return LabData(site.id, site.key, _entry(site, agreed, now, digests, len(people)))
+    return LabData(site.id, _entry(site, agreed, now, digests, len(people)))
 
 
 def _keks(clouds: Clouds, site: DataSite, entropy: Entropy) -> Keks | None:
@@ -204,7 +202,7 @@ def _canaries(site: DataSite, people: Sequence[Row], began: datetime, planted: d
 
 
 def _entry(site: DataSite, agreed: DataSite, now: datetime, digests: list[str], count: int) -> Mapping[str, object]:
-    place = f"{DIRECTORY}/{site.id}"
+    place = f"{EXPORTS}/{site.id}"
     aws = agreed.envelope is Envelope.ENCRYPTION_SDK
     return {
         "id": agreed.id,

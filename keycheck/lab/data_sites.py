@@ -14,6 +14,8 @@ from keycheck.lab.defect import Defect
 
 DEPLOYMENT: Final = "practice-crm"
 """As the lab's deployment file calls itself."""
+EXPORTS: Final = "exports"
+"""Directory of the exports in the lab's home."""
 TENANTS: Final = ("acme", "globex", "initech")
 SEGMENTS: Final = ("standard", "preferred", "strategic", "dormant")
 """All that the column `segment` can hold; the honest vendor writes each ten characters long."""
@@ -145,7 +147,8 @@ class DataSite:
     """As it is, where it is not as agreed; 0 for one data key for everything."""
     made_by_vendor: bool = False
     sealed_on_export: bool = False
-    """What is stored is in the clear: data keys are made when the export is, and not when rows were written."""
+    """What is stored is in the clear: data keys are made when the export is, under the material of when rows were
+    written, and no log of then shows them."""
     leaks: frozenset[Leak] = frozenset()
     undeclared: bool = False
     """The export has a column that the field map does not name."""

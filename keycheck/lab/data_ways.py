@@ -58,13 +58,13 @@ class Ways:
         self._live = live
         self._entropy = entropy
         self._static = entropy(_STATIC)
-        self._envelopes: dict[tuple[str, str], Envelope] = {}
-        self._runs: dict[tuple[str, int, int], _Run] = {}
+        self._envelopes: dict[tuple[Kek, str], Envelope] = {}
+        self._runs: dict[tuple[str, Kek, int], _Run] = {}
         self._written: dict[tuple[str, str, bool], bytes] = {}
         self._rows = rows
         self._next = _neighbours(rows)
         self._at = {(row.tenant, row.id): number for number, row in enumerate(rows)}
-        self._clients: dict[int, KMSClient] = {}
+        self._clients: dict[Kek, KMSClient] = {}
 
     def values(self, column: Column) -> list[Value]:
         """The column, row by row; null where a row has no value."""
@@ -97,7 +97,7 @@ class Ways:
     def _envelope(self, kek: Kek, row: Row) -> Envelope:
         uses = self._site.uses if self._site.uses_really is None else self._site.uses_really
         tenant = row.tenant if uses else ""
-        place = (str(id(kek)), tenant)
+        place = (kek, tenant)
         if place not in self._envelopes:
             match self._site.envelope:
                 case Kind.ENCRYPTION_SDK:
@@ -201,9 +201,9 @@ class Ways:
         return bytes(sealed)
 
     def _quiet(self, kek: Kek) -> KMSClient:
-        if id(kek) not in self._clients:
-            self._clients[id(kek)] = quiet_aws(kek, self._entropy)
-        return self._clients[id(kek)]
+        if kek not in self._clients:
+            self._clients[kek] = quiet_aws(kek, self._entropy)
+        return self._clients[kek]
 
     def _tink_128(self, row: Row, column: str) -> bytes:
         return self._tink(row, column, size=16)
@@ -226,7 +226,7 @@ class Ways:
     def _run(self, row: Row, size: int = 32) -> _Run:
         """The tenant's data key, a new one when it has sealed as many values as agreed."""
         kek = self._kek(row)
-        place = (row.tenant, id(kek), size)
+        place = (row.tenant, kek, size)
         run = self._runs.get(place)
         if run is None or run.left == 0:
             secret = self._entropy(size)

@@ -131,7 +131,7 @@ def _rotations(lab: Lab, clouds: Clouds, entries: Mapping[str, dict[str, object]
     from keycheck.lab.crm.rotation import rotation_entry, rotation_witnesses
 
     found: list[Mapping[str, object]] = []
-    aws, google = (entries[id].get("drill") for id in DRILLED)
+    aws, google = (entries.get(id, {}).get("drill") for id in DRILLED)
     if isinstance(aws, dict) and lab.vendor_r is not None and lab.canaries_r is not None:
         aws |= {"canary_key": clouds.aws.arns[CANARY_KEY], "canary_declared": True}
         aws["rotation"] = [dict(rotation_entry(lab.canaries_r, layout="encryption-sdk", prefix="vendor-r"))]

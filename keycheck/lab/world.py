@@ -28,7 +28,7 @@ from keycheck.lab.config import (
     Service,
     TlsConfig,
 )
-from keycheck.lab.data_sites import DataDefect, clean_data_sets
+from keycheck.lab.data_sites import DataDefect, DataSite, clean_data_sets
 from keycheck.lab.defect import Promise
 from keycheck.lab.defects import Choice, choose
 from keycheck.lab.drill_defects import DrillDefect
@@ -105,7 +105,7 @@ class Lab:
 
     ``home`` receives keys, certificates and logs. ``defects`` are names of the table, each optionally with
     ``@subject``. ``sections`` are what is served besides what the defects sit in: endpoints, keys in two clouds,
-    exports. Exports by themselves come with the keys that they are sealed under, and no others. ``fleet`` adds that
+    exports. Exports by themselves are those that a defect sits in, with their keys and no others. ``fleet`` adds that
     many plain endpoints, ``fleet_of_keys`` keys. ``round_trip_ms`` puts a slow path before everything. ``spread`` False
     keeps to 127.0.0.1, as on macOS. Raise LabError when a name is unknown or
     a server does not start.
@@ -134,8 +134,11 @@ class Lab:
         self.sections = sections | {choice.defect.section for choice in self.choices} or {"endpoints"}
         if any(isinstance(choice.defect, DrillDefect | RotationDefect) for choice in self.choices):
             self.sections |= {DRILLS}
+        exports = clean_data_sets()
         if self.sections == {DATA_SETS}:
-            needed = {data.key for data in clean_data_sets()}
+            chosen = {choice.at for choice in self.choices} or {site.id for site in exports}
+            exports = tuple(site for site in exports if site.id in chosen)
+            needed = {site.key for site in exports}
             keys = tuple(replace(key, canary=None) for key in keys if key.id in needed)
         self.home = home.resolve()
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -160,7 +163,7 @@ class Lab:
             if self.sections & {"keys", DATA_SETS}:
                 self.clouds = _clouds(self.home, keys, self.choices, clock)
                 if DATA_SETS in self.sections:
-                    self.data_sets = _data_sets(self.home, self.clouds, self.choices)
+                    self.data_sets = _data_sets(self.home, self.clouds, exports, self.choices)
                 if DRILLS in self.sections:
                     self._served(self.clouds)
             held.pop_all()
@@ -329,10 +332,11 @@ def _clouds(home: Path, keys: Sequence[KeySite], choices: Sequence[Choice], cloc
     return Clouds(home, keys, choices, clock)
 
 
-def _data_sets(home: Path, clouds: Clouds, choices: Sequence[Choice]) -> tuple[LabData, ...]:
+def _data_sets(
+    home: Path, clouds: Clouds, agreed: Sequence[DataSite], choices: Sequence[Choice]
+) -> tuple[LabData, ...]:
     from keycheck.lab.data_sets import make_data_sets
 
-    agreed = clean_data_sets()
     really = list(agreed)
     for choice in choices:
         if isinstance(choice.defect, DataDefect):

@@ -46,7 +46,7 @@ def finished(
     dataset: Dataset, source: Export, listing: Listing, plan: ScanPlan, gathering: Gathering, manifest: str, io: Io
 ) -> Finished:
     """Draw, open, seek. The randomness is drawn here, after `manifest` was recorded."""
-    tied = _tied(dataset, plan, io)
+    tied = _tied(dataset, gathering, io)
     if dataset.opening is None:
         return Finished({column.column: _UNDECLARED for column in plan.columns}, tied=tied)
     from probes.fields.opening.sample import open_sample
@@ -84,7 +84,14 @@ def _hunted(source: Export, plan: ScanPlan, truths: tuple[Truth, ...], listing: 
     return hunt(source, plan, truths, listing)
 
 
-def _tied(dataset: Dataset, plan: ScanPlan, io: Io) -> Literal["tied", "untied", "none"]:
-    if not plan.canaries:
+def _tied(dataset: Dataset, gathering: Gathering, io: Io) -> Literal["tied", "untied", "none"]:
+    """Whether the canaries tie the export to the live store: their data keys were made when we planted them, and every
+    one of their rows is here."""
+    if dataset.canaries is None:
         return "none"
-    return "untied"
+    from probes.fields.canaries import load_canaries
+    from probes.fields.tie import tied
+
+    if not gathering.all_canaries:
+        return "untied"
+    return tied(load_canaries(io.base / dataset.canaries), dataset, io).state

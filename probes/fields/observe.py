@@ -42,6 +42,11 @@ FINISH: Final[PartName] = "finish"
 ALL: Final[PartName] = "all"
 
 
+_UNFINISHED: Final = Unseen(
+    reason=Reason.INTERRUPTED, detail="the run was interrupted before a sample was drawn: nothing was opened"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """What the survey learned: picklable, and without a secret but the run's hashing key."""
@@ -170,9 +175,7 @@ class ColumnProbe(Probe[Dataset, Work]):
         """Merge a shard's counts; what is lost is counted as left out."""
         if part == FINISH:
             return {**gathered, FINISH: result}
-        known, total = _known(gathered), gathered.get(ALL)
-        if not isinstance(total, Total):
-            total = _total(known)
+        known, total = _known(gathered), _folded(gathered)
         kind, _, name = part.partition(" ")
         if kind == "hash":
             _hashed(total, known.listing.files[int(name)], result)
@@ -192,18 +195,23 @@ class ColumnProbe(Probe[Dataset, Work]):
         """The sample, once the export's digest stands in the record."""
         if FINISH in gathered:
             return None
-        known, total = _known(gathered), gathered.get(ALL)
-        if not isinstance(total, Total):
+        if _broken(gathered) is not None:
             return None
+        known, total = _known(gathered), _folded(gathered)
         export = manifest(known.listing.files, total.digests, total.gathering.rows)
         return Round({FINISH: Finish(known, total, export)}, "threads", OPEN_LIMIT, (Observed("export", export),))
 
     def conclude(self, subject: Dataset, gathered: Mapping[PartName, Work | Unseen]) -> Iterable[Observed]:
         """One sighting a column."""
-        known, total = _known(gathered), gathered.get(ALL)
-        if not isinstance(total, Total):
+        known = _known(gathered)
+        if (broken := _broken(gathered)) is not None:
+            # what was gathered is some part of the export, and nobody knows which
+            if isinstance(total := gathered.get(ALL), Total):
+                total.spill.cleanup()
+            yield from (Observed(part_of(column), broken) for column in known.columns)
             return
-        finished = gathered.get(FINISH)
+        total = _folded(gathered)
+        finished = gathered.get(FINISH, _UNFINISHED)
         lost = finished if isinstance(finished, Unseen) else None
         done = finished if isinstance(finished, Finished) else Finished({})
         own = [file for file in known.listing.files if not file.beside]
@@ -269,9 +277,21 @@ def _known(gathered: Mapping[PartName, Work | Unseen]) -> Known:
     return known
 
 
-def _total(known: Known) -> Total:
+def _broken(gathered: Mapping[PartName, Work | Unseen]) -> Unseen | None:
+    """Why a unit's result could not be folded (the engine leaves that under the unit's own name): the disk is full,
+    the result makes no sense."""
+    own = (SURVEY, ALL, FINISH)
+    return next((value for name, value in gathered.items() if name not in own and isinstance(value, Unseen)), None)
+
+
+def _folded(gathered: Mapping[PartName, Work | Unseen]) -> Total:
+    """What was folded so far; of an export without a file or a row, nothing."""
+    total = gathered.get(ALL)
+    if isinstance(total, Total):
+        return total
     from probes.fields.scan.gathering import Gathering
 
+    known = _known(gathered)
     spill = tempfile.TemporaryDirectory(prefix="keycheck-fields-")
     return Total(Gathering(known.plan, known.columns, Path(spill.name), MEMORY), spill)
 

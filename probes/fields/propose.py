@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -40,14 +42,32 @@ def proposal(locations: tuple[str, ...], layout: str, rows: int, base: Path) -> 
     return _HEAD + "".join(_lines(locations, listing, _sampled(export, listing, rows)))
 
 
-def _sampled(export: Export, listing: Listing, rows: int) -> dict[str, tuple[list[bytes], tuple[str, ...]]]:
-    """The first values of each column, and the kinds of personal data that are certain in them."""
+@dataclass(slots=True)
+class _Sampled:
+    """The first values of one column, and the personal data that shows in them."""
+
+    values: list[bytes] = field(default_factory=list)
+    seen: Counter[str] = field(default_factory=Counter)
+    """Values by what they hold, where the form is certain."""
+    alike: Counter[str] = field(default_factory=Counter)
+    """The same, where it is not."""
+
+    def usual(self) -> str | None:
+        """What more than half of the values hold."""
+        for counter in (self.seen, self.alike):
+            for kind, count in counter.most_common(1):
+                if count * 2 > len(self.values):
+                    return kind
+        return None
+
+
+def _sampled(export: Export, listing: Listing, rows: int) -> Mapping[str, _Sampled]:
+    """The first rows of each file, by column."""
     import pyarrow as pa
 
     from probes.fields.hunt.detectors import detect
 
-    values: dict[str, list[bytes]] = {column: [] for column in listing.columns}
-    kinds: dict[str, set[str]] = {column: set() for column in listing.columns}
+    columns: dict[str, _Sampled] = {column: _Sampled() for column in listing.columns}
     files: set[str] = set()
     for shard in listing.shards:
         if shard.file.path in files:
@@ -58,40 +78,36 @@ def _sampled(export: Export, listing: Listing, rows: int) -> dict[str, tuple[lis
             for name, array in zip(batch.rows.schema.names, batch.rows.columns, strict=True):
                 if pa.types.is_null(array.type):
                     continue
-                part = array.slice(0, left)
-                kinds.setdefault(name, set()).update(
-                    found.kind for found in detect(part) if found.count * 2 > len(part)
-                )
-                values.setdefault(name, []).extend(
+                part, column = array.slice(0, left), columns.setdefault(name, _Sampled())
+                for found in detect(part):
+                    (column.seen if found.certain else column.alike)[found.kind] += found.count
+                column.values += [
                     value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass")
                     for value in part.to_pylist()
                     if value
-                )
+                ]
             left -= batch.rows.num_rows
             if left <= 0:
                 break
-    return {name: (found, tuple(sorted(kinds.get(name, ())))) for name, found in values.items()}
+    return columns
 
 
-def _lines(
-    locations: tuple[str, ...], listing: Listing, sampled: dict[str, tuple[list[bytes], tuple[str, ...]]]
-) -> Iterator[str]:
+def _lines(locations: tuple[str, ...], listing: Listing, sampled: Mapping[str, _Sampled]) -> Iterator[str]:
     yield "deployment: fields\ndatasets:\n  - id: export\n"
     yield f"    source: {{kind: files, files: [{', '.join(map(_quoted, locations))}]}}\n"
     yield '    origin: {made_by: vendor, method: "say how it was extracted, by whom and when"}\n'
     yield "    row: []            # columns that identify a row\n    fields:\n"
-    for column in listing.columns:
-        values, kinds = sampled.get(column, ([], ()))
-        found = propose(values)
-        entry = f"column: {_quoted(column)}, class: {_class(found, kinds)}{_format(found)}"
-        yield f"      - {{{entry}}}{_remark(found, kinds)}\n"
+    for name in sorted(sampled):
+        column = sampled[name]
+        found = propose(column.values)
+        entry = f"column: {_quoted(name)}, class: {column.usual() or _class(found)}{_format(found)}"
+        yield f"      - {{{entry}}}{_remark(found, column)}\n"
     for lost in listing.left_out:
         yield f"    # not read: {vendor_text(lost.why)}\n"
 
 
-def _class(found: Proposal, kinds: tuple[str, ...]) -> str:
-    if kinds:
-        return kinds[0]
+def _class(found: Proposal) -> str:
+    """Of a column in which no class shows."""
     return "sensitive" if found.format is not None or found.kind in ("opaque", "mixed", "malformed") else "none"
 
 
@@ -99,15 +115,15 @@ def _format(found: Proposal) -> str:
     return f", format: {found.format.id}" if found.format is not None else ""
 
 
-def _remark(found: Proposal, kinds: tuple[str, ...]) -> str:
+def _remark(found: Proposal, column: _Sampled) -> str:
     if not found.values:
         return "  # no value in the sample"
     seen = "/".join(found.encodings)
     words = [f"{found.fits} of {found.values} values are {found.kind}" + (f" in {seen}" if seen else "")]
     if len(found.counts) > 1:
         words = [", ".join(f"{count} {kind}" for kind, count in found.counts[:4]) + f" of {found.values} values"]
-    if kinds:
-        words.append(f"in the clear, by its form: {', '.join(kinds)}")
+    if column.seen and found.format is None:  # in ciphertext such forms turn up by chance
+        words.append(f"in the clear: {', '.join(f'{count} {kind}' for kind, count in column.seen.most_common(4))}")
     if found.alternatives:
         words.append(f"or {', '.join(found.alternatives)}")
     return f"  # {'; '.join(words)}"

@@ -165,7 +165,7 @@ class Rotation(FieldControl, id="fields.rotation", version=1):
         old = {name: span for name, span in spans.items() if span[0] < rotated}
         new = {name: span for name, span in spans.items() if span[0] >= rotated}
         for name, (_, last) in old.items():
-            if last > rotated + self.grace:
+            if last > rotated + self.grace and new:  # all under one: encrypted again, or never rotated
                 found.breach(
                     f"key material {name[:12]} was in use before the rotation of {format_instant(rotated)}, and for a "
                     f"row written at {format_instant(last)}"
@@ -173,7 +173,11 @@ class Rotation(FieldControl, id="fields.rotation", version=1):
         if not old:
             found.doubt("no row was written before the rotation: nothing to compare with", Reason.NO_POSITIVE)
         if not new:
-            found.doubt("no row was written after the rotation under other key material", Reason.NO_POSITIVE)
+            found.doubt(
+                "all rows are under the same key material, before the rotation and after: never rotated, and encrypted "
+                "again since, look alike",
+                Reason.NO_POSITIVE,
+            )
         if len(new) > 1:
             found.doubt(
                 f"rows after the rotation are under {len(new)} key materials: which is the new one is not known"

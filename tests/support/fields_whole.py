@@ -90,10 +90,13 @@ def key(folder: Path) -> Path:
 
 def command(*arguments: str) -> Ran:
     """`keycheck ARGUMENTS`, in this process."""
-    out, err = io.StringIO(), io.StringIO()
+    out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
         code = main(list(arguments))
-    return Ran(code, out.getvalue(), err.getvalue())
+        out.flush()
+    said = out.buffer
+    assert isinstance(said, io.BytesIO)
+    return Ran(code, said.getvalue().decode(), err.getvalue())
 
 
 def scan(map_: Path, *more: str, engine: str = "threads") -> Ran:

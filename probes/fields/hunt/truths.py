@@ -57,7 +57,7 @@ def hunt(
                 part = found.setdefault(name, _Part(Hits()))
                 part.bytes += _size(array)
                 for needle, row in sighting.column(array):
-                    sighting.note(part.hits, needle, place(shard, batch.first + row))
+                    sighting.note(part.hits, needle, place(shard, batch.number(row)))
     for file in listing.files:
         if file.beside:
             found[FILE + file.path] = _through(export, file, sighting)

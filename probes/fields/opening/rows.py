@@ -69,6 +69,8 @@ def _read(
     numbers = sorted(rows)
     done = 0
     for batch in export.read(shard).batches:
+        if batch.numbers is not None:
+            continue  # further elements of lists: a drawn one stands for its row's first
         end = batch.first + batch.rows.num_rows
         upto = bisect_left(numbers, end)
         for number in numbers[done:upto]:

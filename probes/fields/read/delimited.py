@@ -35,6 +35,7 @@ _QUOTE: Final = 0x22
 _RETURN: Final = 0x0D
 _TOO_FEW: Final = "fewer fields than the header"
 _TOO_MANY: Final = "more fields than the header"
+_HEADER: Final = "a file without a header that can be read, and so all of its rows"
 _QUOTING: Final = "quotes that RFC 4180 does not allow"
 _ESCAPE: Final = re.compile(rb"\\(?:x([0-9A-Fa-f]{1,2})|([0-7]{1,3})|(.))", re.DOTALL)
 _PLAIN: Final = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
@@ -53,7 +54,7 @@ def survey(opened: Opened) -> Survey:
     """The header's columns, and ranges of bytes where the file can be split."""
     found = _header(opened)
     if found is None:
-        return Survey((), ())
+        return Survey((), (), (LeftOut(why=_HEADER, rows=0, places=(opened.listed.path,)),))
     way, names = found
     size = opened.file.size()
     if len(names) > MAX_COLUMNS:
@@ -78,7 +79,7 @@ def read(opened: Opened, shard: Shard) -> Iterator[Piece]:
 
 
 def _header(opened: Opened) -> tuple[Dialect, tuple[str, ...]] | None:
-    """The first record: how fields are written, and what they are called. None for an empty file."""
+    """The first record: how fields are written, and what they are called. None where it cannot be read."""
     try:
         block = next(lines(opened.stream(), BATCH_ROWS, skip=BOM), None)
     except BrokenStreamError:

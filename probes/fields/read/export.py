@@ -55,10 +55,8 @@ _ERRORS: Final = (pa.ArrowException, OSError, BrokenStreamError, MemoryError)
 def open_export(
     dataset: Dataset, base: Path, identities: tuple[Identity, ...], environment: Mapping[str, str]
 ) -> Export:
-    """The data set's export. `base`: directory of the deployment file. Opens nothing yet.
-
-    Raises ProbeError(permission-denied) for an identity that is not declared.
-    """
+    """The data set's export. `base`: directory of the deployment file. Opens nothing yet, and keeps nothing of the
+    environment: credentials are looked up where the export is read, which may be another process."""
     match dataset.source:
         case Files() as source:
             return FilesExport(source, dataset.beside, str(base), identities)
@@ -207,10 +205,15 @@ class FilesExport:
     def _values(self, file: ExportFile, opened: File, store: Store) -> Iterator[bytes]:
         about = Opened(file, opened, isinstance(store, Disk))
         reader = _reader(file.layout)
-        for start, end in reader.survey(about).ranges:
+        survey = reader.survey(about)
+        for start, end in survey.ranges:
             for piece in reader.read(about, Shard("", file, start, end, ())):
                 for column in piece.rows.columns:
                     yield from _joined(column)
+        if left := [*survey.left_out, *about.lost.told()]:
+            raise ProbeError(
+                Reason.MALFORMED, f"{vendor_text(file.path, 200)}: not all of it can be read: {left[0].why}"
+            )
 
 
 def _joined(column: pa.Array) -> Iterator[bytes]:

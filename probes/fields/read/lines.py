@@ -101,7 +101,9 @@ class _Cutter:
             found = self._cut(data, bare=over)
             if found is not None:
                 yield found
-                self._size = min(max(len(found.data) * self._rows // len(found), SMALLEST), LARGEST)
+                # a little less, so that what is read does not fall into a whole batch and a scrap
+                wanted = len(found.data) * self._rows * 7 // (8 * len(found))
+                self._size = min(max(wanted, SMALLEST), LARGEST)
                 self._line += len(found)
             elif len(self._held) > MAX_LINE:
                 yield Lines(_TAIL, np.array([0]), np.array([-1]), self._line)

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from probes.fields.facts import LeftOut
 from probes.fields.read import flatten, rows
 from probes.fields.read.layouts import Opened, Piece, Survey
+from probes.fields.read.lines import Bytes
 from probes.fields.read.names import MAX_COLUMNS, MAX_DEPTH
 from probes.fields.read.parquet_footer import Encryption, dictionary_page, encryption
 from probes.fields.read.seam import BATCH_ROWS, Shard
@@ -106,10 +107,8 @@ def _longest_entry(file: File, chunk: pq.ColumnChunkMetaData) -> int:
 
 def _longest(data: bytes) -> int:
     """Of byte arrays in the plain encoding, each after its length in four bytes."""
-    raw = np.frombuffer(data, np.uint8)
-    if len(data) <= 1 << 20 and not ((raw[2:-1] >= 2) & (raw[2:-1] <= 16) & (raw[3:] == 0)).any():
-        # nowhere is a length over SMALL_DICTIONARY written
-        return SMALL_DICTIONARY
+    if (short := _longest_short(np.frombuffer(data, np.uint8))) is not None:
+        return short
     longest = at = 0
     last = len(data) - 4
     length_at = struct.Struct("<I").unpack_from
@@ -119,6 +118,23 @@ def _longest(data: bytes) -> int:
             longest = length
         at += 4 + length
     return longest
+
+
+def _longest_short(raw: Bytes) -> int | None:
+    """The same at once, where lengths are under 65,536 and can be told from what they are lengths of: guessed by their
+    zeros, and taken only if each guess leads to the next, from the first byte to the last. Otherwise None."""
+    low, high = raw[:-3], raw[1:-2]
+    zeros = (raw[2:-1] == 0) & (raw[3:] == 0)
+    one = zeros & (high == 0) & (low > 0)
+    two = zeros & (high > 0)
+    two[:-1] &= ~one[1:]
+    at = np.flatnonzero(one | two)
+    if not len(at) or at[0] != 0:
+        return None
+    lengths = low[at].astype(np.int64) + 256 * high[at].astype(np.int64)
+    if not np.array_equal(at + 4 + lengths, np.append(at[1:], len(raw))):
+        return None
+    return int(lengths.max())
 
 
 def _group(opened: Opened, file: pq.ParquetFile, names: Sequence[str], group: int) -> Iterator[Piece]:

@@ -75,6 +75,10 @@ class Batch:
     `a[]`, whose first elements are in the batch before) and this says, as `int64`, of which row each is: they are
     values to be looked at like all others, and no rows to be counted; other columns are not missing there."""
 
+    def number(self, at: int) -> int:
+        """Number within the shard of the row that line `at` is of."""
+        return self.first + at if self.numbers is None else int(self.numbers[at].as_py())
+
 
 @dataclass(slots=True)
 class Reading:

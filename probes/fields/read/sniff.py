@@ -6,7 +6,7 @@ from typing import Final
 
 from probes.fields.read.rows import BadRowError, parse
 from probes.fields.read.seam import Layout
-from probes.fields.read.streams import BrokenStreamError, File, decompressed
+from probes.fields.read.streams import File, decompressed
 
 HEAD: Final = 1 << 16
 _ENDINGS: Final[tuple[tuple[str, Layout], ...]] = (
@@ -35,14 +35,20 @@ def layout(path: str, file: File) -> Layout | None:
     if head.startswith(b"Obj\x01"):
         return "avro"
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")[:1]
+    named = _named(path)
     if start == b"[":
-        return "json"
+        # logs begin like that, too
+        return named if named in ("csv", "tsv", "text") else "json"
     if start == b"{":
         return _objects(head)
+    return named or (None if b"\0" in head else "text")
+
+
+def _named(path: str) -> Layout | None:
     name = path.lower()
     for packed in _PACKED:
         name = name.removesuffix(packed)
-    return next((found for ending, found in _ENDINGS if name.endswith(ending)), None if b"\0" in head else "text")
+    return next((found for ending, found in _ENDINGS if name.endswith(ending)), None)
 
 
 def _head(file: File) -> bytes:
@@ -63,6 +69,3 @@ def _objects(head: bytes) -> Layout:
     except BadRowError as error:
         return "json" if str(error) == "bad JSON" and line.strip() == b"{" else "ndjson"
     return "ndjson"
-
-
-__all__ = ["BrokenStreamError", "layout"]

@@ -90,8 +90,8 @@ def walk(
 ) -> Walked:
     """Classify values one by one.
 
-    `rows` are their rows in the batch, `expected` and `encodings` what the column usually is, `names` the entries of the
-    context that rules ask for.
+    `rows` are their rows in the batch, `expected` and `encodings` what the column usually is, `names` the entries of
+    the context that rules ask for.
     """
     shapes: dict[Shape, int] = {}
     index = np.empty(len(values), np.int64)

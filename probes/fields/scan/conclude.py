@@ -58,8 +58,8 @@ class Rule:
     """One rule of the context over the whole export."""
 
     equal: int = 0
-    differs: Seen[At] = Seen()
-    absent: Seen[At] = Seen()
+    differs: Seen[At] = field(default_factory=Seen)
+    absent: Seen[At] = field(default_factory=Seen)
 
 
 @dataclass(slots=True)
@@ -82,7 +82,7 @@ class Sum:
     wraps: tuple[int, int] | None = None
     remarks: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     committed: tuple[int, int, int] = (0, 0, 0)
-    deterministic: Seen[At] = Seen()
+    deterministic: Seen[At] = field(default_factory=Seen)
     compared: int = 0
     hidden: int = 0
     unit_bits: int | None = None
@@ -90,7 +90,7 @@ class Sum:
     shown: int = 0
     not_shown: int = 0
     rules: list[Rule] = field(init=False)
-    contexts: Distinct = Distinct()
+    contexts: Distinct = field(default_factory=Distinct)
     lengths: Bounded[int, Span] = field(init=False)
     lengths_total: int = 0
     statistics: Histograms = field(default_factory=Histograms)

@@ -78,9 +78,7 @@ class FastPath:
                 found.append((known, Fit(at, matched.payload, matched.base, matched.entries)))
             return len(matched.chosen)
 
-        counts: list[int] = []
-        for known in self._known:
-            counts.append(offer(known) if len(left) else 0)
+        counts = [offer(known) if len(left) else 0 for known in self._known]
         tried = 0
         while tried < len(left) and tried < FRUITLESS and len(self._known) < TEMPLATES:
             learned = self._learn(contents.content(int(left[tried])))

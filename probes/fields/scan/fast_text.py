@@ -191,51 +191,64 @@ def _read_jwe(known: _Known, values: Regions) -> _Read:
     chosen = np.flatnonzero(values.length >= before + 1 + tag)
     some = values[chosen]
     buffer, start, end = some.buffer, some.start, some.start + some.length
-    dots = (begin + key, begin + key + 1 + iv)
-    good = buffer[end - tag - 1] == 0x2E
-    for dot in dots:
-        good &= buffer[start + dot] == 0x2E
+    good = buffer[end - tag - 1] == _DOT
+    for dot in (begin + key, begin + key + 1 + iv):
+        good &= buffer[start + dot] == _DOT
     text = end - tag - 1 - (start + before)
-    keys, first = _unspelt(buffer, start + begin, np.full(len(chosen), key))
-    units, second = _unspelt(buffer, start + begin + key + 1, np.full(len(chosen), iv))
-    payload, third = _unspelt(buffer, start + before, text)
-    _, fourth = _unspelt(buffer, end - tag, np.full(len(chosen), tag))
-    good &= first & second & third & fourth
-    good &= ~suspicious(payload)
-    return _Read(chosen, payload, units, keys if key else _fixed(known.fixed_key, len(chosen)), good)
+    chosen, start, end, text = chosen[good], start[good], end[good], text[good]
+    fixed = [np.full(len(chosen), size) for size in known.sizes]
+    places = (start + begin, start + begin + key + 1, end - tag, start + before)
+    keys, units, _, payload, spelt = _unspelt(buffer, list(zip(places, (*fixed, text), strict=True)))
+    return _Read(
+        chosen,
+        payload,
+        units,
+        keys if key else _fixed(known.fixed_key, len(chosen)),
+        spelt & ~suspicious(payload),
+    )
 
 
-def _alphabet() -> Bytes:
-    table = np.full(256, 0x80, np.uint8)
-    for value, char in enumerate(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"):
-        table[char] = value
-    return table
+_DOT: Final = ord(".")
+_TO_STANDARD: Final = bytes.maketrans(b"-_+/=", b"+/!!!")
 
 
-_ALPHABET: Final = _alphabet()
-
-
-def _unspelt(buffer: Bytes, start: Longs, length: Longs) -> tuple[Regions, NDArray[np.bool_]]:
-    """Unpadded base64url, decoded, and whether it is in its one spelling."""
-    count = len(start)
-    longest = int(length.max(initial=0))
-    width = 4 * ((longest + 3) // 4)
-    if not width:
-        return Regions.empty(count), np.ones(count, np.bool_)
-    values = _ALPHABET[Regions(buffer, start, length).matrix(width)]
-    if (length != width).any():
-        values = np.where(np.arange(width) < length[:, None], values, np.uint8(0))
-    good = (values.max(axis=1) < 0x40) & (length % 4 != 1)
-    quads = values.reshape(count, width // 4, 4)
-    size = 3 * width // 4
-    flat = np.zeros(count * size + PAD, np.uint8)
-    triples = flat[: count * size].reshape(count, width // 4, 3)
-    triples[:, :, 0] = (quads[:, :, 0] << 2) | (quads[:, :, 1] >> 4)
-    triples[:, :, 1] = (quads[:, :, 1] << 4) | (quads[:, :, 2] >> 2)
-    triples[:, :, 2] = (quads[:, :, 2] << 6) | quads[:, :, 3]
-    # Bits of the last character that no byte holds are zero in the one spelling.
-    rows = np.arange(count)
-    last = values[rows, np.maximum(length - 1, 0)]
-    spare = np.array([0, 0, 0x0F, 0x03], np.uint8)[length % 4]
-    good &= (last & spare) == 0
-    return Regions(flat, rows * size, length * 3 // 4), np.asarray(good, np.bool_)
+def _unspelt(
+    buffer: Bytes, parts: Sequence[tuple[Longs, Longs]]
+) -> tuple[Regions, Regions, Regions, Regions, NDArray[np.bool_]]:
+    """Four parts of each value, (start, length), in unpadded base64url: decoded, and whether all of them are in their
+    one spelling. All are decoded as one text, each filled up with zeros to whole groups of four."""
+    count = len(parts[0][0])
+    widths = [4 * ((int(length.max(initial=0)) + 3) // 4) for _, length in parts]
+    whole = np.full((count, sum(widths)), ord("A"), np.uint8)
+    good = np.ones(count, np.bool_)
+    at = 0
+    for (start, length), width in zip(parts, widths, strict=True):
+        if not width:
+            continue
+        held = Regions(buffer, start, length).matrix(width)
+        least = int(length.min(initial=0))
+        whole[:, at : at + least] = held[:, :least]
+        if least < width:
+            rest = np.arange(least, width) < length[:, None]
+            whole[:, at + least : at + width] = np.where(rest, held[:, least:], np.uint8(ord("A")))
+        good &= length % 4 != 1
+        at += width
+    flat = np.frombuffer(whole.tobytes().translate(_TO_STANDARD) + bytes(PAD), np.uint8)
+    lines = Regions(flat, np.arange(count, dtype=np.int64) * whole.shape[1], np.full(count, whole.shape[1]))
+    found, taken = decoded(series_of(lines))
+    begin = np.zeros(count, np.int64)
+    begin[taken] = found.start
+    legible = np.zeros(count, np.bool_)
+    legible[taken] = True
+    good &= legible
+    regions: list[Regions] = []
+    at = 0
+    for (_, length), width in zip(parts, widths, strict=True):
+        size = length * 3 // 4
+        regions.append(Regions(found.buffer, begin + at, size))
+        # Behind a part that does not fill its last group the bits that no byte of it holds are zero in the one
+        # spelling.
+        open_ = np.flatnonzero(legible & (length % 4 > 1))
+        good[open_] &= found.buffer[begin[open_] + at + size[open_]] == 0
+        at += 3 * width // 4
+    return regions[0], regions[1], regions[2], regions[3], good

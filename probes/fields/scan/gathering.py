@@ -13,11 +13,13 @@ from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
 from probes.fields.facts import PLACES, ColumnFacts, Export, Hit, Hunt, LeftOut, Opened, Place, Tally
 from probes.fields.planning import BESIDE
+from probes.fields.read.seam import Export as SourceExport
 from probes.fields.read.seam import Shard, place
 from probes.fields.scan.conclude import At, Sum, Tallies, data_keys, located, recognised
+from probes.fields.scan.confirm import Counts, corrections, reread
 from probes.fields.scan.draw import Drawing, allocate, sizes
 from probes.fields.scan.hashing import Longs
-from probes.fields.scan.ledger import Group, KeyUse, Ledger, Order, Repeats
+from probes.fields.scan.ledger import KeyUse, Ledger, Order, Repeats
 from probes.fields.scan.result import STRATA, ShardResult
 from probes.fields.scan.seam import ColumnPlan, Draw, Pick, ScanPlan
 from probes.fields.scan.statistics import tests_of
@@ -51,8 +53,7 @@ class Gathering:
         self._lost: list[tuple[tuple[str, int, str], LeftOut]] = []
         self._dialect = ""
         self._surprises: set[str] = set()
-        self._uses: dict[int, KeyUse] | None = None
-        self._false: list[Group] = []
+        self._corrections: dict[int, Counts] = {}
         self.rows = 0
         """Rows that were read."""
 
@@ -68,6 +69,11 @@ class Gathering:
             return tuple(told)
         rest = LeftOut(why="for further reasons", rows=sum(one.rows for one in told[_LEFT_OUT - 1 :]))
         return (*told[: _LEFT_OUT - 1], rest)
+
+    @property
+    def all_canaries(self) -> bool:
+        """Whether the row of every planted canary was read."""
+        return bool(self._plan.canaries) and len(self._present) == len(self._plan.canaries)
 
     def add(self, shard: Shard, result: ShardResult) -> None:
         """The result of one shard, once."""
@@ -145,10 +151,19 @@ class Gathering:
             ranks[self._numbers[shard.name]] = rank
         return ranks, ordered
 
+    def confirm(self, export: SourceExport) -> None:
+        """Read the first thousand values of duplicates again, and correct the counts of what is none. To be called
+        after the last `add` and before `facts`. Raises ProbeError when the export can no longer be read."""
+        order, _ = self._order()
+        _, groups = self._ledger.repeats(order)
+        by_number = sorted(self._shards.values(), key=lambda shard: self._numbers[shard.name])
+        read = reread(export, by_number, groups, lambda column: self._sums[self._names[column]].plan)
+        self._corrections = corrections(groups, read)
+
     def draw(self, column: str, seed: bytes, samples: int) -> Draw:
         """Draw data keys of a column: by a hash of `seed` and the data key, spread in proportion over wrapping keys,
-        their material, files and months of writing, at least one of each while there are samples. A value without a data
-        key of its own stands for itself. `seed`: made after the export's digest was written down, so that nobody
+        their material, files and months of writing, at least one of each while there are samples. A value without a
+        data key of its own stands for itself. `seed`: made after the export's digest was written down, so that nobody
         could choose what is drawn."""
         order, ordered = self._order()
         labels, rank = self._labels()
@@ -205,6 +220,11 @@ class Gathering:
         uses, lines = self._ledger.key_uses(order)
         for _ in lines:
             pass
+        for number, (reused, copies, across) in self._corrections.items():
+            if number in repeats:
+                repeats[number].reused += reused
+                repeats[number].copies += copies
+                repeats[number].across += across
         for number, name in enumerate(self._names):
             yield self._column(
                 self._sums[name],

@@ -1,8 +1,8 @@
 """Keyed hashes of many byte strings at once.
 
 Multilinear hashing (Carter, Wegman 1979; Lemire, Kaser 2014) over 32-bit words with 64-bit coefficients that are drawn
-from the run's key: h(x) = c + l * len(x) + sum of c_i * x_i, modulo 2^64. Two different strings that were chosen without
-the key meet with a chance of at most 2^-32 whatever they are, and of about 2^-64 where they are random.
+from the run's key: h(x) = c + l * len(x) + sum of c_i * x_i, modulo 2^64. Two different strings that were chosen
+without the key meet with a chance of at most 2^-32 whatever they are, and of about 2^-64 where they are random.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _32: Final = np.uint64(32)
 
 @dataclass(frozen=True, slots=True)
 class Regions:
-    """Byte strings that lie in one buffer: the i-th is `buffer[start[i] : start[i] + length[i]]`. The buffer has at least
-    `PAD` bytes behind the last string."""
+    """Byte strings that lie in one buffer: the i-th is `buffer[start[i] : start[i] + length[i]]`. The buffer has at
+    least `PAD` bytes behind the last string."""
 
     buffer: Bytes
     start: Longs

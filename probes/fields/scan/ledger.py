@@ -101,7 +101,7 @@ class Spilled:
             self._spill()
         if not self.on_disk:
             if self._held:
-                self._held = [np.concatenate(self._held)]
+                self._held = [_concatenated(self._held)]
                 yield self._held[0]
             return
         for number in range(PARTITIONS):
@@ -112,9 +112,16 @@ class Spilled:
                 while len(lines := np.fromfile(file, self._kind, _CHUNK)):
                     held.append(lines)
                     if sum(map(len, held)) > 2 * _CHUNK:
-                        held = [reduce(np.concatenate(held))]
+                        held = [reduce(_concatenated(held))]
             if held:
-                yield np.concatenate(held)
+                yield _concatenated(held)
+
+
+def _concatenated(parts: Sequence[Lines]) -> Lines:
+    """As plain bytes: numpy copies structures field by field."""
+    if len(parts) == 1:
+        return parts[0]
+    return np.asarray(np.concatenate([part.view(np.uint8) for part in parts]).view(parts[0].dtype))
 
 
 @dataclass(slots=True)
@@ -128,7 +135,8 @@ class Place:
 
 @dataclass(slots=True)
 class Group:
-    """Values that seem to share (data key, nonce), and what they were counted as: by column (reused, copies, across)."""
+    """Values that seem to share (data key, nonce), and what they were counted as: by column (reused, copies,
+    across)."""
 
     members: list[Place]
     counted: dict[int, tuple[int, int, int]]
@@ -278,14 +286,16 @@ def _count_repeats(
         members = np.flatnonzero(group == number) if len(lines) < 1 << 16 else _run(group, number)
         some = members[np.lexsort((lines["row"][members], rank[members]))]
         counted = {
-            column: tuple(
-                int(count[members][(lines["column"][members] == column) & flags[members]].sum())
-                for flags in (reused, copies, across)
-            )
+            column: _sums(count, members[lines["column"][members] == column], (reused, copies, across))
             for column in _distinct_values(lines["column"][members])
         }
         held = [Place(int(lines["column"][i]), int(lines["shard"][i]), int(lines["row"][i])) for i in some[:PLACES]]
-        groups.append(((int(rank[some[0]]), int(lines["row"][some[0]])), Group(held, counted)))  # type: ignore[arg-type]
+        groups.append(((int(rank[some[0]]), int(lines["row"][some[0]])), Group(held, counted)))
+
+
+def _sums(count: Longs, members: Longs, flags: tuple[NDArray[np.bool_], ...]) -> tuple[int, int, int]:
+    reused, copies, across = (int(count[members[flag[members]]].sum()) for flag in flags)
+    return reused, copies, across
 
 
 def _run(group: Longs, number: int) -> Longs:

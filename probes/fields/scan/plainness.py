@@ -85,8 +85,8 @@ _IS_UUID: Final = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}
 
 
 def surely(values: Cells, *, expected: bool) -> tuple[Longs, Longs]:
-    """Numbers of the values that are surely plaintext, and of those that are UUIDs. `expected`: the column has a format,
-    and only what `classify` would say of any value counts."""
+    """Numbers of the values that are surely plaintext, and of those that are UUIDs. `expected`: the column has a
+    format, and only what `classify` would say of any value counts."""
     regions = values.regions
     flags = _flags(regions)
     head = words32(regions.buffer)[regions.start] & np.uint32(0xFFFF)

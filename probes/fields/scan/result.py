@@ -80,8 +80,8 @@ class RuleSeen:
     """One rule of the context over the rows of a shard."""
 
     equal: int = 0
-    differs: Seen[int] = Seen()
-    absent: Seen[int] = Seen()
+    differs: Seen[int] = field(default_factory=Seen)
+    absent: Seen[int] = field(default_factory=Seen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ class ColumnResult:
     wraps: tuple[int, int] | None = None
     remarks: dict[str, int] = field(default_factory=dict)
     committed: tuple[int, int, int] = (0, 0, 0)
-    deterministic: Seen[int] = Seen()
+    deterministic: Seen[int] = field(default_factory=Seen)
     compared: int = 0
     hidden: int = 0
     unit_bits: int | None = None
@@ -152,7 +152,7 @@ class ColumnResult:
     shown: int = 0
     not_shown: int = 0
     rules: tuple[RuleSeen, ...] = ()
-    contexts: Distinct = Distinct()
+    contexts: Distinct = field(default_factory=Distinct)
     lengths: Bounded[int, Span] = field(default_factory=lambda: Bounded(LENGTHS, b""))
     lengths_total: int = 0
     statistics: Histograms = field(default_factory=Histograms)

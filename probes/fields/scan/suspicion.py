@@ -24,6 +24,8 @@ _SIZES: Final = np.array([2 * (0xC2 <= b < 0xE0) + 3 * (0xE0 <= b < 0xF0) + 4 * 
 """Bytes of the character that each byte begins; 0 for none."""
 _FIRSTS: Final = np.array([0.0, 0.0, 2.0, 5.0, 7.0])[_SIZES]
 """More bits than a character beyond ASCII wins, at its first byte."""
+_BEYOND: Final = 1.75
+"""More bits than characters beyond ASCII win by the byte."""
 _OVERLAP: Final = 8
 _NEVER: Final = -1e9
 _PRINTED: Final = np.array([32 <= byte < 127 or byte in b"\t\r\n" for byte in range(256)])
@@ -35,7 +37,7 @@ def suspicious(payloads: Regions) -> NDArray[np.bool_]:
     told = lengths > LONGEST
     run = shortest_run(max(_LEAST, int(lengths.min(initial=LONGEST))))
     zeros = np.zeros(len(payloads), np.int64)
-    for offset, here, left, matrix in _windows(payloads, lengths, ~told, run - 1):
+    for _, here, left, matrix in _windows(payloads, lengths, ~told, run - 1):
         held = _held(left)
         printed = _packed(((matrix - np.uint8(32)) < 95) | ((matrix - np.uint8(9)) < 5))
         # Characters beyond ASCII: a first byte and those that go on, loosely.
@@ -158,8 +160,20 @@ def _most() -> NDArray[np.float64]:
 
 @cache
 def shortest_run(length: int) -> int:
-    """Bytes that a readable run must have at least in a ciphertext of this length."""
-    return max(_LEAST, math.ceil((ALARM_BITS + math.log2(length)) / float(_most()[:0x80].max())))
+    """Bytes that a readable run must have at least in a ciphertext of this length: by the best that each number of
+    ASCII bytes can win. Characters beyond ASCII win less by the byte."""
+    steps, starts = _table()
+    classes = _class_of()[:0x80]
+    count = len(steps)
+    best_step = np.array(
+        [[steps[before, :0x80][classes == after].max() for after in range(count)] for before in range(count)]
+    )
+    won = np.array([starts[:0x80][classes == first].max() for first in range(count)]) + 2
+    run, needed = 1, ALARM_BITS + math.log2(length)
+    while won.max() < needed:
+        won = np.maximum((won[:, None] + best_step + 2).max(axis=0), won.max() + _BEYOND)
+        run += 1
+    return max(_LEAST, run)
 
 
 def _windows(

@@ -16,7 +16,6 @@ from probes.fields.scan.classing import Walked
 from probes.fields.scan.hashing import Hasher, Hashes, Longs, Regions, WholeHasher, words
 from probes.fields.scan.result import (
     OPAQUE,
-    SAMPLE_ROWS,
     STRATA,
     ColumnResult,
     RuleSeen,
@@ -24,14 +23,7 @@ from probes.fields.scan.result import (
     Span,
     Tokens,
 )
-from probes.fields.scan.statistics import (
-    BLOCK,
-    POSITIONS,
-    UNIT_POSITIONS,
-    Blocks,
-    Histograms,
-    position_counts,
-)
+from probes.fields.scan.sampling import Sampler
 from probes.fields.scan.tallies import Bounded, Distinct, Seen
 from probes.fields.subjects import ContextRule
 
@@ -86,7 +78,7 @@ class Tabulation:
         self._strata: Bounded[str, Span] = Bounded(STRATA, key)
         self._contexts: list[Hashes] = []
         self._pending = 0
-        self._sampler = _Sampler()
+        self._sampler = Sampler()
         self._last: list[Hashes] = []
         self._first: list[Hashes] = []
 
@@ -298,7 +290,7 @@ class Tabulation:
         for bounded in (result.kinds, result.ciphers, result.wrapped, result.static_keys):
             bounded.trim()
         result.lengths.trim()
-        result.statistics = self._sampler.histograms(self._hash)
+        result.statistics = self._sampler.histograms(self._hash.block, self._hash.check)
         if self._tokens:
             result.tokens = _joined(self._tokens)
             labels = list(self._strata.kept)
@@ -367,92 +359,3 @@ def _successors(numbers: Sequence[Hashes]) -> int:
     """Nonces of a batch of which the successor is among them."""
     ordered = np.sort(np.concatenate(numbers))
     return int(np.count_nonzero(ordered[1:] - ordered[:-1] == 1))
-
-
-class _Sampler:
-    """Ciphertext of some values, chosen by their rows alone, for the statistics."""
-
-    def __init__(self) -> None:
-        self._payloads: list[NDArray[np.uint8]] = []
-        self._lengths: list[Longs] = []
-        self._units: list[NDArray[np.uint8]] = []
-        self._unit_lengths: list[Longs] = []
-        self._ranks: list[Hashes] = []
-        self._held = 0
-        self._limit = np.uint64(0xFFFFFFFFFFFFFFFF)
-
-    def add(self, walked: Walked, chosen: Longs, rows: NDArray[np.uint32], visible: Flags) -> None:
-        """Values of one batch."""
-        ranks = _mixed(rows)
-        taken = np.flatnonzero(ranks <= self._limit)
-        if not len(taken):
-            return
-        payload, unit = walked.payload[chosen[taken]], walked.unit[chosen[taken]]
-        self._payloads.append(payload.matrix(POSITIONS))
-        self._lengths.append(payload.length)
-        self._units.append(unit.matrix(UNIT_POSITIONS))
-        self._unit_lengths.append(unit.length * visible[taken])
-        self._ranks.append(ranks[taken])
-        self._held += len(taken)
-        if self._held >= 2 * SAMPLE_ROWS:
-            self._halve()
-
-    def _halve(self) -> None:
-        """Keep the first by rank."""
-        ranks = np.concatenate(self._ranks)
-        if len(ranks) <= SAMPLE_ROWS:
-            return
-        self._limit = np.partition(ranks, SAMPLE_ROWS - 1)[SAMPLE_ROWS - 1]
-        keep = ranks <= self._limit
-        self._payloads = [np.concatenate(self._payloads)[keep]]
-        self._lengths = [np.concatenate(self._lengths)[keep]]
-        self._units = [np.concatenate(self._units)[keep]]
-        self._unit_lengths = [np.concatenate(self._unit_lengths)[keep]]
-        self._ranks = [ranks[keep]]
-        self._held = int(np.count_nonzero(keep))
-
-    def histograms(self, hashers: Hashers) -> Histograms:
-        """What the statistics are made of."""
-        if not self._ranks:
-            return Histograms()
-        self._halve()
-        payloads, lengths = np.concatenate(self._payloads), np.concatenate(self._lengths)
-        units, unit_lengths = np.concatenate(self._units), np.concatenate(self._unit_lengths)
-        return Histograms(
-            _counts(payloads, lengths, POSITIONS),
-            _counts(units, unit_lengths, UNIT_POSITIONS),
-            _blocks(payloads, lengths, hashers),
-        )
-
-
-def _counts(matrix: NDArray[np.uint8], lengths: Longs, width: int) -> NDArray[np.int64]:
-    if len(lengths) and int(lengths.min()) >= width:
-        return position_counts(matrix, width)
-    counts = np.zeros((width, 256), np.int64)
-    for position in range(width):
-        counts[position] = np.bincount(matrix[lengths > position, position], minlength=256)
-    return counts
-
-
-def _blocks(payloads: NDArray[np.uint8], lengths: Longs, hashers: Hashers) -> Blocks:
-    """Aligned blocks within the first `POSITIONS` bytes of the ciphertext."""
-    count, width = payloads.shape
-    flat = np.concatenate((payloads.reshape(-1), np.zeros(16, np.uint8)))
-    start = np.arange(count, dtype=np.int64) * width
-    whole = hashers.check.regions(Regions(flat, start, np.minimum(lengths, width)))
-    hashes: list[Hashes] = []
-    places: list[Hashes] = []
-    for at in range(0, width, BLOCK):
-        has = np.flatnonzero(lengths >= at + BLOCK)
-        sixteen = np.full(len(has), BLOCK, np.int64)
-        hashes.append(hashers.block.regions(Regions(flat, start[has] + at, sixteen)))
-        places.append(_mixed(whole[has] + np.uint64(at)))
-    return Blocks.of(np.concatenate(hashes), np.concatenate(places))
-
-
-def _mixed(numbers: NDArray[np.uint32] | Hashes) -> Hashes:
-    """Numbers scattered over 64 bits (splitmix64)."""
-    x = numbers.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))

@@ -2,8 +2,8 @@
 the plaintext, and what the encryption context says.
 
 A template is taken from one value that was parsed by itself. A value that fits a template differs from that one in
-nothing that its format's parser looks at but lengths that are checked here, for many values at once; its `Shape` is then
-that of a value of the same template and length that was parsed by itself. What fits none is parsed by itself.
+nothing that its format's parser looks at but lengths that are checked here, for many values at once; its `Shape` is
+then that of a value of the same template and length that was parsed by itself. What fits none is parsed by itself.
 """
 
 from __future__ import annotations
@@ -283,7 +283,7 @@ def _between(content: bytes, base: int, header: esdk.Header) -> list[tuple[int, 
     """What is not random between the context and the body: from the number of wrapped keys to the frame length."""
     literals: list[tuple[int, bytes]] = []
     at = base
-    for provider, info, start, end in header.keys:
+    for provider, _, start, end in header.keys:
         if provider == b"aws-kms":
             inner = _kms_literals(content[start:end])
         elif provider == b"aws-kms-hierarchy" and end - start > esdk.HIERARCHY[2]:
@@ -297,7 +297,7 @@ def _between(content: bytes, base: int, header: esdk.Header) -> list[tuple[int, 
         literals += [(start + offset - base, literal) for offset, literal in inner]
         at = end
     # Behind the keys: content type, version 1's reserved bytes and IV length, frame length; then what is random.
-    random_from = header.commitment_at[0] if header.version == 2 else header.iv_at[0]  # noqa: PLR2004
+    random_from = header.commitment_at[0] if header.version == 2 else header.iv_at[0]
     literals.append((at - base, content[at:random_from]))
     return _joined(literals)
 

@@ -83,14 +83,10 @@ def test_a_file_that_is_no_parquet_file_is_counted_and_never_in_silence(tmp_path
     assert any("b.parquet" in " ".join(lost.places) for lost in found.export.left_out)
 
 
-def test_nothing_at_all_is_no_census(tmp_path: Path) -> None:
-    recorded = observed(dataset("nothing.parquet"), tmp_path, "threads")
-    assert not any(isinstance(each.observed.facts, ColumnFacts) and each.observed.facts.rows for each in recorded)
-    reasons = {each.observed.facts.reason for each in recorded if isinstance(each.observed.facts, Unseen)}
-    open_ = {
-        gap.reason for each in recorded if isinstance(each.observed.facts, Census) for gap in each.observed.facts.open
-    }
-    assert reasons | open_
+def test_a_file_that_is_not_there_leaves_columns_without_rows_and_says_so(tmp_path: Path) -> None:
+    found = of(columns(observed(dataset("nothing.parquet"), tmp_path, "threads"))["token"])
+    assert found.rows == 0
+    assert [lost.places for lost in found.export.left_out] == [("nothing.parquet",)]
 
 
 def test_file_that_changes_after_the_listing_is_a_conflict(tmp_path: Path) -> None:

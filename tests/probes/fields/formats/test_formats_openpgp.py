@@ -106,7 +106,11 @@ def test_data_without_a_guard_is_unauthenticated() -> None:
     assert (found.variant, found.cipher.authenticated) == ("sed", False)
 
 
-@pytest.mark.parametrize("value", [AES256, AES128, pgcrypto(9), public(b"\xd2\x33\x01" + os.urandom(50))])
+@pytest.mark.parametrize(
+    "value",
+    [AES256, AES128, pgcrypto(9), public(b"\xd2\x33\x01" + os.urandom(50))],
+    ids=["aes-256", "aes-128", "pgcrypto", "public"],
+)
 def test_no_truncation_passes_and_nothing_may_follow(value: bytes) -> None:
     for end in range(len(value)):
         assert not isinstance(FORMAT.parse(value[:end]), Parsed)

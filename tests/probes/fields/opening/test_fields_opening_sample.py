@@ -288,7 +288,7 @@ def test_canaries_are_known_again_and_missed(aws: Aws) -> None:
     [
         ("email", b"ask the secretary", "unjudged"),
         ("email", b"", "unjudged"),
-        ("email", os.urandom(40), "unfitting"),
+        pytest.param("email", os.urandom(40), "unfitting", id="random-bytes"),
         ("loyalty-tier", b"gold", "unjudged"),
         ("name", "Zoë Müller".encode(), "fitting"),
         ("iban", b"DE89370400440532013000", "fitting"),
@@ -350,7 +350,7 @@ def test_throttled_once_is_asked_again(aws: Aws) -> None:
     assert (facts.fitting, facts.unanswered, facts.calls) == (6, 0, 18)
 
 
-@pytest.mark.parametrize("value", [b"vault:v1:" + b64([os.urandom(44)])[0].encode()])
+@pytest.mark.parametrize("value", [b"vault:v1:" + b64([os.urandom(44)])[0].encode()], ids=["vault"])
 def test_what_cannot_be_opened_says_what_to_ask_for(aws: Aws, value: bytes) -> None:
     found = opened(Memory({"email": [value.decode()] * 3}), "email", rule(), aws.make, aws.key.arn)
     assert found.opened["email"] == Unseen(reason=Reason.UNSUPPORTED, detail=detail(found))

@@ -11,6 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from field_reading import as_csv, as_ndjson, batches, left_out, opened, table
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keycheck.errors import ProbeError
+from probes.fields.read import parquet
 
 LINES = {
     b'{"a":"1"': "bad JSON",
@@ -186,6 +191,23 @@ def test_a_quote_that_nothing_closes_costs_its_line(tmp_path: Path) -> None:
     assert left_out(export) == {"quotes that RFC 4180 does not allow": 1}
 
 
+def test_a_header_that_cannot_be_read_costs_the_file_and_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b'"a,b\n1,2\n')
+    (why,) = left_out(opened(tmp_path, "a.csv"))
+    assert why.startswith("a file without a header")
+
+
+def test_raw_of_a_damaged_columnar_file_is_no_silence(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"a": ["x" * 50 + str(number) for number in range(10_000)]}), path)
+    hurt = bytearray(path.read_bytes())
+    hurt[2_000:4_000] = b"\xff" * 2_000
+    path.write_bytes(hurt)
+    export = opened(tmp_path, "a.parquet")
+    with pytest.raises(ProbeError, match="not all of it"):
+        list(export.raw(export.listing().files[0]))
+
+
 def test_copy_with_quotes_and_escapes(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_bytes(b'a\tb\n"x\t\\N\n\\\\x6a6b\t\\x41\\101\\q\n1\n\\.\n')
     export = opened(tmp_path, "a.tsv")
@@ -212,20 +234,27 @@ def test_parquet_without_footer_with_damage_and_with_giants(tmp_path: Path) -> N
     assert left_out(export) == {"value longer than 16 MiB": 1}
 
 
-def test_a_dictionary_of_giants_is_read_a_few_rows_at_a_time(tmp_path: Path) -> None:
-    giant = pa.array(["x" * (8 << 20), "y"])
-    column = pa.DictionaryArray.from_arrays(pa.array([0, 1] * 75, pa.int8()), giant)
-    for codec in ("none", "zstd"):
-        options = {"dictionary_pagesize_limit": 64 << 20, "data_page_size": 64 << 20}
-        pq.write_table(pa.table({"a": column}), tmp_path / "a.parquet", compression=codec, **options)
+def test_a_dictionary_of_giants_is_read_a_few_rows_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "BATCH_BYTES", 8 << 20)
+    monkeypatch.setattr(parquet, "SMALL_DICTIONARY", 1 << 10)
+    giant = pa.array(["x" * (1 << 20), "y"])
+    column = pa.DictionaryArray.from_arrays(pa.array([0, 1] * 20, pa.int8()), giant)
+    for codec in ("none", "zstd", "snappy", "gzip", "lz4", "brotli"):
+        options = {"dictionary_pagesize_limit": 4 << 20, "compression": codec}
+        pq.write_table(pa.table({"a": column}), tmp_path / "a.parquet", **options)
         export = opened(tmp_path, "a.parquet")
-        before = pa.total_allocated_bytes()
-        sizes = []
-        for batch in export.read(export.listing().shards[0]).batches:
-            assert pa.total_allocated_bytes() - before < 3 << 30
-            sizes.append(batch.rows.num_rows)
-        assert sum(sizes) == 150
-        assert max(sizes) <= 128
+        sizes = [batch.rows.num_rows for batch in export.read(export.listing().shards[0]).batches]
+        assert sum(sizes) == 40
+        assert max(sizes) <= 8
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.one_of(st.binary(max_size=300), st.text("ab", min_size=250, max_size=600).map(str.encode)), max_size=9)
+)
+def test_the_longest_entry_of_a_dictionary(values: list[bytes]) -> None:
+    data = b"".join(len(value).to_bytes(4, "little") + value for value in values)
+    assert parquet._longest(data) == max(map(len, values), default=0)
 
 
 @pytest.mark.parametrize("footer", [True, False])

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from probes.fields.read import delimited, ndjson, ndjson_fast, rows
@@ -17,6 +17,7 @@ from probes.fields.read.lines import PAD, Lines, lines, ranges
 from probes.fields.read.lost import Lost
 from probes.fields.read.records import is_flat
 from probes.fields.read.seam import ExportFile, Layout, Shard
+from probes.fields.read.streams import compression
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
 SCALAR = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), TEXT)
@@ -81,6 +82,7 @@ def read(data: bytes, layout: Layout, unit: int) -> tuple[list[dict[str, bytes]]
 @given(st.lists(LINE, max_size=12), st.booleans())
 def test_ndjson_reads_as_the_slow_way_does_wherever_it_is_split(content: list[bytes], closed: bool) -> None:
     data = b"\n".join(content) + (b"\n" if closed else b"")
+    assume(compression(data) is None)
     wanted = [parsed(line) for line in data.removeprefix(b"\xef\xbb\xbf").split(b"\n")]
     good = [row for row in wanted if isinstance(row, dict)]
     bad = sum(isinstance(row, str) for row in wanted)

@@ -37,9 +37,10 @@ def test_a_sound_column_says_what_it_is(tmp_path: Path) -> None:
     assert [(one.key, one.length, one.count) for one in seen.wrapped] == [(ARN, 32, rows)]
     assert [(one.name, one.count) for one in seen.ciphers] == [("AES-256-GCM", rows)]
     assert seen.committed == (rows, 0, 0)
-    assert (
-        seen.contexts is not None and seen.units is not None and seen.data_keys is not None and seen.lengths is not None
-    )
+    assert seen.contexts is not None
+    assert seen.units is not None
+    assert seen.data_keys is not None
+    assert seen.lengths is not None
     assert [(one.equal, one.differs.count, one.absent.count) for one in seen.contexts.rules] == [
         (rows, 0, 0),
         (rows, 0, 0),
@@ -88,9 +89,11 @@ def test_a_repeated_nonce_is_a_reuse_and_an_equal_value_a_copy(tmp_path: Path) -
     assert (units.reused.count, units.reused.places) == (2, ("a.parquet[group 0]:row 7", "b.parquet[group 0]:row 10"))
     assert (units.copies.count, len(units.copies.places)) == (3, 3)
     assert units.across.count == 2
-    assert seen["phone"].units is not None and seen["phone"].units.across.count == 1
+    assert seen["phone"].units is not None
+    assert seen["phone"].units.across.count == 1
     assert seen["phone"].units.reused.count == 0
-    assert seen["mail"].data_keys is not None and seen["mail"].data_keys.most_uses == 3
+    assert seen["mail"].data_keys is not None
+    assert seen["mail"].data_keys.most_uses == 3
 
 
 def test_one_data_key_for_all_tenants_is_seen(tmp_path: Path) -> None:
@@ -114,7 +117,9 @@ def test_an_escrow_key_and_when_it_was_written_are_told(tmp_path: Path) -> None:
     wrapped = {one.key: (one.count, one.first_written, one.last_written) for one in seen.wrapped}
     assert wrapped[OTHER_ARN][0] == 1
     assert wrapped[OTHER_ARN][1] == wrapped[OTHER_ARN][2] is not None
-    assert wrapped[ARN][1] is not None and wrapped[ARN][1].timestamp() == 1_700_000_000
+    first = wrapped[ARN][1]
+    assert first is not None
+    assert first.timestamp() == 1_700_000_000
 
 
 @pytest.mark.parametrize("memory", [1 << 28, 1])
@@ -123,5 +128,30 @@ def test_memory_changes_nothing(tmp_path: Path, memory: int) -> None:
     values = [vault(rng, 20, nonce=b"\7" * 12 if number % 9 == 0 else None) for number in range(90)]
     export = MemoryExport({str(part): {"mail": values[part::3]} for part in range(3)})
     units = facts(export, plan(rule("mail")), tmp_path, memory)["mail"].units
-    assert units is not None and units.reused.count == 10
+    assert units is not None
+    assert units.reused.count == 10
     assert len(units.reused.places) == 8
+
+
+def test_duplicates_are_confirmed_by_their_bytes(tmp_path: Path) -> None:
+    rng = random.Random(7)
+    values = [b64(esdk(rng, 30)) for _ in range(50)]
+    blob, identity = kms_blob(rng), rng.randbytes(32)
+    values[9] = b64(esdk(rng, 30, blob=blob, message_id=identity))
+    values[40] = b64(esdk(rng, 31, blob=blob, message_id=identity))
+    values[11] = values[12]
+    export = MemoryExport({"a": {"mail": values[:25]}, "b": {"mail": values[25:]}})
+    given = plan(rule("mail"))
+    gathering = Gathering(given, ("mail",), tmp_path)
+    for shard in reversed(export.listing().shards):
+        gathering.add(shard, scan_shard(export, shard, given))
+    before = [one.units for one in gathering.facts(told(50), {}, {})]
+    gathering.confirm(export)
+    assert [one.units for one in gathering.facts(told(50), {}, {})] == before
+    # Where the bytes turn out to be others than the hashes said, the counts follow the bytes.
+    changed = [*values]
+    changed[40] = b64(esdk(rng, 31))
+    gathering.confirm(MemoryExport({"a": {"mail": changed[:25]}, "b": {"mail": changed[25:]}}))
+    units = next(gathering.facts(told(50), {}, {})).units
+    assert units is not None
+    assert (units.reused.count, units.copies.count) == (0, 2)

@@ -22,7 +22,7 @@ PLAN = plan(rule("mail"), rule("phone"), tenant="tenant", written="at")
 def _export() -> MemoryExport:
     rng = random.Random(11)
     blob = kms_blob(rng)
-    shards = {}
+    shards: dict[str, dict[str, list[bytes | None]]] = {}
     for name in "abcdef":
         mail: list[bytes | None] = [
             esdk(
@@ -34,7 +34,7 @@ def _export() -> MemoryExport:
         mail[4] = mail[8]
         shards[name] = {
             "mail": mail,
-            "phone": [vault(rng, 12, nonce=b"n" * 12 if number == 7 else None) for number in range(24)],
+            "phone": [vault(rng, 12, nonce=b"\7" * 12 if number == 7 else None) for number in range(24)],
             "tenant": [f"t{rng.randrange(4)}".encode() for _ in range(24)],
             "at": [str(1_700_000_000 + 86_400 * rng.randrange(100)).encode() for _ in range(24)],
         }

@@ -139,7 +139,7 @@ def test_the_fast_path_leaves_little(kind: str, encoded: bool, most: int, monkey
     import probes.fields.scan.paths as module
 
     left: list[int] = []
-    walk = module.walk
+    walk = module.walk  # type: ignore[attr-defined]
 
     def counted(values, *args, **more):  # type: ignore[no-untyped-def]
         left.append(len(values))
