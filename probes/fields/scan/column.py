@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from probes.fields.facts import LeftOut
 from probes.fields.planning import BESIDE
 from probes.fields.read.seam import Batch, Export, Shard
-from probes.fields.scan.arrays import Cells, cells, equal, instants, rows_equal
+from probes.fields.scan.arrays import NO_TIME, Cells, cells, equal, instants, rows_equal
 from probes.fields.scan.classing import Walked
 from probes.fields.scan.hashing import Hashes, Longs, Regions
 from probes.fields.scan.hunting import Hunting, searcher
@@ -59,6 +59,31 @@ class _Column:
         return self.plan.rule.context if self.plan.rule is not None else ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """A batch of whole rows: what further elements of their lists are compared with."""
+
+    found: Mapping[str, Cells]
+    about: Row
+    first: int
+    size: int
+
+    def homes(self, numbers: Longs) -> Longs:
+        """Where in this batch the rows of these numbers are; -1 for rows of other batches."""
+        at = numbers - self.first
+        return np.where((at >= 0) & (at < self.size), at, -1)
+
+    def about_further(self, numbers: Longs) -> Row:
+        """What is known of the rows of further elements."""
+        homes = self.homes(numbers)
+        written, tenant = self.about.written, self.about.tenant
+        return Row(
+            numbers,
+            None if written is None else np.where(homes < 0, NO_TIME, written[homes]),
+            None if tenant is None else np.where(homes < 0, np.uint64(0), tenant[homes]),
+        )
+
+
 class _Scan:
     """One shard in the making."""
 
@@ -73,24 +98,24 @@ class _Scan:
         self._rows = 0
         self._tenants = Distinct()
         self._present: set[int] = set()
+        self._whole: _Whole | None = None
 
     def add(self, batch: Batch) -> None:
         """Rows side by side."""
         rows = batch.rows
-        further = batch.numbers is not None
-        numbers = (
-            np.arange(batch.first, batch.first + rows.num_rows)
-            if batch.numbers is None
-            else batch.numbers.to_numpy().astype(np.int64)
-        )
-        if not further:
-            self._rows += rows.num_rows
         found = {name: cells(rows.column(index)) for index, name in enumerate(rows.schema.names)}
-        about = self._about(found, numbers)
-        if not further:
+        if batch.numbers is None:
+            numbers = np.arange(batch.first, batch.first + rows.num_rows)
+            self._rows += rows.num_rows
             self._canaries(found, rows.num_rows)
+            self._whole = _Whole(found, self._about(found, numbers), batch.first, rows.num_rows)
+            about, homes = self._whole.about, np.arange(rows.num_rows)
+        else:
+            numbers = batch.numbers.to_numpy().astype(np.int64)
+            whole = self._whole or _Whole({}, Row(numbers, None, None), 0, 0)
+            about, homes = whole.about_further(numbers), whole.homes(numbers)
         for name, column in found.items():
-            self._column(name, column, about, found, rows.num_rows, further)
+            self._column(name, column, about, homes, rows.num_rows, batch.numbers is not None)
 
     def _about(self, found: Mapping[str, Cells], numbers: Longs) -> Row:
         written = found.get(self._plan.written or "")
@@ -115,9 +140,7 @@ class _Scan:
             if len(rows_equal(wanted, size)):
                 self._present.add(index)
 
-    def _column(
-        self, name: str, column: Cells, about: Row, found: Mapping[str, Cells], size: int, further: bool
-    ) -> None:
+    def _column(self, name: str, column: Cells, about: Row, homes: Longs, size: int, further: bool) -> None:
         state = self._state(name)
         state.seen += 0 if further else size
         state.extra += size if further else 0
@@ -133,7 +156,7 @@ class _Scan:
             return
         rules = state.rules
         for walked in state.paths.walk(values, tuple({rule.name for rule in rules})):
-            told = [self._rule(rule, walked, found) for rule in rules]
+            told = [self._rule(rule, walked, homes) for rule in rules]
             state.tabulation.add(walked, about, told)
             plain = np.array([shape.kind == PLAINTEXT for shape in walked.shapes], np.bool_)
             if plain.any():
@@ -141,7 +164,7 @@ class _Scan:
         state.tabulation.end_batch()
         state.hunting.end_batch()
 
-    def _rule(self, rule: ContextRule, walked: Walked, found: Mapping[str, Cells]) -> NDArray[np.int8]:
+    def _rule(self, rule: ContextRule, walked: Walked, homes: Longs) -> NDArray[np.int8]:
         """Of each value: 0 equal, 1 differs, 2 the entry or the column's value is missing."""
         told = np.full(len(walked), 2, np.int8)
         if rule.name not in walked.entries:
@@ -153,13 +176,15 @@ class _Scan:
             zeros = np.zeros(len(here), np.int64)
             twin = Regions(wanted.buffer, zeros, zeros + wanted.length[0])
         else:
-            column = found.get(rule.column or "")
+            column = self._whole.found.get(rule.column or "") if self._whole is not None else None
             if column is None:
                 return told
-            at = np.full(column.size, -1, np.int64)
+            # The last place stands for rows that are not in this batch.
+            at = np.full(column.size + 1, -1, np.int64)
             at[column.rows] = np.arange(len(column))
-            here = here[at[walked.row[here]] >= 0]
-            twin = column.regions[at[walked.row[here]]]
+            cell = at[homes[walked.row[here]]]
+            here, cell = here[cell >= 0], cell[cell >= 0]
+            twin = column.regions[cell]
         told[here] = np.where(equal(entry[here], twin), 0, 1)
         return told
 

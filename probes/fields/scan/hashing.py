@@ -23,6 +23,8 @@ Hashes: TypeAlias = NDArray[np.uint64]
 
 PAD: Final = 16
 """Bytes behind the last one of a buffer, so that a word may be loaded from any place of it."""
+_AT_ONCE: Final = 1 << 22
+"""Bytes that are hashed line by line; more go word by word, or are longer than what is hashed here."""
 WORDS: Final = 1 << 10
 """Words of 64 bits that are hashed; of a longer string the rest is folded in by the hash of its whole."""
 _LOW: Final = np.uint64(0xFFFFFFFF)
@@ -58,8 +60,8 @@ class Regions:
         if usable < 0 or (start != self.start).any():
             padded = np.concatenate((self.buffer, np.zeros(width, np.uint8)))
             return Regions(padded, self.start, self.length).matrix(width)
-        view = np.lib.stride_tricks.sliding_window_view(self.buffer, width)
-        return view[start]
+        lines = np.ndarray((usable + 1,), f"V{width}", buffer=self.buffer, strides=(1,))
+        return lines[start].view(np.uint8).reshape(len(self), width)
 
     @staticmethod
     def of(strings: list[bytes]) -> Regions:
@@ -122,6 +124,9 @@ class Hasher:
             total += (salt & _LOW) * co[-3] + (salt >> _32) * co[-4]
         longest = int(length.max()) if len(strings) else 0
         shortest = int(length.min()) if len(strings) else 0
+        if longest == shortest and longest and longest <= 8 * WORDS and longest * len(strings) <= _AT_ONCE:
+            total += self._lines(strings, longest)
+            return np.where(total == 0, np.uint64(1), total)
         lanes = words(strings.buffer)
         for index in range(min((longest + 7) // 8, WORDS)):
             offset = 8 * index
@@ -141,6 +146,14 @@ class Hasher:
             far = np.flatnonzero(length > 8 * WORDS)
             total[far] += self._whole.regions(strings[far])
         return np.where(total == 0, np.uint64(1), total)
+
+    def _lines(self, strings: Regions, size: int) -> Hashes:
+        """The same sum for strings of one length."""
+        width = 8 * ((size + 7) // 8)
+        lines = strings.matrix(width)
+        lines[:, size:] = 0
+        found = lines.view("<u4").astype(np.uint64)
+        return np.asarray(found @ self._coefficients[: width // 4], np.uint64)
 
 
 class WholeHasher:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from probes.fields.formats import aws_kms, esdk, tink
 from probes.fields.formats.seam import Parsed
 from probes.fields.scan.classing import key_identity
-from probes.fields.scan.hashing import Hashes, Longs, Regions, words
+from probes.fields.scan.hashing import Bytes, Hashes, Longs, Regions, words
 
 MOST_PAIRS: Final = 16
 """Entries of a context that a template can hold."""
@@ -107,7 +107,7 @@ def fit(template: Template, values: Regions) -> Fit:
         entries = [(one[kept], length[kept]) for one, length in entries]
     good = np.ones(len(chosen), np.bool_)
     for offset, literal in template.literals:
-        good &= _literal(lanes, base + offset, literal)
+        good &= _long_literal(values.buffer, lanes, base + offset, literal)
     if template.stored is not None:
         size = _number(lanes, base + template.stored[0], template.stored[1])
         body = np.minimum(payload + size, end) + template.tail
@@ -127,6 +127,21 @@ def fit(template: Template, values: Regions) -> Fit:
         chosen, base, payload, size = chosen[kept], base[kept], payload[kept], size[kept]
         entries = [(at[kept], length[kept]) for at, length in entries]
     return Fit(chosen, Regions(values.buffer, payload, size), base, tuple(entries))
+
+
+_LONG: Final = 24
+"""Bytes from which whole lines are quicker to compare than words."""
+
+
+def _long_literal(buffer: Bytes, lanes: Hashes, at: Longs, literal: bytes) -> NDArray[np.bool_]:
+    """Whether the literal stands there; the buffer reaches as far."""
+    size = 8 * (len(literal) // 8)
+    if size < _LONG or not len(at):
+        return _literal(lanes, at, literal)
+    lines = np.ndarray((len(buffer) - size + 1,), f"V{size}", buffer=buffer, strides=(1,))[at]
+    found = lines.view("<u8").reshape(len(at), size // 8)
+    good = (found == np.frombuffer(literal[:size], "<u8")).all(axis=1)
+    return good if size == len(literal) else good & _literal(lanes, at + size, literal[size:])
 
 
 def _literal(lanes: Hashes, at: Longs, literal: bytes) -> NDArray[np.bool_]:

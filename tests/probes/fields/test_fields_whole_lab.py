@@ -1,9 +1,10 @@
-"""Whole runs on the practice vendor's exports: key services that do not answer, interrupts, and bundles judged again."""
+"""Whole runs on the practice vendor's exports: mute key services, interrupts, and bundles judged again."""
 
 from __future__ import annotations
 
 import json
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
@@ -175,10 +176,16 @@ def test_interrupted_in_mid_scan(lab: Lab, tmp_path: Path) -> None:
     assert all("interrupted: the run was interrupted" in message for message in messages)
 
 
-def test_interrupted_in_mid_opening(lab: Lab, aws: AwsFaults, tmp_path: Path) -> None:
+def test_interrupted_in_mid_opening(lab: Lab, aws: AwsFaults, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stop, calls = Event(), aws.calls["Decrypt"]
-    aws.sleep = lambda seconds: stop.wait(0) or stop.set()
-    aws.delay("Decrypt", 0.01, after=10)
+    monkeypatch.setattr(keycheck.run, "PATIENCE", 0.1)
+
+    def end(seconds: float) -> None:
+        stop.set()
+        time.sleep(seconds)
+
+    aws.sleep = end
+    aws.delay("Decrypt", 0.3, after=10)
     ran = whole(lab, tmp_path / "runs", ESDK, stop=stop)
     assert aws.calls["Decrypt"] > calls
     assert ran.outcome.exit_code == ExitCode.INTERRUPTED
@@ -190,7 +197,7 @@ def test_an_opening_that_takes_too_long_is_no_pass(
     lab: Lab, aws: AwsFaults, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(observe, "OPEN_LIMIT", 0.3)
-    monkeypatch.setitem(keycheck.run.GRACE, "threads", 0.0)  # type: ignore[arg-type]
+    monkeypatch.setitem(keycheck.run.GRACE, "threads", 0.0)
     aws.delay("Decrypt", 0.2)
     ran = whole(lab, tmp_path / "runs", ESDK)
     aws.clear()

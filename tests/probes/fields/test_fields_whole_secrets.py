@@ -20,7 +20,7 @@ from secrets_hunt import credentials, leaked, written_under
 from keycheck.lab.matrix import world
 from keycheck.lab.world import Lab
 from keycheck.model.verdict import Kind
-from keycheck.units import Advance
+from keycheck.units import Advance, Unit
 from probes.fields import observe
 from probes.fields.formats.catalogue import FORMATS
 from probes.fields.formats.seam import Parsed
@@ -121,6 +121,8 @@ def test_the_runs_are_what_they_should_be(clean: Searched, defective: Searched) 
     assert clean.ran.passed(TINK) >= {"fields.encrypted", "fields.plaintext"}
     assert Kind.FAIL in defective.ran.verdicts(ESDK)["fields.plaintext"]
     assert Kind.FAIL in defective.ran.verdicts(TINK)["fields.plaintext"]
+    assert leaked(plaintexts(), written_under(defective.lab.home / "exports"))
+    assert leaked(canaries(clean.lab), b"".join(clean.posted.sent))
 
 
 def test_no_plaintext_is_written(one: Searched) -> None:
@@ -140,23 +142,25 @@ def test_no_data_key_and_no_credential_is_written(clean: Searched) -> None:
 
 
 def test_the_runs_hashing_key_is_written_nowhere(one: Searched) -> None:
-    keys = {unit.io.given.plan.key for unit in units(one.posted) if isinstance(unit.io.given, Scan)}
+    keys = {unit.io.given.plan.key for unit in sent(one.posted) if isinstance(unit.io.given, Scan)}
     assert len(keys) == 2
     assert leaked(keys, one.written) == []
 
 
-def units(posted: Posted) -> list[object]:
+def sent(posted: Posted) -> list[Unit]:
+    """What workers were given; what they gave back is no unit."""
     letters = [pickle.loads(each) for each in posted.sent]
-    return [letter[0][0] for letter in letters if isinstance(letter, tuple) and letter and isinstance(letter[0], tuple)]
+    given = [letter[0][0] for letter in letters if isinstance(letter, tuple) and isinstance(letter[0], tuple)]
+    return [each for each in given if isinstance(each, Unit)]
 
 
 def test_workers_are_sent_nothing_that_was_opened_and_send_nothing_readable_back(clean: Searched) -> None:
     """Canaries are sent, for they are sought."""
     everything = b"\n".join(clean.posted.sent)
     assert leaked(plaintexts(every=25) | data_keys(clean.lab, clean.ran), everything) == []
-    finishing = [unit for unit in clean.posted.here if isinstance(getattr(unit, "io", None), object)]
-    assert {type(unit.io.given) for unit in finishing} == {Finish}  # type: ignore[attr-defined]
-    assert not any(isinstance(unit.io.given, Finish) for unit in units(clean.posted))  # type: ignore[attr-defined]
+    here = [unit for unit in clean.posted.here if isinstance(unit, Unit)]
+    assert {type(unit.io.given) for unit in here} == {Finish}
+    assert not any(isinstance(unit.io.given, Finish) for unit in sent(clean.posted))
 
 
 def test_nothing_temporary_is_left(one: Searched) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from scan_stage import ARN, OTHER_ARN, MemoryExport, b64, esdk, kms_blob, plan, rule, tink, told, vault
 
 from probes.fields.facts import ColumnFacts
+from probes.fields.read.seam import Batch, Reading, Shard
 from probes.fields.scan.column import scan_shard
 from probes.fields.scan.gathering import Gathering
-from probes.fields.scan.seam import ScanPlan
+from probes.fields.scan.seam import Canary, ScanPlan
 
 
 def facts(export: MemoryExport, given: ScanPlan, spill: Path, memory: int = 1 << 28) -> dict[str, ColumnFacts]:
@@ -155,3 +158,73 @@ def test_duplicates_are_confirmed_by_their_bytes(tmp_path: Path) -> None:
     units = next(gathering.facts(told(50), {}, {})).units
     assert units is not None
     assert (units.reused.count, units.copies.count) == (0, 2)
+
+
+def test_a_canary_in_the_clear_is_told_without_its_value(tmp_path: Path) -> None:
+    rng = random.Random(8)
+    value = "kc-5f3a91c2d07be648@example.org"
+    canary = Canary("c1", "email", "mail", value, (("id", "17"),))
+    notes = [b"Nothing to report." if number != 9 else f"wrote to {value}.".encode() for number in range(30)]
+    hidden = [b64(b"<" + value.encode() + b">") if number == 4 else rng.randbytes(40) for number in range(30)]
+    columns = {
+        "id": [str(number).encode() for number in range(30)],
+        "mail": [b64(esdk(rng, 30)) for _ in range(30)],
+        "note": notes,
+        "blob": hidden,
+    }
+    given = replace(plan(rule("mail")), canaries=(canary,))
+    seen = facts(MemoryExport({"a": columns}), given, tmp_path)
+    assert [(hit.encoding, hit.count, hit.places) for hit in seen["note"].hunt.hits] == [
+        ("raw", 1, ("a.parquet[group 0]:row 9",))
+    ]
+    assert seen["blob"].hunt.hits
+    assert not seen["mail"].hunt.hits
+    assert seen["mail"].hunt.present == seen["mail"].hunt.canaries == 1
+    assert value not in seen["note"].model_dump_json()
+
+
+def test_a_column_of_few_values_is_full_of_copies(tmp_path: Path) -> None:
+    rng = random.Random(9)
+    sealed = [rng.randbytes(32) for _ in range(3)]
+    export = MemoryExport({str(part): {"grade": [sealed[number % 3] for number in range(40)]} for part in range(3)})
+    seen = facts(export, plan(rule("grade")), tmp_path, 1)["grade"]
+    assert seen.units is not None
+    assert (seen.units.compared, seen.units.copies.count, seen.units.reused.count) == (0, 120, 0)
+    assert len(seen.units.copies.places) == 8
+
+
+@dataclass(frozen=True)
+class ListExport:
+    """One row group with a list column: the first elements beside the rows, the others behind."""
+
+    batches: tuple[Batch, ...]
+
+    def read(self, shard: Shard) -> Reading:
+        return Reading(iter(self.batches))
+
+
+def test_further_elements_of_a_list_belong_to_their_rows(tmp_path: Path) -> None:
+    rng = random.Random(10)
+
+    def sealed(row: int) -> bytes:
+        return esdk(rng, 20, {"id": str(row)})
+
+    ids = pa.array([str(row).encode() for row in range(5)], pa.large_binary())
+    first = pa.array([sealed(row) for row in range(5)], pa.large_binary())
+    further = pa.array([sealed(3), sealed(4), sealed(1)], pa.large_binary())
+    export = ListExport(
+        (
+            Batch(pa.record_batch({"id": ids, "mails[]": first}), 0),
+            Batch(pa.record_batch({"mails[]": further}), 0, numbers=pa.array([3, 4, 4], pa.int64())),
+        )
+    )
+    shard = Shard("a", MemoryExport({"a": {}}).shard("a").file, 0, 1, ("id", "mails[]"))
+    given = plan(rule("mails[]", context=({"name": "id", "column": "id"},)), tenant="id")
+    gathering = Gathering(given, ("id", "mails[]"), tmp_path)
+    gathering.add(shard, scan_shard(export, shard, given))  # type: ignore[arg-type]
+    assert gathering.rows == 5
+    seen = {one.column: one for one in gathering.facts(told(5), {}, {})}
+    assert (seen["id"].rows, seen["mails[]"].rows) == (5, 8)
+    contexts = seen["mails[]"].contexts
+    assert contexts is not None
+    assert (contexts.rules[0].equal, contexts.rules[0].differs.count, contexts.rules[0].absent.count) == (7, 1, 0)

@@ -15,7 +15,7 @@ from scan_stage import ARN, OTHER_ARN, MemoryExport, b64, esdk, jwe, kms_blob, p
 from probes.fields.readable import telltale
 from probes.fields.readable import wordy as readable_wordy
 from probes.fields.scan.column import scan_shard
-from probes.fields.scan.hashing import Regions
+from probes.fields.scan.hashing import Hasher, Regions
 from probes.fields.scan.paths import Paths
 from probes.fields.scan.result import ShardResult
 from probes.fields.scan.suspicion import suspicious, wordy
@@ -178,3 +178,13 @@ def test_random_bytes_are_hardly_ever_suspicious() -> None:
     values = [rng.randbytes(rng.randrange(10, 80)) for _ in range(4000)]
     assert suspicious(Regions.of(values)).mean() < 0.005
     assert wordy(Regions.of([b64(value) for value in values])).mean() < 0.005
+
+
+@given(st.lists(st.binary(max_size=40), min_size=1, max_size=12), st.integers(0, 60))
+def test_a_hash_does_not_depend_on_what_lies_beside(values: list[bytes], size: int) -> None:
+    hasher = Hasher(b"key", "test")
+    together = hasher.regions(Regions.of([*values, b"x" * size])).tolist()
+    alone = [int(hasher.regions(Regions.of([value]))[0]) for value in [*values, b"x" * size]]
+    assert together == alone
+    same = {value: hashed for value, hashed in zip([*values, b"x" * size], alone, strict=True)}
+    assert len(set(same.values())) == len(same)
