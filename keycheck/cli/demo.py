@@ -30,6 +30,8 @@ CHEATS: Final = (
     "stranger-uses@archive",
     "exempted-principal@notes-g",
     "endless-cache",
+    "clear-in-log",
+    "wrong-key-g",
 )
 """Each sits on its own endpoint or breaks its own control, so that each promise can be told apart."""
 
@@ -48,10 +50,11 @@ def demo(
 
     registry = load_registry()
     common.note(
-        "1. An honest vendor under contract eu-sovereign-crm: a CRM on real sockets with real TLS, and its customer's\n"
-        "   keys in two clouds that speak AWS's and Google's protocols on loopback. At the end drills take a key from\n"
-        "   canaries for some seconds in each cloud, watch who can still read them, and put it back; and rotate a\n"
-        "   key of canaries, to see who writes under the new material.\n"
+        "1. An honest vendor under contract eu-sovereign-crm: a CRM on real sockets with real TLS, its customer's\n"
+        "   keys in two clouds that speak AWS's and Google's protocols on loopback, and exports of its encrypted\n"
+        "   fields, of which a sample is opened under those keys. At the end drills take a key from canaries for some\n"
+        "   seconds in each cloud, watch who can still read them, and put it back; and rotate a key of canaries, to\n"
+        "   see who writes under the new material.\n"
     )
     out.mkdir(parents=True, exist_ok=True)
     signer = SigningKey.generate()

@@ -22,6 +22,7 @@ from probes.fields.facts import ColumnFacts, Export, ExportFacts, LeftOut
 from probes.fields.finish import Finished
 from probes.fields.manifest import handed_over, manifest
 from probes.fields.planning import BESIDE, part_of, scan_plan
+from probes.fields.read.lost import few
 from probes.fields.read.seam import Export as Source
 from probes.fields.read.seam import ExportFile, Listing, Shard
 from probes.fields.scan.seam import Canary, ScanPlan
@@ -147,7 +148,9 @@ class ColumnProbe(Probe[Dataset, Work]):
             open_.append(Unseen(reason=Reason.NOT_COVERED, detail=f"more than {MOST_COLUMNS} columns"))
         kept = tuple(columns[:MOST_COLUMNS])
         plan = scan_plan(subject, kept, _canaries(subject, io), io)
-        units: dict[PartName, object] = {f"scan {shard.name}": Scan(source, shard, plan) for shard in listing.shards}
+        units: dict[PartName, object] = {
+            f"scan {number}": Scan(source, shard, plan) for number, shard in enumerate(listing.shards)
+        }
         units |= {f"hash {number}": Hash(source, file) for number, file in enumerate(listing.files)}
         census = Census(parts=tuple(part_of(column) for column in kept), open=tuple(open_))
         return Surveyed(census, Round(units), Known(source, listing, plan, kept))
@@ -180,7 +183,7 @@ class ColumnProbe(Probe[Dataset, Work]):
         if kind == "hash":
             _hashed(total, known.listing.files[int(name)], result)
         else:
-            shard = next(shard for shard in known.listing.shards if shard.name == name)
+            shard = known.listing.shards[int(name)]
             if isinstance(result, Unseen):
                 total.gathering.lose(shard, result)
             else:
@@ -220,7 +223,7 @@ class ColumnProbe(Probe[Dataset, Work]):
             manifest=facts.manifest,
             files=len(known.listing.files),
             rows=facts.rows,
-            left_out=(*known.listing.left_out, *total.left_out, *total.gathering.left_out, *done.left_out)[:64],
+            left_out=few((*known.listing.left_out, *total.left_out, *total.gathering.left_out, *done.left_out)),
             origin=subject.origin,
             origin_digests=handed_over(subject.origin, (total.digests.get(file.path, "") for file in own)),
             canaries=done.tied,

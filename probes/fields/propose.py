@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+from pydantic import ValidationError
 
 from keycheck.errors import UsageError
 from keycheck.model.types import vendor_text
 from probes.fields.read.seam import Export, Listing
 from probes.fields.recognise import Proposal, propose
-from probes.fields.subjects import Dataset
+from probes.fields.subjects import NONE, Dataset, FieldRule
 
+_MOST_RULES: Final = 2_000
+"""Lines of a field map."""
+_MOST_BYTES: Final = 16 << 20
+"""Of one column, when no more of it is held."""
 _HEAD: Final = """\
 # Proposed by `keycheck fields map` from the first rows of each file. A guess about a sample: go through every line.
 #   class: none            nothing sensitive, as you have decided; every other class must be encrypted
@@ -52,6 +58,16 @@ class _Sampled:
     alike: Counter[str] = field(default_factory=Counter)
     """The same, where it is not."""
 
+    held: int = 0
+    """Bytes of `values`."""
+
+    def hold(self, values: Iterable[str | bytes | None]) -> None:
+        """Some more, without those that say nothing."""
+        for value in values:
+            if value:
+                self.values.append(value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass"))
+                self.held += len(self.values[-1])
+
     def usual(self) -> str | None:
         """What more than half of the values hold."""
         for counter in (self.seen, self.alike):
@@ -81,11 +97,8 @@ def _sampled(export: Export, listing: Listing, rows: int) -> Mapping[str, _Sampl
                 part, column = array.slice(0, left), columns.setdefault(name, _Sampled())
                 for found in detect(part):
                     (column.seen if found.certain else column.alike)[found.kind] += found.count
-                column.values += [
-                    value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass")
-                    for value in part.to_pylist()
-                    if value
-                ]
+                if column.held < _MOST_BYTES:
+                    column.hold(part.to_pylist())
             left -= batch.rows.num_rows
             if left <= 0:
                 break
@@ -97,13 +110,28 @@ def _lines(locations: tuple[str, ...], listing: Listing, sampled: Mapping[str, _
     yield f"    source: {{kind: files, files: [{', '.join(map(_quoted, locations))}]}}\n"
     yield '    origin: {made_by: vendor, method: "say how it was extracted, by whom and when"}\n'
     yield "    row: []            # columns that identify a row\n    fields:\n"
-    for name in sorted(sampled):
+    unnamed = [name for name in sampled if not _nameable(name)]
+    named = sorted(sampled.keys() - set(unnamed))
+    for name in named[:_MOST_RULES]:
         column = sampled[name]
         found = propose(column.values)
         entry = f"column: {_quoted(name)}, class: {column.usual() or _class(found)}{_format(found)}"
         yield f"      - {{{entry}}}{_remark(found, column)}\n"
+    for name in sorted(unnamed)[:_MOST_RULES]:
+        yield f"    # no field map can name, so that nothing passes while it is there: {vendor_text(name, 80)}\n"
+    if len(named) > _MOST_RULES:
+        yield f"    # a field map names {_MOST_RULES} columns: {len(named) - _MOST_RULES} are left away\n"
     for lost in listing.left_out:
         yield f"    # not read: {vendor_text(lost.why)}\n"
+
+
+def _nameable(column: str) -> bool:
+    """Whether a field map can name it: no control characters, not too long."""
+    try:
+        FieldRule.model_validate({"column": column, "class": NONE})
+    except ValidationError:
+        return False
+    return True
 
 
 def _class(found: Proposal) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -12,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from probes.fields.scan.hashing import Longs, Regions, regions_of_array, words
+from probes.fields.scan.hashing import Longs, Regions, lengths_of_array, regions_of_array, words
 
 NO_TIME: Final = int(np.iinfo(np.int64).min)
 """Stands for a row without an instant."""
@@ -21,7 +22,7 @@ _SECONDS_FROM: Final = 100_000_000_000
 _FURTHEST: Final = 1 << 53
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Cells:
     """One column of a batch."""
 
@@ -29,10 +30,19 @@ class Cells:
     """`large_binary`, without nulls."""
     rows: Longs
     """Row of the batch that each cell is of."""
-    regions: Regions
     text: bool
     size: int
     """Rows of the batch."""
+
+    @cached_property
+    def regions(self) -> Regions:
+        """Where they lie; may copy them once, so that words can be loaded from any place."""
+        return regions_of_array(self.array)
+
+    @cached_property
+    def lengths(self) -> Longs:
+        """Bytes of each."""
+        return lengths_of_array(self.array)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -42,7 +52,7 @@ class Cells:
         if len(chosen) == len(self):
             return self
         array = self.array.take(pa.array(chosen))
-        return Cells(array, self.rows[chosen], regions_of_array(array), self.text, self.size)
+        return Cells(array, self.rows[chosen], self.text, self.size)
 
     def values(self) -> list[bytes]:
         """The cells as Python values."""
@@ -60,7 +70,7 @@ def cells(array: pa.Array) -> Cells:
     text = pa.types.is_large_string(kind) or pa.types.is_string(kind)
     if pa.types.is_null(kind):
         array = pa.array([], pa.large_binary())
-        return Cells(array, np.empty(0, np.int64), Regions.empty(0), False, size)
+        return Cells(array, np.empty(0, np.int64), False, size)
     if not (text or pa.types.is_large_binary(kind) or pa.types.is_binary(kind)):
         raise TypeError(f"readers hand over text and bytes, not {kind}")
     if array.null_count:
@@ -69,7 +79,7 @@ def cells(array: pa.Array) -> Cells:
     else:
         rows = np.arange(size, dtype=np.int64)
     array = array.cast(pa.large_binary())
-    return Cells(array, rows, regions_of_array(array), text, size)
+    return Cells(array, rows, text, size)
 
 
 def as_text(values: pl.Series) -> pl.Series:
@@ -167,7 +177,7 @@ def rows_equal(columns: Sequence[tuple[Cells, bytes]], size: int) -> Longs:
     for column, value in columns:
         here = np.zeros(size, np.bool_)
         wanted = Regions.of([value])
-        same = column.regions.length == len(value)
+        same = column.lengths == len(value)
         rows = np.flatnonzero(same)
         twin = Regions(wanted.buffer, np.zeros(len(rows), np.int64), np.full(len(rows), len(value), np.int64))
         here[column.rows[rows[equal(column.regions[rows], twin)]]] = True

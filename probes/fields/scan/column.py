@@ -146,9 +146,9 @@ class _Scan:
         state.extra += size if further else 0
         state.nulls += size - len(column)
         state.hunting.search(column, about)
-        filled = np.flatnonzero(column.regions.length)
+        filled = np.flatnonzero(column.lengths)
         if len(filled) < len(column):
-            bare = about.numbers[column.rows[column.regions.length == 0]]
+            bare = about.numbers[column.rows[column.lengths == 0]]
             state.empties += len(bare)
             state.empty_rows += Seen(len(bare), tuple(bare[:8].tolist()))
         values = column.take(filled)

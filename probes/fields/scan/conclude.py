@@ -153,10 +153,6 @@ class Sum:
         for one in result.found:
             self.found.add((one.of, one.encoding, one.value), there(one.seen))
 
-    @property
-    def _parsed(self) -> int:
-        return sum(seen.count for (kind, *_), seen in self.kinds.kept.items() if kind not in NO_FORMAT)
-
     def evidence(self) -> int:
         """Bits for the format that most of the recognised values are of."""
         counts: dict[str, int] = defaultdict(int)

@@ -61,7 +61,7 @@ class TextPath:
 
     def walk(self, values: Cells, names: Sequence[str]) -> tuple[Walked | None, Longs]:
         """What was walked, in the order of the rows, and the numbers of the values that were not."""
-        left = np.flatnonzero(values.regions.length <= LONGEST)
+        left = np.flatnonzero(values.lengths <= LONGEST)
         parts: list[tuple[Walked, Longs]] = []
         tried = 0
         known = iter(self._known)

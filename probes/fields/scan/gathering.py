@@ -299,6 +299,3 @@ class Gathering:
 
 def _place(shard: Shard, row: int) -> Place:
     return vendor_text(place(shard, row))
-
-
-__all__ = ["At", "Gathering"]

@@ -220,3 +220,11 @@ def regions_of_array(array: pa.Array) -> Regions:
     if len(raw) < ends[-1] + PAD:
         raw = np.concatenate((raw[: ends[-1]], np.zeros(PAD, np.uint8)))
     return Regions(raw, ends[:-1], np.diff(ends))
+
+
+def lengths_of_array(array: pa.Array) -> Longs:
+    """Bytes of each string of a `large_binary` array without nulls."""
+    if not len(array):
+        return np.zeros(0, np.int64)
+    offsets = np.frombuffer(array.buffers()[1], "<i8")
+    return np.diff(offsets[array.offset : array.offset + len(array) + 1])

@@ -36,7 +36,7 @@ class Hunting:
 
     def search(self, column: Cells, about: Row) -> None:
         """Canaries in every value as it stands."""
-        self._searched += int(column.regions.length.sum())
+        self._searched += int(column.lengths.sum())
         if self._sought is None:
             return
         for sighted in self._sought.column(column.array):

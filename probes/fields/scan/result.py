@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final, Literal, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,10 +94,6 @@ class Found:
     seen: Seen[int]
 
 
-_STREAM: Final = np.dtype([("row", "<u4"), ("unit", "<u8"), ("check", "<u4"), ("content", "<u4"), ("hidden", "?")])
-_USES: Final = np.dtype([("row", "<u4"), ("key", "<u8"), ("tenant", "<u8"), ("stratum", "<u2"), ("own", "?")])
-
-
 @dataclass(slots=True)
 class Tokens:
     """One line a value, in the order of the rows, each field in an array of its own."""
@@ -181,6 +177,3 @@ class ShardResult:
     """Columns that the listing did not see."""
     dialect: str
     """Of the hashes: results of different dialects cannot be compared."""
-
-
-Told: TypeAlias = Literal["format", "plaintext", "opaque", "malformed", "empty"]

@@ -141,7 +141,8 @@ def _long_literal(buffer: Bytes, lanes: Hashes, at: Longs, literal: bytes) -> ND
     lines = np.ndarray((len(buffer) - size + 1,), f"V{size}", buffer=buffer, strides=(1,))[at]
     found = lines.view("<u8").reshape(len(at), size // 8)
     good = (found == np.frombuffer(literal[:size], "<u8")).all(axis=1)
-    return good if size == len(literal) else good & _literal(lanes, at + size, literal[size:])
+    good &= True if size == len(literal) else _literal(lanes, at + size, literal[size:])
+    return np.asarray(good, np.bool_)
 
 
 def _literal(lanes: Hashes, at: Longs, literal: bytes) -> NDArray[np.bool_]:

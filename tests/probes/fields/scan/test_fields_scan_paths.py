@@ -186,5 +186,5 @@ def test_a_hash_does_not_depend_on_what_lies_beside(values: list[bytes], size: i
     together = hasher.regions(Regions.of([*values, b"x" * size])).tolist()
     alone = [int(hasher.regions(Regions.of([value]))[0]) for value in [*values, b"x" * size]]
     assert together == alone
-    same = {value: hashed for value, hashed in zip([*values, b"x" * size], alone, strict=True)}
+    same = dict(zip([*values, b"x" * size], alone, strict=True))
     assert len(set(same.values())) == len(same)
