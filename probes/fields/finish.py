@@ -5,10 +5,10 @@ Everything here happens in one process, because what is opened must not leave it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from keycheck.errors import ProbeError
 from keycheck.model.facts import Unseen
@@ -21,8 +21,10 @@ from probes.fields.scan.seam import Draw, ScanPlan
 from probes.fields.subjects import Dataset
 
 if TYPE_CHECKING:
-    from probes.fields.hunt.seam import Truth
+    from probes.fields.opening.sample import Sample
     from probes.fields.scan.gathering import Gathering
+
+T = TypeVar("T")
 
 _UNDECLARED = Unseen(
     reason=Reason.NOT_COVERED,
@@ -45,10 +47,13 @@ class Finished:
 def finished(
     dataset: Dataset, source: Export, listing: Listing, plan: ScanPlan, gathering: Gathering, manifest: str, io: Io
 ) -> Finished:
-    """Draw, open, seek. The randomness is drawn here, after `manifest` was recorded."""
+    """Compare duplicates byte by byte, draw, open, seek. Randomness is drawn here, after `manifest` was recorded."""
+    left_out: list[LeftOut] = []
     tied = _tied(dataset, gathering, io)
+    _again("duplicates were not compared byte by byte", lambda: gathering.confirm(source), left_out)
     if dataset.opening is None:
-        return Finished({column.column: _UNDECLARED for column in plan.columns}, tied=tied)
+        nothing = {column.column: _UNDECLARED for column in plan.columns}
+        return Finished(nothing, tied=tied, left_out=tuple(left_out))
     from probes.fields.opening.sample import open_sample
     from probes.fields.opening.seed import seed
     from probes.fields.opening.unwrap import unwrapper
@@ -68,20 +73,27 @@ def finished(
         calls=dataset.opening.calls,
         unwrapper=partial(unwrapper, io, dataset.opening.identity),
     )
+    hunts = _again("not searched for opened values", lambda: _hunted(source, plan, sample, listing), left_out)
+    return Finished(sample.opened, hunts or {}, tied, tuple(left_out))
+
+
+def _again(what: str, read: Callable[[], T], left_out: list[LeftOut]) -> T | None:
+    """Something that reads the export once more; what cannot be read is told."""
     try:
-        hunts = _hunted(source, plan, sample.truths, listing)
+        return read()
     except ProbeError as error:
-        words = vendor_text(f"not searched for opened values: {error}")
-        return Finished(sample.opened, tied=tied, left_out=(LeftOut(why=words, rows=0),))
-    return Finished(sample.opened, hunts, tied)
+        left_out.append(LeftOut(why=vendor_text(f"{what}: {error}"), rows=0))
+        return None
 
 
-def _hunted(source: Export, plan: ScanPlan, truths: tuple[Truth, ...], listing: Listing) -> Mapping[str, Hunt]:
-    if not truths:
+def _hunted(source: Export, plan: ScanPlan, sample: Sample, listing: Listing) -> Mapping[str, Hunt]:
+    """What was opened, sought everywhere; values that found no room count as too short to be sought."""
+    if not sample.truths:
         return {}
     from probes.fields.hunt.truths import hunt
 
-    return hunt(source, plan, truths, listing)
+    found = hunt(source, plan, sample.truths, listing)
+    return {name: each.model_copy(update={"short": each.short + sample.truths_left}) for name, each in found.items()}
 
 
 def _tied(dataset: Dataset, gathering: Gathering, io: Io) -> Literal["tied", "untied", "none"]:

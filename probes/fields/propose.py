@@ -8,13 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from pydantic import ValidationError
-
 from keycheck.errors import UsageError
 from keycheck.model.types import vendor_text
 from probes.fields.read.seam import Export, Listing
 from probes.fields.recognise import Proposal, propose
-from probes.fields.subjects import NONE, Dataset, FieldRule
+from probes.fields.subjects import Dataset
 
 _MOST_RULES: Final = 2_000
 """Lines of a field map."""
@@ -110,28 +108,16 @@ def _lines(locations: tuple[str, ...], listing: Listing, sampled: Mapping[str, _
     yield f"    source: {{kind: files, files: [{', '.join(map(_quoted, locations))}]}}\n"
     yield '    origin: {made_by: vendor, method: "say how it was extracted, by whom and when"}\n'
     yield "    row: []            # columns that identify a row\n    fields:\n"
-    unnamed = [name for name in sampled if not _nameable(name)]
-    named = sorted(sampled.keys() - set(unnamed))
-    for name in named[:_MOST_RULES]:
+    names = sorted(sampled)
+    for name in names[:_MOST_RULES]:
         column = sampled[name]
         found = propose(column.values)
         entry = f"column: {_quoted(name)}, class: {column.usual() or _class(found)}{_format(found)}"
         yield f"      - {{{entry}}}{_remark(found, column)}\n"
-    for name in sorted(unnamed)[:_MOST_RULES]:
-        yield f"    # no field map can name, so that nothing passes while it is there: {vendor_text(name, 80)}\n"
-    if len(named) > _MOST_RULES:
-        yield f"    # a field map names {_MOST_RULES} columns: {len(named) - _MOST_RULES} are left away\n"
+    if len(names) > _MOST_RULES:
+        yield f"    # a field map names {_MOST_RULES} columns: {len(names) - _MOST_RULES} are left away\n"
     for lost in listing.left_out:
         yield f"    # not read: {vendor_text(lost.why)}\n"
-
-
-def _nameable(column: str) -> bool:
-    """Whether a field map can name it: no control characters, not too long."""
-    try:
-        FieldRule.model_validate({"column": column, "class": NONE})
-    except ValidationError:
-        return False
-    return True
 
 
 def _class(found: Proposal) -> str:

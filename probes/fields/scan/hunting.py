@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from probes.fields.hunt.detectors import detect
-from probes.fields.hunt.needles import Wanted, needles
+from probes.fields.hunt.needles import canary_needles
 from probes.fields.hunt.search import Searcher
 from probes.fields.scan.arrays import Cells
 from probes.fields.scan.classing import Walked
@@ -21,7 +21,7 @@ def searcher(canaries: tuple[Canary, ...]) -> Searcher | None:
     """What seeks the canaries in all their spellings; None without canaries."""
     if not canaries:
         return None
-    return Searcher(needles([Wanted("canary", one.of, one.value.encode("utf-8", "surrogatepass")) for one in canaries]))
+    return Searcher(canary_needles(canaries).needles)
 
 
 class Hunting:

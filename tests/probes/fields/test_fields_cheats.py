@@ -8,6 +8,8 @@ import hashlib
 import json
 import os
 import random
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -178,7 +180,7 @@ def test_one_bad_data_key_over_nearly_all_values_is_drawn(vendor: Vendor) -> Non
     vendor.export(
         rows(vendor, 900, lambda number, record: vendor.seal(email(number), record, bad if number >= 300 else None))
     )
-    drawn = [vendor.look([ID, EMAIL], samples=30)["email"].opened for _ in range(2)]
+    drawn = [vendor.look([ID, EMAIL], samples=30)["email"].opened for _ in range(4)]
     assert all(each.refused.count for each in drawn)  # type: ignore[union-attr]
 
 
@@ -208,7 +210,6 @@ def test_only_the_first_element_of_each_list_is_sealed_with_its_data_key(vendor:
     assert kind(Encrypted, vendor.look([ID, {**EMAIL, "column": "email[]"}])["email[]"]) is not Kind.PASS
 
 
-@pytest.mark.xfail(strict=True, reason="further elements of lists are compared with no column of their row")
 def test_honest_elements_of_lists_are_bound_to_their_row(vendor: Vendor) -> None:
     made = [{"id": f"c-{at}", "email": [vendor.seal(email(at), f"c-{at}") for _ in range(3)]} for at in range(6)]
     vendor.export(made)
@@ -261,16 +262,14 @@ def test_a_bound_beside_refused_data_keys(vendor: Vendor) -> None:
         return vendor.seal(email(number), record, (clear, blob[:-1] + bytes((blob[-1] ^ number % 2,))))
 
     vendor.export(rows(vendor, 60, broken))
-    assert kind(Encrypted, vendor.look([ID, EMAIL], samples=50)["email"], one_in=8) is not Kind.PASS
+    assert kind(Encrypted, vendor.look([ID, EMAIL], samples=50)["email"], one_in=6) is not Kind.PASS
 
 
 @pytest.mark.xfail(strict=True, reason="values of another form are left out of the bound")
 def test_a_bound_beside_values_of_another_form(vendor: Vendor) -> None:
     """One in 25 opens to a note: the bound must not say that at most 1 in 30 is otherwise."""
     vendor.export(
-        rows(
-            vendor, 101, lambda number, record: vendor.seal(email(number) if number % 25 else "see the paper", record)
-        )
+        rows(vendor, 101, lambda number, record: vendor.seal(email(number) if number % 25 else "see the paper", record))
     )
     assert kind(Encrypted, vendor.look([ID, EMAIL], samples=100)["email"], one_in=30) is not Kind.PASS
 
@@ -279,7 +278,7 @@ def test_a_bound_beside_values_of_another_form(vendor: Vendor) -> None:
 def test_a_column_cannot_hide_behind_its_name(vendor: Vendor) -> None:
     made = rows(vendor, 5, lambda number, record: vendor.seal(email(number), record))
     vendor.export([{**row, "file:notes": "Jan Janssens"} for row in made])
-    assert vendor.look([ID, EMAIL])["file:notes"].role == "unmapped"
+    assert [each.role for name, each in vendor.look([ID, EMAIL]).items() if "notes" in name] == ["unmapped"]
 
 
 @pytest.mark.xfail(strict=True, reason="a tenant's column without a value passes as no tenant sharing")
@@ -309,7 +308,7 @@ def test_dates_of_birth_that_lie_in_the_clear_in_their_own_rows(vendor: Vendor) 
     [
         lambda name: base64.b64encode(name.encode("utf-16-le")).decode(),
         lambda name: base64.b64encode(base64.b64encode(name.encode())).decode(),
-        lambda name: base64.b64encode(__import__("zlib").compress(name.encode())).decode(),
+        lambda name: base64.b64encode(zlib.compress(name.encode())).decode(),
         lambda name: str(UUID(bytes=hashlib.md5(name.encode(), usedforsecurity=False).digest())),
         lambda name: hashlib.sha256(name.encode()).hexdigest()[:40],
         lambda name: ", ".join(reversed(name.split())),
@@ -330,7 +329,6 @@ def test_names_beside_in_another_spelling(vendor: Vendor, written: Callable[[str
 @pytest.mark.xfail(strict=True, reason="a file beside that nobody can read is searched as it stands")
 def test_an_archive_beside_is_not_searched_by_looking_at_it(vendor: Vendor) -> None:
     vendor.export(rows(vendor, 5, lambda number, record: vendor.seal(email(number), record)))
-    zipfile = pytest.importorskip("zipfile")
     with zipfile.ZipFile(vendor.folder / "logs.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("app.log", "".join(f"mail sent to {email(number)}\n" for number in range(5)))
     found = vendor.look([ID, EMAIL], beside=["logs.zip"])
@@ -373,8 +371,6 @@ def test_numbers_that_happen_to_be_somebodys_subscriber_number(vendor: Vendor) -
     for at in range(60):
         sealed[at] = vendor.seal(f"+32 47{rng.randrange(10**5):07d}", f"c-{at}")
     table = {"id": [f"c-{at}" for at in range(40_000)], "email": pa.array(sealed, pa.string())}
-    pq.write_table(
-        pa.table({**table, "order": pa.array(range(470_000_000, 470_040_000))}), vendor.folder / "a.parquet"
-    )
+    pq.write_table(pa.table({**table, "order": pa.array(range(470_000_000, 470_040_000))}), vendor.folder / "a.parquet")
     fields = [ID, {**EMAIL, "class": "phone", "optional": True}, {"column": "order", "class": "none"}]
     assert kind(Plaintext, vendor.look(fields, "a.parquet")["order"]) is not Kind.FAIL
