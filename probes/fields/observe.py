@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
@@ -20,6 +20,7 @@ from keycheck.model.types import PartName, vendor_text
 from keycheck.model.verdict import Assurance, Reason
 from probes.fields.facts import ColumnFacts, Export, ExportFacts, LeftOut
 from probes.fields.finish import Finished
+from probes.fields.formats.seam import Wrapped
 from probes.fields.manifest import handed_over, manifest
 from probes.fields.planning import BESIDE, part_of, scan_plan
 from probes.fields.read.lost import few
@@ -151,9 +152,10 @@ class ColumnProbe(Probe[Dataset, Work]):
         units: dict[PartName, object] = {
             f"scan {number}": Scan(source, shard, plan) for number, shard in enumerate(listing.shards)
         }
+        known = Known(source, listing, replace(plan, vault=_vault(subject, io)), kept)
         units |= {f"hash {number}": Hash(source, file) for number, file in enumerate(listing.files)}
         census = Census(parts=tuple(part_of(column) for column in kept), open=tuple(open_))
-        return Surveyed(census, Round(units), Known(source, listing, plan, kept))
+        return Surveyed(census, Round(units), known)
 
     def work(self, subject: Dataset, part: PartName, io: Io) -> Work:
         """Scan a shard, hash a file, or finish."""
@@ -263,6 +265,15 @@ def _canaries(subject: Dataset, io: Io) -> tuple[Canary, ...]:
     from probes.fields.canaries import read_canaries
 
     return read_canaries(io.base / subject.canaries)
+
+
+def _vault(subject: Dataset, io: Io) -> Mapping[str, Wrapped]:
+    """MongoDB's wrapped data keys. Raises ProbeError."""
+    if subject.key_vault is None:
+        return {}
+    from probes.fields.key_vault import read_key_vault
+
+    return read_key_vault(io.base / subject.key_vault)
 
 
 def _scanned(result: object) -> ShardResult:

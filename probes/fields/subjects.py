@@ -138,6 +138,8 @@ class Dataset(Subject):
     origin: Origin
     canaries: FileRef | None = None
     """What `keycheck canary plant` wrote down."""
+    key_vault: FileRef | None = None
+    """MongoDB's collection `__keyVault`, exported as Extended JSON: what wraps the data keys that values name."""
     opening: Opening | None = None
     limits: Limits = Limits()
 

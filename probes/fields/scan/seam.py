@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from probes.fields.formats.seam import Wrapped
 from probes.fields.subjects import FieldRule, Limits
 
 Role: TypeAlias = Literal["sensitive", "plain", "unmapped"]
@@ -49,6 +51,8 @@ class ScanPlan:
     """32 random bytes of the run: hashes under it collide for nobody who could choose the values, and digests of
     findings can be guessed by nobody. Never recorded."""
     canaries: tuple[Canary, ...] = ()
+    vault: Mapping[str, Wrapped] = field(default_factory=dict, repr=False)
+    """Wrapped data keys of MongoDB's key vault, by the hex of their UUIDs. Not needed to scan: workers get none."""
 
 
 @dataclass(frozen=True, slots=True)
