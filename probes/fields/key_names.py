@@ -13,7 +13,7 @@ _GOOGLE: Final = re.compile(
     r"^projects/(?P<project>[^/]+)/locations/(?P<location>[^/]+)/keyRings/(?P<ring>[^/]+)/cryptoKeys/(?P<key>[^/]+)"
 )
 _BARE: Final = re.compile(r"^(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$")
-_OWN_WRAPPING: Final = frozenset({"raw-aes", "raw-rsa"})
+_OWN_WRAPPING: Final = frozenset({"raw-aes", "raw-rsa", "local"})
 """Providers that are no key service: whoever runs the service holds the wrapping key."""
 
 

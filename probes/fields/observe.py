@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias, assert_never
 
 from keycheck.errors import ProbeError
 from keycheck.model.authorization import Technique
@@ -27,7 +27,7 @@ from probes.fields.read.lost import few
 from probes.fields.read.seam import Export as Source
 from probes.fields.read.seam import ExportFile, Listing, Shard
 from probes.fields.scan.seam import Canary, ScanPlan
-from probes.fields.subjects import Dataset, Files
+from probes.fields.subjects import Absent, Dataset, Files, Table
 
 if TYPE_CHECKING:
     from probes.fields.scan.gathering import Gathering
@@ -115,9 +115,15 @@ class ColumnProbe(Probe[Dataset, Work]):
 
     def touches(self, subject: Dataset, io: Io) -> Iterable[Touch]:
         """Reading the export, and the calls to the key service with their price."""
-        source = subject.source
-        where = ", ".join(source.files) if isinstance(source, Files) else f"table {source.table}"
-        credential = (source.identity or "none") if isinstance(source, Files) else str(source.url)
+        match subject.source:
+            case Files() as source:
+                where, credential = ", ".join(source.files), source.identity or "none"
+            case Table() as table:
+                where, credential = f"table {table.table}", str(table.url)
+            case Absent():
+                return
+            case _:
+                assert_never(subject.source)
         yield Touch(f"export {where}", credential, False, Technique.PASSIVE, 1, int(SCAN_LIMIT))
         if subject.beside:
             yield Touch(f"files {', '.join(subject.beside)}", credential, False, Technique.PASSIVE, 1, int(SCAN_LIMIT))

@@ -47,7 +47,15 @@ class Table(Model):
     )
 
 
-Source: TypeAlias = Annotated[Files | Table, Field(discriminator="kind")]
+class Absent(Model):
+    """No raw export is to be had. Its promises stay inconclusive, with the words to send to the vendor."""
+
+    kind: Literal["none"] = "none"
+    asked: Prose
+    """What the vendor was asked for, when, and what it answered."""
+
+
+Source: TypeAlias = Annotated[Files | Table | Absent, Field(discriminator="kind")]
 
 
 class ContextRule(Model):
@@ -145,6 +153,8 @@ class Dataset(Subject):
 
     @model_validator(mode="after")
     def _once(self) -> Self:
+        if self.beside and not isinstance(self.source, Files):
+            raise ValueError("files lie `beside` files: give those beside a table a data set of their own")
         seen = [field.column for field in self.fields]
         if twice := sorted({column for column in seen if seen.count(column) > 1}):
             raise ValueError(f"the field map names {twice[0]!r} twice")

@@ -28,7 +28,7 @@ from probes.fields.read.partitions import extended, partitions, with_partitions
 from probes.fields.read.places import MAX_FILES, Disk, Entry, Refusal, Store
 from probes.fields.read.seam import BATCH_ROWS, Batch, Export, ExportFile, Layout, Listing, Reading, Shard
 from probes.fields.read.streams import BrokenStreamError, File, decompressed
-from probes.fields.subjects import Dataset, Files, Table
+from probes.fields.subjects import Absent, Dataset, Files, Table
 
 _READERS: Final[Mapping[Layout, ModuleType]] = {
     "parquet": parquet,
@@ -49,6 +49,13 @@ _REFUSALS: Final[Mapping[Refusal, str]] = {
     "many": f"more than {MAX_FILES} files",
 }
 """Shown as `why`."""
+REQUEST: Final = (
+    'there is no raw export. Send the vendor: "Under the audit clause we ask for the tables that hold the attributes '
+    "of the schedule as they are stored, without decryption or masking, as Parquet, NDJSON, CSV or Avro, with the "
+    "command and time of the dump, the rows counted at the source and the SHA-256 of each file; and for the search "
+    'index and the logs of the same day." (docs/fields.md)'
+)
+"""What a person has to ask for."""
 _ERRORS: Final = (pa.ArrowException, OSError, BrokenStreamError, MemoryError)
 
 
@@ -56,7 +63,8 @@ def open_export(
     dataset: Dataset, base: Path, identities: tuple[Identity, ...], environment: Mapping[str, str]
 ) -> Export:
     """The data set's export. `base`: directory of the deployment file. Opens nothing yet, and keeps nothing of the
-    environment: credentials are looked up where the export is read, which may be another process."""
+    environment: credentials are looked up where the export is read, which may be another process. Raises ProbeError
+    where there is none to be had."""
     match dataset.source:
         case Files() as source:
             return FilesExport(source, dataset.beside, str(base), identities)
@@ -64,6 +72,8 @@ def open_export(
             from probes.fields.read.table import TableExport
 
             return TableExport(source, str(base))
+        case Absent():
+            raise ProbeError(Reason.UNSUPPORTED, REQUEST)
 
 
 @dataclass(frozen=True, slots=True)

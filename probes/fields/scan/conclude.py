@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hmac
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -24,7 +25,8 @@ from probes.fields.facts import (
     Units,
     WrappedCount,
 )
-from probes.fields.formats.seam import Cipher
+from probes.fields.formats.mongo import ID as MONGO
+from probes.fields.formats.seam import Cipher, Wrapped
 from probes.fields.read.seam import Shard, place
 from probes.fields.scan.arrays import moment
 from probes.fields.scan.ledger import KeyUse, Repeats
@@ -202,6 +204,24 @@ class Sum:
             )
             for cipher, span in ranked
         )
+
+    def resolved(self, vault: Mapping[str, Wrapped]) -> Sum:
+        """The same, with what a key vault tells of data keys that values only name.
+
+        Only where all that was recognised is MongoDB's: another format's key id may be written to look like one.
+        """
+        kinds = {kind for (kind, *_), _ in self.kinds.items() if kind not in NO_FORMAT}
+        found = [(vault[id], span) for id, span in self.static_keys.items() if id in vault]
+        if not found or kinds != {MONGO}:
+            return self
+        other = copy(self)
+        other.wrapped = Bounded(WRAPPED, self.key)
+        for by, span in found:
+            other.wrapped.add((by.provider, by.key, by.length, by.expected, by.fingerprint), span)
+        other.wrapped_total = sum(span.count for _, span in found)
+        other.unwrapped = max(0, self.unwrapped - other.wrapped_total)
+        other.wraps = (int(not other.unwrapped), 1)
+        return other
 
     def wrapped_facts(self) -> tuple[tuple[WrappedCount, ...], int]:
         """Classes of wrapped data keys, and how many data keys are of classes that are not told."""

@@ -227,7 +227,7 @@ class Gathering:
                 repeats[number].across += across
         for number, name in enumerate(self._names):
             yield self._column(
-                self._sums[name],
+                self._sums[name].resolved(self._plan.vault),
                 export,
                 opened.get(name, _NO_OPENING),
                 hits.get(name, ()),

@@ -107,3 +107,16 @@ def test_no_two_columns_share_a_part_whatever_their_names(name: str) -> None:
     assert part_of(name).isprintable()
     assert len(part_of(name)) <= 200
     assert part_of(name) != part_of(name + "x")
+
+
+def test_where_no_export_can_be_had_the_words_to_send_are_in_the_evidence(tmp_path: Path) -> None:
+    absent = dataset("x", source={"kind": "none", "asked": "ticket 4711, refused on 2026-11-01"})
+    (told,) = observed(absent, tmp_path, "threads")
+    assert isinstance(told.observed.facts, Unseen)
+    assert told.observed.facts.reason is Reason.UNSUPPORTED
+    assert "without decryption or masking" in told.observed.facts.detail
+
+
+def test_files_beside_a_table_are_refused_and_not_left_unread() -> None:
+    with pytest.raises(ValueError, match="data set of their own"):
+        dataset("x", source={"kind": "table", "url": "env:URL", "table": "contacts"}, beside=["log"])
