@@ -217,7 +217,8 @@ class Algorithm(FieldControl, id="fields.algorithm", version=1):
         return (direct(facts) or measured_right(facts, opened, found)) and right
 
     def _cipher(self, cipher: CipherCount, shows: bool, found: Judgement) -> None:
-        these = f"{cipher.count} values are declared {cipher.name}"
+        silent = cipher.family == "unknown" and cipher.bits is None
+        these = f"{cipher.count} values " + ("are of an unstated cipher" if silent else f"are declared {cipher.name}")
         if cipher.family not in (*self.families, "unknown"):
             found.breach(f"{these}, which is not {shown(self.families, ' or ')}")
         if cipher.bits is not None and cipher.bits < BITS:
