@@ -151,8 +151,11 @@ def _replaced(text: str, name: str, export: tuple[str, ...]) -> str:
     whole = yaml.load(text, yaml.BaseLoader)  # noqa: S506 - BaseLoader makes only text, lists and mappings
     for each in whole["datasets"]:
         if each["id"] == name:
-            if each["source"].get("kind", "files") != "files":
+            kind = each["source"].get("kind", "files")
+            if kind == "table":
                 raise UsageError(f"data set {name} is a live table", advice="leave EXPORT away")
+            if kind == "none":  # now there is one
+                each["source"] = {"kind": "files"}
             each["source"]["files"] = [_absolute(location) for location in export]
     return yaml.safe_dump(whole, sort_keys=False, allow_unicode=True)
 

@@ -26,7 +26,6 @@ _FIRSTS: Final = np.array([0.0, 0.0, 2.0, 5.0, 7.0])[_SIZES]
 """More bits than a character beyond ASCII wins, at its first byte."""
 _BEYOND: Final = 1.75
 """More bits than characters beyond ASCII win by the byte."""
-_OVERLAP: Final = 8
 _NEVER: Final = -1e9
 _PRINTED: Final = np.array([32 <= byte < 127 or byte in b"\t\r\n" for byte in range(256)])
 
@@ -48,9 +47,42 @@ def suspicious(payloads: Regions) -> NDArray[np.bool_]:
         fresh = held & ((_ONE << np.uint64(_WINDOW - run + 1)) - _ONE)
         zeros[here] += np.bitwise_count(_packed(matrix == 0) & fresh)
     at = np.flatnonzero(told & (lengths <= LOOK))
-    if len(at):
-        told[at] = _could_win(payloads[at])
+    for judged in (_might_win, _could_win):
+        if len(at):
+            told[at] = judged(payloads[at])
+            at = at[told[at]]
     return np.asarray((told & (lengths >= _LEAST)) | (zeros >= WIDE_ZEROS), np.bool_)
+
+
+def _might_win(payloads: Regions) -> NDArray[np.bool_]:
+    """The same as `_could_win`, looser and quicker: pairs of bytes alone say what each byte can win at most."""
+    longest = int(payloads.length.max())
+    # A byte that ends every stretch, then those of the value, and the same behind it.
+    matrix = np.zeros((len(payloads), longest + 1), np.uint8)
+    matrix[:, 1:] = payloads.matrix(longest)
+    matrix[:, 1:][np.arange(longest) >= payloads.length[:, None]] = 0
+    sums = np.zeros((len(payloads), longest + 1))
+    np.cumsum(_loose()[_pairs(matrix)], axis=1, out=sums[:, 1:])
+    best = (sums - np.minimum.accumulate(sums, axis=1)).max(axis=1)
+    return np.asarray(best >= ALARM_BITS + np.log2(np.maximum(payloads.length, _LEAST)), np.bool_)
+
+
+def _pairs(matrix: Bytes) -> NDArray[np.uint16]:
+    """Each two neighbours of each row as one number, the first one the lower byte."""
+    return np.ndarray((len(matrix), matrix.shape[1] - 1), "<u2", buffer=matrix, strides=(matrix.shape[1], 1))
+
+
+@cache
+def _loose() -> NDArray[np.float64]:
+    """By pair: at least the bits that the second byte can win in `_could_win`."""
+    steps, starts = _table()
+    # By second byte, then by first one.
+    bits = np.full((256, 256), _NEVER)
+    other = np.maximum(starts + 2, _most())[:, None]
+    bits[_PRINTED] = np.where(_PRINTED, steps[_class_of()].T + 2, other)[_PRINTED]
+    bits[0x80:0xC0, 0x80:] = 0
+    bits[_SIZES > 0] = _FIRSTS[_SIZES > 0, None]
+    return bits.reshape(-1)
 
 
 def _could_win(payloads: Regions) -> NDArray[np.bool_]:
@@ -90,33 +122,33 @@ def _beyond(matrix: Bytes) -> NDArray[np.bool_]:
 
 def wordy(texts: Regions) -> NDArray[np.bool_]:
     """True for every base64 that `readable.wordy` could take for words, and for a few others."""
-    lengths = texts.length
-    told = lengths > LONGEST
-    for _, here, left, matrix in _windows(texts, lengths, ~told, _OVERLAP):
-        held = _held(left)
-        lower = _packed((matrix - np.uint8(97)) < 26) & held
-        upper = _packed((matrix - np.uint8(65)) < 26) & held
-        digit = _packed((matrix - np.uint8(48)) < 10) & held
-        three = _runs(lower, 3)
-        four = _runs(lower, 4)
-        # Seven small letters; or three and then, behind one or two other characters, three more.
-        told[here] |= (_runs(lower, 7) | (four & (three >> np.uint64(5))) | (three & (three >> np.uint64(5)))) != 0
-        told[here] |= (_runs(upper, 9) | _runs(digit, 9)) != 0
-    at = np.flatnonzero(told & (lengths <= LOOK))
-    if len(at):
-        told[at] = _wins(texts[at]) >= ALARM_BITS - 1
-    return np.asarray(told, np.bool_)
+    return np.asarray(_wins(texts) >= ALARM_BITS - 1, np.bool_)
 
 
 def _wins(texts: Regions) -> NDArray[np.float64]:
-    """Bits that a text in base64 wins under the model of words: `human_bits(text, 6)`."""
-    longest = int(texts.length.max())
-    matrix = texts.matrix(longest)
+    """Bits that the first `LOOK` bytes of a text in base64 win under the model of words: `human_bits(text, 6)`."""
+    length = np.minimum(texts.length, LOOK)
+    longest = int(length.max(initial=0))
+    if not longest:
+        return np.zeros(len(texts))
+    # Behind a byte of which nothing follows, so that the first one is weighed as such.
+    matrix = np.zeros((len(texts), longest + 1), np.uint8)
+    matrix[:, 1:] = texts.matrix(longest)
+    least = int(length.min())
+    if least < longest:
+        matrix[:, 1 + least :][np.arange(least, longest) >= length[:, None]] = 0
+    return _worth()[_pairs(matrix)].sum(axis=1)
+
+
+@cache
+def _worth() -> NDArray[np.float64]:
+    """By pair: bits that the second byte wins in base64 behind the first one; of zero nothing, and behind it as the
+    first one of a text."""
     steps, starts = _table()
-    classes = _class_of()[matrix[:, :-1]]
-    won = steps[classes, matrix[:, 1:]]
-    won[np.arange(1, longest) >= texts.length[:, None]] = 0
-    return np.asarray(won.sum(axis=1) + starts[matrix[:, 0]] * (texts.length > 0), np.float64)
+    bits = steps[_class_of()].T.copy()
+    bits[:, 0] = np.maximum(starts, bits[:, 0])
+    bits[0] = 0
+    return bits.reshape(-1)
 
 
 @cache

@@ -182,6 +182,15 @@ def test_a_live_table_has_no_files_to_be_replaced() -> None:
     assert not list(Path().glob(".keycheck-scan-*"))
 
 
+def test_an_export_that_could_not_be_had_and_now_is_there() -> None:
+    made(Path("a.parquet"), 10, 10)
+    map_ = write(entry("one", source={"kind": "none", "asked": "a dump of the table, twice"})).absolute()
+    without = scan(map_)
+    assert without.code == ExitCode.INCOMPLETE
+    assert without.passed() == frozenset()
+    assert scan(map_, "a.parquet").columns()["token"].rows == 10
+
+
 def test_engines_and_profiles_that_are_none() -> None:
     made(Path("a.parquet"), 10, 10)
     map_ = write(entry("one", "a.parquet")).absolute()
