@@ -81,6 +81,8 @@ class DataKeyLength(FieldControl, id="fields.data-key-length", version=1):
         wrapped_all(facts, found)
         rest = [wrapped for wrapped in facts.wrapped if not self._refuted(wrapped, found)]
         opened = facts.opened
+        if isinstance(opened, Opened) and opened.weak.count:
+            found.breach(f"unwrapped data keys that are text, and so of fewer than 256 bits: {counted(opened.weak)}")
         measured = isinstance(opened, Opened) and measured_right(facts, opened, found)
         self._declared(facts, measured and isinstance(opened, Opened) and shows_aes(opened, found), found)
         if measured and isinstance(opened, Opened):
@@ -88,7 +90,7 @@ class DataKeyLength(FieldControl, id="fields.data-key-length", version=1):
                 found.lean(f"{opened.unwrapped} were unwrapped and measured")
             else:
                 exact = shown(map(str, right_lengths(facts)))
-                return bounded(opened.unwrapped, opened, self.one_in, f"unwraps to {exact} bytes", found)
+                return bounded(opened.unwrapped, opened, self.one_in, f"has a data key of {exact} bytes", found)
         else:
             self._unmeasured(rest, opened, found)
         return "every data key has 256 bits by the length of its wrapped key, and every value declares a 256-bit cipher"
@@ -144,11 +146,12 @@ class WrappingKey(FieldControl, id="fields.key", version=1):
     """Every data key is wrapped by the customer's key: so say the values, and so says the key service of a sample."""
 
     proves = (
-        "No value names another key, Region or account than that of the declared key, and every data key of the sample "
-        "was unwrapped by the key service under that very key, with none refused: so `one_in` is ruled out at 95 %."
+        "No value names another key, Region or account than that of the declared key, and the data key of every value "
+        "of the sample was unwrapped by the key service under that very key, with none refused: so `one_in` is ruled "
+        "out at 95 %."
     )
     does_not_prove = (
-        "Names and fingerprints in the values are claims: about the data keys that were not drawn there is the bound "
+        "Names and fingerprints in the values are claims: about the values that were not drawn there is the bound "
         "and no more. One unwrapped data key verifies itself, not its class. That the vendor holds no copy of a data "
         "key, and no other way to the data."
     )
@@ -174,7 +177,7 @@ class WrappingKey(FieldControl, id="fields.key", version=1):
             return ""
         if opened.refused.count:
             found.breach(
-                f"of {opened.drawn} data keys, the key service refuses under {facts.key_resource}: "
+                f"of {opened.drawn} drawn values, the key service refuses under {facts.key_resource} the data keys of: "
                 f"{counted(opened.refused)}"
             )
         for used in opened.key_ids if facts.key_resource else ():
@@ -185,7 +188,9 @@ class WrappingKey(FieldControl, id="fields.key", version=1):
         classes = len({wrapped.fingerprint for wrapped in facts.wrapped if wrapped.fingerprint})
         if classes:
             found.lean(f"{classes} classes of key material")
-        return bounded(opened.unwrapped, opened, self.one_in, f"unwraps under {facts.key_resource}", found)
+        return bounded(
+            opened.unwrapped, opened, self.one_in, f"has a data key that unwraps under {facts.key_resource}", found
+        )
 
 
 def foreign(facts: ColumnFacts, found: Judgement) -> None:

@@ -210,6 +210,10 @@ class Hit(Model):
     count: Count
     places: Annotated[tuple[Place, ...], _Few] = ()
     digest: KeyedDigest
+    home: Count = 0
+    """Of `count`, sightings in the very row that the value was opened in."""
+    weak: Literal["", "number", "word"] = ""
+    """What may stand elsewhere by chance: a short number, as ids are; a person's name or the name of a mailbox."""
 
 
 class Hunt(Model):
@@ -254,12 +258,13 @@ class Opened(Model):
     seed: Digest
     """SHA-256 over the manifest's digest and randomness drawn after it was recorded."""
     strata: Count
+    """Wrapping key, its material, file and month of writing: how many different ones the population has."""
     population: Count
-    """Data keys to draw from."""
+    """Values to draw from, each as likely as any other."""
     drawn: Count
     calls: Count
     unwrapped: Count
-    """Under the pinned key."""
+    """Values whose data key was unwrapped under the pinned key."""
     refused: Tally
     """The service says: not of this key, or not with this context."""
     unanswered: Count
@@ -268,6 +273,10 @@ class Opened(Model):
     """The most frequent reasons; also those for which values of unwrapped data keys were not opened."""
     lengths: Annotated[tuple[tuple[Count, Count], ...], _Few] = ()
     """(bytes of the unwrapped data key, how many): the measured length, not the inferred."""
+    repeated: Tally = Tally()
+    """Unwrapped data keys that an earlier value has, too, wrapped otherwise."""
+    weak: Tally = Tally()
+    """Unwrapped data keys that are text or of two different bytes at most: random ones are so once in 2^45."""
     ciphers: Annotated[tuple[tuple[VendorText, Count], ...], _Few] = ()
     """(cipher that a value decrypted with, how many): by the unwrapped data key itself, and
     not as declared. Values under other ciphers than AES count here and are not judged as `opened`."""

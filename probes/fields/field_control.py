@@ -14,6 +14,7 @@ from keycheck.model.facts import Facts, Unseen
 from keycheck.model.types import Name, SortedSet
 from keycheck.model.verdict import Kind, Reason, Verdict, because, failed, inconclusive, not_applicable, passed
 from probes.fields.facts import ColumnFacts, Opened, Tally
+from probes.fields.opening.seed import upper_bound
 from probes.fields.subjects import FieldRule
 
 MAX_SHOWN: Final = 4
@@ -40,7 +41,7 @@ DIRECT: Final = frozenset({"aws-kms", "gcp-kms"})
 """Formats of values that the key service encrypts itself, without a data key."""
 
 OneIn: TypeAlias = Annotated[int, Field(ge=2, le=100_000)]
-"""`N`: the sample must rule out, at 95 %, that 1 in N data keys is otherwise. 100 needs 299 of them, or all."""
+"""`N`: the sample must rule out, at 95 %, that 1 in N values is otherwise. 100 needs 299 of them, or all."""
 
 
 class Judgement:
@@ -217,7 +218,8 @@ def alarms(facts: ColumnFacts, found: Judgement, means: str) -> None:
     """
     if not [test for test in facts.tests if test.name not in _OF_NONCES and test.samples]:
         found.doubt("no statistics of the ciphertext were taken")
-    copied = facts.units is not None and 100 * facts.units.copies.count >= values(facts)
+    # Copies add at most about 256 c^2 / n to a chi-square over n values, were all c of them of one value.
+    copied = facts.units is not None and 256 * facts.units.copies.count**2 >= values(facts)
     for test in facts.tests:
         if not test.alarm or test.name in _OF_NONCES:
             continue
@@ -243,9 +245,9 @@ def sample(facts: ColumnFacts, found: Judgement) -> Opened | None:
         reasons = opened.why_unanswered or (Unseen(reason=Reason.NOT_COVERED, detail="no reason was recorded"),)
         for unseen in reasons:
             told = unseen.detail or str(unseen.reason)
-            found.doubt(f"{opened.unanswered} of {opened.drawn} data keys were not decided: {told}", unseen.reason)
+            found.doubt(f"{opened.unanswered} of {opened.drawn} drawn values were not decided: {told}", unseen.reason)
     if (decided := opened.unwrapped + opened.refused.count + opened.unanswered) < opened.drawn:
-        found.doubt(f"{opened.drawn - decided} of {opened.drawn} data keys were drawn and never tried")
+        found.doubt(f"{opened.drawn - decided} of {opened.drawn} values were drawn and never tried")
     return opened
 
 
@@ -258,20 +260,22 @@ def bounded(good: int, opened: Opened, one_in: int, what: str, found: Judgement)
     """What `good` successes and no failure say of all data keys; a doubt where they are too few for `one_in`.
 
     Clopper and Pearson 1934, for draws that are independent, or of a finite population without replacement, where it
-    is on the safe side. All data keys of the population leave no room for others.
+    is on the safe side. All values of the population leave no room for others.
     """
     if not good:
-        found.doubt(f"no data key of the sample {what}", Reason.NO_POSITIVE)
+        found.doubt(f"no value of the sample {what}", Reason.NO_POSITIVE)
         return ""
     if good >= opened.population:
-        return f"all {opened.population} data keys, each {what}"
-    if good < needed(one_in):
+        return f"all {opened.population} values, each {what}"
+    decided = opened.drawn - opened.unanswered  # of the others there is a doubt already
+    top, bottom = upper_bound(max(good, decided), max(good, decided) - good)
+    if top * one_in > bottom:
         found.doubt(
-            f"{good} of {opened.population} data keys {what}: to rule out at 95 % that 1 in {one_in} is otherwise, "
-            f"{min(needed(one_in), opened.population)} are needed (`opening.samples` and `opening.calls`)"
+            f"{good} of {opened.drawn} values drawn from {opened.population} {what}: to rule out at 95 % that 1 in "
+            f"{one_in} is otherwise, {min(needed(one_in), opened.population)} are needed, and none otherwise "
+            "(`opening.samples` and `opening.calls`)"
         )
-    bound = -math.expm1(math.log(1 - CONFIDENCE) / good)
     return (
-        f"{good} data keys, drawn from {opened.population} in {opened.strata} strata, each {what}: at 95 % at most "
-        f"1 in {math.floor(1 / bound)} is otherwise"
+        f"{good} of {opened.drawn} values, drawn from {opened.population}, each {what}: "
+        f"at 95 % at most 1 in {bottom // top} is otherwise"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -106,6 +106,10 @@ class LengthLeak(FieldControl, id="fields.length-leak", version=1):
         return f"{lengths.rows} values of {lengths.distinct} length{'s' if lengths.distinct != 1 else ''}"
 
 
+SEVERAL: Final = 3
+"""Different names of people or mailboxes in one place, which chance does not explain."""
+
+
 class Plaintext(FieldControl, id="fields.plaintext", version=1):
     """Nothing sensitive lies in the clear: not in its own column, and not in this one."""
 
@@ -157,8 +161,15 @@ class Plaintext(FieldControl, id="fields.plaintext", version=1):
         return f"no value of {rule.class_} is plain text, and nothing that was sought is in this column"
 
     def _findings(self, facts: ColumnFacts, found: Judgement) -> None:
+        # One value may meet itself in its own row by chance, where a column has few values.
+        home = len({hit.digest for hit in facts.hunt.hits if hit.home}) > 1
+        words = len({hit.digest for hit in facts.hunt.hits if hit.weak == "word"})
         for hit in facts.hunt.hits:
-            found.breach(_told(hit))
+            chance = hit.weak == "number" or (hit.weak == "word" and words < SEVERAL)
+            if hit.sought == "truth" and chance and not home:
+                found.doubt(f"{_told(hit)}, in other rows than its own: chance, or a copy", Reason.CONFLICTING)
+            else:
+                found.breach(_told(hit))
         if facts.hunt.more:
             found.breach(f"{facts.hunt.more} more findings of the hunt")
         for kind in facts.detected:

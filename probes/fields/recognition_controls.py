@@ -46,7 +46,7 @@ class Encrypted(FieldControl, id="fields.encrypted", version=1):
     proves = (
         "Every value was walked to its last byte by the grammar of one envelope format, with more evidence over the "
         "column than `bits`; position by position the ciphertext is as random bytes are, at a family-wise error of "
-        "1e-6 for the export; and, with `proof: opened`, values under so many data keys that the bound holds decrypt, "
+        "1e-6 for the export; and, with `proof: opened`, so many values that the bound holds decrypt, "
         "in keycheck's own process, to plaintext of the field's class or to the very canary."
     )
     does_not_prove = (

@@ -12,7 +12,7 @@ from keycheck.model.control import Tighter
 from keycheck.model.types import Duration, format_instant
 from keycheck.model.verdict import Reason
 from probes.fields.data_key_controls import wrapped_all
-from probes.fields.facts import ColumnFacts, DataKeys
+from probes.fields.facts import ColumnFacts, DataKeys, Opened
 from probes.fields.field_control import FieldControl, Judgement, alarms, all_told, counted, shown, without_data_keys
 from probes.fields.key_names import names
 from probes.fields.subjects import FieldRule
@@ -115,13 +115,18 @@ class DataKeyUse(FieldControl, id="fields.data-key-use", version=1):
             found.breach(f"one data key stands over {keys.most_uses} values, {limit} are allowed")
         if keys.distinct == 1 and keys.visible > 1 and self.single == "refused":
             found.breach(f"one data key stands over all {keys.visible} values")
+        if isinstance(facts.opened, Opened) and facts.opened.repeated.count:
+            found.breach(
+                f"data keys that are the same under different wrappings, a static key in disguise: "
+                f"{counted(facts.opened.repeated)}"
+            )
         self._tenants(facts, keys, found)
         return f"{keys.distinct} data keys, the most used over {keys.most_uses} values of at most {limit}"
 
     def _tenants(self, facts: ColumnFacts, keys: DataKeys, found: Judgement) -> None:
         if keys.tenants_sharing.count:
             found.breach(f"data keys that rows of several tenants share: {counted(keys.tenants_sharing)}")
-        if facts.tenants_declared and keys.tenants is None:
+        if facts.tenants_declared and not keys.tenants:
             found.doubt("which tenant's the rows are could not be read")
         elif facts.tenants_declared:
             found.lean(f"none shared among {keys.tenants} tenants")
@@ -172,12 +177,14 @@ class Rotation(FieldControl, id="fields.rotation", version=1):
                 )
         if not old:
             found.doubt("no row was written before the rotation: nothing to compare with", Reason.NO_POSITIVE)
-        if not new:
+        if not new and any(last >= rotated for _, last in old.values()):
             found.doubt(
-                "all rows are under the same key material, before the rotation and after: never rotated, and encrypted "
-                "again since, look alike",
+                "rows written before the rotation and after it are under the same key material: never rotated, and "
+                "encrypted again since, look alike",
                 Reason.NO_POSITIVE,
             )
+        elif not new:
+            found.doubt("no row was written after the rotation under other key material", Reason.NO_POSITIVE)
         if len(new) > 1:
             found.doubt(
                 f"rows after the rotation are under {len(new)} key materials: which is the new one is not known"

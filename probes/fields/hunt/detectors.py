@@ -190,8 +190,10 @@ def detect(array: pa.Array) -> tuple[Found, ...]:
         return ()
     chosen = texts.gather(hits)
     found: list[Found] = []
+    every = [pl.col("text").str.contains(trigger.value).alias(trigger.name) for trigger in Trigger]
+    told = chosen.to_frame("text").select(every)
     for trigger in Trigger:
-        at = _holding(chosen, trigger.value)
+        at = np.flatnonzero(told[trigger.name].fill_null(False).to_numpy())
         if len(at):
             found += _examined(trigger, chosen.gather(at), hits[at])
     return tuple(sorted(found, key=lambda each: each.kind))

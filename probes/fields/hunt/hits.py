@@ -6,7 +6,7 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from keycheck.model.types import vendor_text
 from probes.fields.facts import PLACES, Hit, Hunt
@@ -17,9 +17,14 @@ MOST: Final = 1_000
 _DIGEST: Final = 16
 
 
+Weak: TypeAlias = Literal["", "number", "word"]
+
+
 @dataclass(slots=True)
 class _Seen:
     count: int = 0
+    home: int = 0
+    weak: Weak = ""
     places: list[str] = field(default_factory=list)
 
 
@@ -32,7 +37,7 @@ class Hits:
     more: int = 0
     """Sightings of what found no room."""
 
-    def add(self, needle: Needle, digest: str, place: str) -> None:
+    def add(self, needle: Needle, digest: str, place: str, *, home: bool = False, weak: Weak = "") -> None:
         """One sighting at a place, as `facts.Place` writes it."""
         name = (needle.sought, vendor_text(needle.of, 200), needle.encoding, digest)
         seen = self.seen.get(name)
@@ -42,13 +47,24 @@ class Hits:
                 return
             seen = self.seen[name] = _Seen()
         seen.count += 1
+        seen.home += home
+        seen.weak = weak
         if len(seen.places) < PLACES:
             seen.places.append(vendor_text(place))
 
     def told(self) -> tuple[Hit, ...]:
         """Sorted, so that the same sightings are told alike."""
         return tuple(
-            Hit(sought=sought, of=of, encoding=encoding, count=seen.count, places=tuple(seen.places), digest=digest)
+            Hit(
+                sought=sought,
+                of=of,
+                encoding=encoding,
+                count=seen.count,
+                places=tuple(seen.places),
+                digest=digest,
+                home=seen.home,
+                weak=seen.weak,
+            )
             for (sought, of, encoding, digest), seen in sorted(self.seen.items())
         )
 
@@ -88,4 +104,4 @@ def merged(one: Hunt, other: Hunt) -> Hunt:
 def _added(one: Hit, other: Hit) -> Hit:
     """The same finding from two pieces."""
     places = (*one.places, *other.places)[:PLACES]
-    return one.model_copy(update={"count": one.count + other.count, "places": places})
+    return one.model_copy(update={"count": one.count + other.count, "places": places, "home": one.home + other.home})

@@ -7,7 +7,7 @@ process that opened the sample: truths are never pickled, spilled or shown.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -15,9 +15,9 @@ from typing import Final
 import pyarrow as pa
 
 from probes.fields.facts import Hunt
-from probes.fields.hunt.hits import Hits, digests
+from probes.fields.hunt.hits import Hits, Weak, digests
 from probes.fields.hunt.needles import Wanted, canary_needles, dictionary
-from probes.fields.hunt.seam import Truth
+from probes.fields.hunt.seam import Needle, Truth
 from probes.fields.hunt.search import Searcher
 from probes.fields.read.seam import Export, ExportFile, Listing, place
 from probes.fields.scan.seam import ScanPlan
@@ -28,6 +28,7 @@ MOST: Final = 20_000
 """Values sought at most, evenly of all that were opened."""
 _VAGUE: Final = frozenset({"date-of-birth"})
 """Classes of so few values that any of them turns up by chance."""
+_PROSE: Final = frozenset({"name", "address", "free-text"})
 FILE: Final = "file:"
 """What stands before the path of a file beside the export, as the name of the part."""
 
@@ -45,7 +46,11 @@ def hunt(
     sought = wanted(truths, plan)
     chosen = dictionary(sought.values)
     short = sought.left_out + chosen.short
-    sighting = _Sighting(Searcher(chosen.needles), digests(chosen.needles, plan.key))
+    weak = tuple(_weak(each, sought.values[each.value]) for each in chosen.needles)
+    sighting = _Sighting(Searcher(chosen.needles), digests(chosen.needles, plan.key), weak)
+    homes: dict[bytes, set[tuple[str, int]]] = defaultdict(set)
+    for truth in truths:
+        homes[truth.value].add((truth.shard, truth.row))
     found: dict[str, _Part] = {name: _Part(Hits()) for name in (listing.columns if columns is None else columns)}
     for shard in listing.shards:
         if shard.file.beside:
@@ -57,7 +62,9 @@ def hunt(
                 part = found.setdefault(name, _Part(Hits()))
                 part.bytes += _size(array)
                 for needle, row in sighting.column(array):
-                    sighting.note(part.hits, needle, place(shard, batch.number(row)))
+                    number = batch.number(row)
+                    home = (shard.name, number) in homes[sought.values[sighting.searcher.needles[needle].value].content]
+                    sighting.note(part.hits, needle, place(shard, number), home=home)
     for file in listing.files:
         if file.beside:
             found[FILE + file.path] = _through(export, file, sighting)
@@ -118,6 +125,8 @@ class _Part:
 class _Sighting:
     searcher: Searcher
     digests: tuple[str, ...]
+    weak: tuple[Weak, ...] = ()
+    """By needle."""
 
     def column(self, array: pa.Array) -> Iterator[tuple[int, int]]:
         """(needle, row); a row is told once for each value, by its plainest spelling there."""
@@ -128,9 +137,10 @@ class _Sighting:
                 told.add(value)
                 yield seen.needle, seen.at
 
-    def note(self, hits: Hits, needle: int, where: str) -> None:
+    def note(self, hits: Hits, needle: int, where: str, *, home: bool = False) -> None:
         """Record a sighting."""
-        hits.add(self.searcher.needles[needle], self.digests[needle], where)
+        weak = self.weak[needle] if self.weak else ""
+        hits.add(self.searcher.needles[needle], self.digests[needle], where, home=home, weak=weak)
 
 
 def _through(export: Export, file: ExportFile, sighting: _Sighting) -> _Part:
@@ -144,6 +154,12 @@ def _through(export: Export, file: ExportFile, sighting: _Sighting) -> _Part:
     for seen in sighting.searcher.raw(counted()):
         sighting.note(part.hits, seen.needle, f"{file.path}:byte {seen.at}")
     return part
+
+
+def _weak(needle: Needle, value: Wanted) -> Weak:
+    if any(word in needle.encoding for word in ("subscriber", "national", "digits")):
+        return "number"
+    return "word" if "local-part" in needle.encoding or value.kind in _PROSE else ""
 
 
 def _size(array: pa.Array) -> int:

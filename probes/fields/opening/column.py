@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 
 from keycheck.model.facts import Unseen
 from keycheck.model.types import vendor_text
@@ -91,6 +93,9 @@ class ColumnSample:
         self._planted = frozenset(each.value for each in self._canaries)
         self._expected = by_id(rule.format) if rule.format else None
         self._again: list[_Again] = []
+        self._blind = os.urandom(32)
+        self._seen: dict[bytes, bytes] = {}
+        """By a digest of the data key that nobody can repeat: the first wrapped key that held it."""
         self._unbound: list[str] = []
         """Values that would open if only their associated data were known."""
 
@@ -113,6 +118,10 @@ class ColumnSample:
                     return self._unwrapped(row, place, drawn, sent, answer)
                 finally:
                     answer.forget()
+
+    def content(self, value: bytes) -> bytes:
+        """What the scan hashed of a value: what lies under its encodings."""
+        return classify(value, self._expected).content
 
     def ask_changed(self, number: int, ask: Ask) -> None:
         """Ask once more about the `number`th value that was unwrapped: under another row's context, and with a bit
@@ -180,6 +189,7 @@ class ColumnSample:
         if drawn.direct:
             return self._judged(row, place, key)
         count.lengths[len(key)] += 1
+        self._compared(key, drawn.blob, place)
         opener = OPENERS.get(drawn.parsed.format)
         if opener is None:
             count.notes[_unsupported(drawn.parsed)] += 1
@@ -210,6 +220,14 @@ class ColumnSample:
             swapped = row_swapped(opener, drawn.content, key, other)
             count.tried(swapped.name, place, opened=swapped.opened)
         return self._judged(row, place, opened)
+
+    def _compared(self, key: bytes, blob: bytes, place: str) -> None:
+        """Whether another wrapping held this data key, and whether it is one that somebody typed."""
+        digest = blake2b(key, key=self._blind, digest_size=16).digest()
+        if self._seen.setdefault(digest, blob) != blob:
+            self.count.repeated.add(place)
+        if len(set(key)) <= 2 or all(32 <= byte < 127 for byte in key.rstrip(b"\0")):
+            self.count.weak.add(place)
 
     def _decrypts(self, row: Row, message: Message) -> bool:
         """Whether it would open to plaintext of its class if only its associated data were known."""

@@ -63,6 +63,8 @@ class Count:
     """Data keys that were unwrapped and whose values could not be opened here."""
     lengths: Counter[int] = field(default_factory=Counter)
     ciphers: Counter[str] = field(default_factory=Counter)
+    repeated: Places = field(default_factory=Places)
+    weak: Places = field(default_factory=Places)
     headers: int = 0
     tags: int = 0
     bad_tags: Places = field(default_factory=Places)
@@ -100,6 +102,8 @@ class Count:
             why_unanswered=tuple(why),
             lengths=tuple(sorted(self.lengths.items())[:_FEW]),
             ciphers=tuple(sorted(self.ciphers.items())[:_FEW]),
+            repeated=self.repeated.tally(),
+            weak=self.weak.tally(),
             headers=self.headers,
             tags=self.tags,
             bad_tags=self.bad_tags.tally(),

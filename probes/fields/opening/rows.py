@@ -5,8 +5,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
+
+import numpy as np
 
 from keycheck.errors import ProbeError
 from keycheck.model.facts import Unseen
@@ -30,6 +32,8 @@ class Row:
 
     value: bytes = field(repr=False)
     beside: Mapping[str, str | None] = field(repr=False)
+    others: tuple[bytes, ...] = field(default=(), repr=False)
+    """Further elements of the row's list."""
 
 
 Rows: TypeAlias = Mapping[Pick, Row | Unseen]
@@ -68,9 +72,20 @@ def _read(
     """Fills `found`; gives what is left of the room."""
     numbers = sorted(rows)
     done = 0
+    before: pa.RecordBatch | None = None
+    first = 0
     for batch in export.read(shard).batches:
         if batch.numbers is not None:
-            continue  # further elements of lists: a drawn one stands for its row's first
+            # Further elements of lists; what stands beside them is in the batch before.
+            places = np.asarray(batch.numbers)
+            for at in np.flatnonzero(np.isin(places, numbers)).tolist():
+                number = int(places[at])
+                for pick in rows[number]:
+                    room = _element(batch.rows, at, before, number - first, pick, beside, found, room)
+            continue
+        if done == len(numbers):
+            break
+        before, first = batch.rows, batch.first
         end = batch.first + batch.rows.num_rows
         upto = bisect_left(numbers, end)
         for number in numbers[done:upto]:
@@ -80,8 +95,30 @@ def _read(
                     room -= len(row.value)
                     found[pick] = row if room >= 0 else _LARGE
         done = upto
-        if done == len(numbers):
-            break
+    return room
+
+
+def _element(
+    further: pa.RecordBatch,
+    at: int,
+    rows: pa.RecordBatch | None,
+    row: int,
+    pick: Pick,
+    beside: Mapping[str, Sequence[str]],
+    found: dict[Pick, Row | Unseen],
+    room: int,
+) -> int:
+    """One more candidate for a pick; gives what is left of the room."""
+    value, have = _cell(further, at, pick.column), found[pick]
+    if value is None or pick.content is None:
+        return room
+    room -= len(value)
+    if room < 0:
+        found[pick] = _LARGE
+    elif isinstance(have, Row):
+        found[pick] = replace(have, others=(*have.others, value))
+    elif rows is not None:
+        found[pick] = Row(value, {name: _text(_cell(rows, row, name)) for name in beside.get(pick.column, ())})
     return room
 
 

@@ -28,6 +28,7 @@ from probes.fields.opening.price import negative_count, reserved_calls
 from probes.fields.opening.rows import Row, read_rows
 from probes.fields.opening.unwrap import Answer, Budget, MakeUnwrapper, Unwrapper
 from probes.fields.read.seam import Export, Shard, place
+from probes.fields.scan.hashing import Regions, WholeHasher
 from probes.fields.scan.seam import Canary, ColumnPlan, Draw, Pick, ScanPlan
 from probes.fields.subjects import FieldRule
 
@@ -40,6 +41,9 @@ Sleep = Callable[[float], None]
 
 _NO_KEY: Final = Unseen(
     reason=Reason.UNSUPPORTED, detail="the field map names no key of this column that can be asked; name one"
+)
+_CHANGED: Final = Unseen(
+    reason=Reason.CONFLICTING, detail="a drawn value is not the one that was scanned: the export changed in between"
 )
 _NONE_DRAWN: Final = Unseen(
     reason=Reason.NOT_COVERED, detail="no value of this column holds a data key, so that none could be drawn"
@@ -101,13 +105,18 @@ def open_sample(
         for name, each in asked.items()
     }
     truths = _Truths()
+    whole = WholeHasher(plan.key)
     for turn in zip_longest(*([(each, pick) for pick in each.picks] for each in samples.values())):
         for sampled, pick in filter(None, turn):  # columns by turns: a limit of calls hits all of them alike
             row = rows[pick]
             if isinstance(row, Unseen):
                 sampled.sample.count.unanswered[row] += 1
                 continue
-            value = sampled.sample.open(row, _place(pick, shards), sampled.ask)
+            same = _same(row, pick, whole, sampled.sample)
+            if isinstance(same, Unseen):
+                sampled.sample.count.unanswered[same] += 1
+                continue
+            value = sampled.sample.open(same, _place(pick, shards), sampled.ask)
             truths.add(pick, sampled.sample.rule.class_, value)
     budget.release()
     again = [(each, negative_count(each.sample.unwrapped)) for each in samples.values()]
@@ -176,6 +185,18 @@ def _asking(asked: _Asked, budget: Budget, sleep: Sleep) -> Ask:
         return budget.ask(asked.resource, asked.who, blob, sent.context, sent.associated, sleep)
 
     return ask
+
+
+def _same(row: Row, pick: Pick, whole: WholeHasher, sample: ColumnSample) -> Row | Unseen:
+    """The value that was scanned and drawn, among the elements of its row: what is served only to who reads a second
+    time proves nothing."""
+    if pick.content is None:
+        return row
+    for value in (row.value, *row.others):
+        content = sample.content(value)
+        if int(whole.regions(Regions.of([content]))[0]) & 0xFFFFFFFF == pick.content:
+            return Row(value, row.beside)
+    return _CHANGED
 
 
 def _beside(rule: FieldRule, canaries: Sequence[Canary]) -> Sequence[str]:

@@ -147,6 +147,7 @@ class FilesExport:
                 layout = sniff.layout(entry.path, file) if asked == "auto" else asked
                 if layout is None and beside:
                     layout = "text"
+                    lost.add("a file beside that is no text: what it holds packed was not searched", entry.path, 0)
                 if layout is None:
                     lost.add("a file of no layout that is known: name it as the source's `format`", entry.path, 0)
                     listed = ExportFile(entry.path, entry.size, entry.version, "text", beside)

@@ -15,6 +15,7 @@ from probes.fields.scan.arrays import NO_TIME, Cells, cells, equal, instants, ro
 from probes.fields.scan.classing import Walked
 from probes.fields.scan.hashing import Hashes, Longs, Regions
 from probes.fields.scan.hunting import Hunting, searcher
+from probes.fields.scan.likeness import alike
 from probes.fields.scan.paths import Paths
 from probes.fields.scan.result import EMPTY, PLAINTEXT, ColumnResult, ShardResult
 from probes.fields.scan.seam import ColumnPlan, ScanPlan
@@ -137,7 +138,10 @@ class _Scan:
             if index in self._present or not canary.row or any(name not in found for name, _ in canary.row):
                 continue
             wanted = [(found[name], value.encode("utf-8", "surrogatepass")) for name, value in canary.row]
-            if len(rows_equal(wanted, size)):
+            at = rows_equal(wanted, size)
+            own = found.get(canary.column)
+            # A row without the planted value shows nothing of it.
+            if own is not None and np.isin(at, own.rows[own.regions.length > 0]).any():
                 self._present.add(index)
 
     def _column(self, name: str, column: Cells, about: Row, homes: Longs, size: int, further: bool) -> None:
@@ -186,6 +190,9 @@ class _Scan:
             here, cell = here[cell >= 0], cell[cell >= 0]
             twin = column.regions[cell]
         told[here] = np.where(equal(entry[here], twin), 0, 1)
+        for other in np.flatnonzero(told[here] == 1).tolist():
+            if alike(entry.content(int(here[other])), twin.content(other)):
+                told[here[other]] = 0
         return told
 
     def _state(self, name: str) -> _Column:

@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from probes.fields.formats import vault
 from probes.fields.formats.seam import Format, Parsed
 from probes.fields.scan.arrays import Cells
 from probes.fields.scan.classing import Walked, key_identity, shape_of
-from probes.fields.scan.hashing import PAD, Bytes, Longs, Regions, series_of
+from probes.fields.scan.hashing import Bytes, Longs, Regions, series_of
 from probes.fields.scan.result import Shape
 from probes.fields.scan.suspicion import suspicious, wordy
 from probes.fields.scan.templates import literal_at
@@ -219,23 +221,31 @@ def _unspelt(
     one spelling. All are decoded as one text, each filled up with zeros to whole groups of four."""
     count = len(parts[0][0])
     widths = [4 * ((int(length.max(initial=0)) + 3) // 4) for _, length in parts]
-    whole = np.full((count, sum(widths)), ord("A"), np.uint8)
+    size = sum(widths)
+    whole = np.empty((count, size), np.uint8)
     good = np.ones(count, np.bool_)
     at = 0
     for (start, length), width in zip(parts, widths, strict=True):
         if not width:
             continue
         held = Regions(buffer, start, length).matrix(width)
-        least = int(length.min(initial=0))
-        whole[:, at : at + least] = held[:, :least]
-        if least < width:
-            rest = np.arange(least, width) < length[:, None]
-            whole[:, at + least : at + width] = np.where(rest, held[:, least:], np.uint8(ord("A")))
-        good &= length % 4 != 1
+        shortest, longest = int(length.min(initial=width)), int(length.max(initial=0))
+        if shortest < longest:
+            kept = (np.arange(width) < np.arange(width + 1)[:, None]).astype(np.uint8)
+            # Behind the text zeros are spelt.
+            held = held * np.take(kept, length, axis=0) + np.take(ord("A") * (1 - kept), length, axis=0)
+            good &= length % 4 != 1
+        elif shortest < width:
+            held[:, shortest:] = ord("A")
+            good &= shortest % 4 != 1
+        if count:
+            # Whole parts of lines are moved, not bytes.
+            np.ndarray(count, f"V{width}", buffer=whole, offset=at, strides=(size,))[:] = held.view(f"V{width}")[:, 0]
         at += width
-    flat = np.frombuffer(whole.tobytes().translate(_TO_STANDARD) + bytes(PAD), np.uint8)
-    lines = Regions(flat, np.arange(count, dtype=np.int64) * whole.shape[1], np.full(count, whole.shape[1]))
-    found, taken = decoded(series_of(lines))
+    data = pa.py_buffer(whole.tobytes().translate(_TO_STANDARD))
+    offsets = pa.py_buffer(np.arange(count + 1, dtype=np.int64) * size)
+    lines = pa.LargeBinaryArray.from_buffers(pa.large_binary(), count, [None, offsets, data])
+    found, taken = decoded(pl.Series(pl.from_arrow(lines)))
     begin = np.zeros(count, np.int64)
     begin[taken] = found.start
     legible = np.zeros(count, np.bool_)
@@ -244,11 +254,11 @@ def _unspelt(
     regions: list[Regions] = []
     at = 0
     for (_, length), width in zip(parts, widths, strict=True):
-        size = length * 3 // 4
-        regions.append(Regions(found.buffer, begin + at, size))
+        held_bytes = length * 3 // 4
+        regions.append(Regions(found.buffer, begin + at, held_bytes))
         # Behind a part that does not fill its last group the bits that no byte of it holds are zero in the one
-        # spelling.
-        open_ = np.flatnonzero(legible & (length % 4 > 1))
-        good[open_] &= found.buffer[begin[open_] + at + size[open_]] == 0
+        # spelling. Behind one that does lies another part, or the end.
+        last = found.buffer[np.minimum(begin + at + held_bytes, len(found.buffer) - 1)]
+        good &= (last == 0) | (length % 4 < 2)
         at += 3 * width // 4
     return regions[0], regions[1], regions[2], regions[3], good

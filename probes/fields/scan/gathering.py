@@ -17,7 +17,7 @@ from probes.fields.read.seam import Export as SourceExport
 from probes.fields.read.seam import Shard, place
 from probes.fields.scan.conclude import At, Sum, Tallies, data_keys, located, recognised
 from probes.fields.scan.confirm import Counts, corrections, reread
-from probes.fields.scan.draw import Drawing, allocate, sizes
+from probes.fields.scan.draw import Drawing
 from probes.fields.scan.hashing import Longs
 from probes.fields.scan.ledger import KeyUse, Ledger, Order, Repeats
 from probes.fields.scan.result import STRATA, ShardResult
@@ -161,32 +161,35 @@ class Gathering:
         self._corrections = corrections(groups, read)
 
     def draw(self, column: str, seed: bytes, samples: int) -> Draw:
-        """Draw data keys of a column: by a hash of `seed` and the data key, spread in proportion over wrapping keys,
-        their material, files and months of writing, at least one of each while there are samples. A value without a
-        data key of its own stands for itself. `seed`: made after the export's digest was written down, so that nobody
-        could choose what is drawn."""
+        """Draw values of a column: a simple random sample, without replacement, of all that a format explains, by a
+        hash of `seed` and their place. So every value is as likely as any other, under whatever data key, in whatever
+        file, wherever in its list; how many stand under one data key changes nothing, and the bound is over values.
+        `seed`: made after the export's digest was written down, so that nobody could choose what is drawn."""
         order, ordered = self._order()
         labels, rank = self._labels()
         number = self._names.index(column)
-
-        def each() -> Iterator[tuple[np.ndarray[tuple[int], np.dtype[np.void]], Longs]]:
-            for lines in self._ledger.key_uses(order)[1]:
-                here = lines[lines["column"] == number]
-                yield here, rank[here["stratum"]]
-
-        counts = sizes((stratum for _, stratum in each()), len(labels))
-        drawing = Drawing(seed, column, np.array(allocate(counts.tolist(), samples), np.int64))
-        for lines, stratum in each():
-            drawing.add(lines, stratum)
+        drawing = Drawing(seed, column, samples)
+        for lines in self._ledger.values():
+            here = lines[lines["column"] == number]
+            if len(here):
+                at = (order[here["shard"]].astype(np.uint64) << np.uint64(32)) | here["row"]
+                # Elements of one list share their row; equal elements are one.
+                drawing.add(here, at ^ (here["content"].astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)))
         drawn = drawing.drawn()
         if drawn is None:
             return Draw((), 0, 0)
         picks = [
-            Pick(column, ordered[int(order[line["shard"]])].name, int(line["row"]), labels[int(stratum)])
-            for line, stratum in zip(*drawn, strict=True)
+            Pick(
+                column,
+                ordered[int(order[line["shard"]])].name,
+                int(line["row"]),
+                labels[int(rank[line["stratum"]])],
+                int(line["content"]),
+            )
+            for line in drawn
         ]
-        picks.sort(key=lambda pick: (pick.shard, pick.row))
-        return Draw(tuple(picks), int(counts.sum()), int(np.count_nonzero(counts)))
+        picks = sorted(set(picks), key=lambda pick: (pick.shard, pick.row, pick.content or 0))
+        return Draw(tuple(picks), drawing.population, len(drawing.strata))
 
     def _labels(self) -> tuple[list[str], Longs]:
         """Strata in the order of their names, and the rank of each number."""

@@ -202,6 +202,17 @@ def series_of(strings: Regions) -> pl.Series:
     return pl.Series(pl.from_arrow(array))
 
 
+def array_of(strings: Regions) -> pa.Array:
+    """The strings as a binary array; without a copy where they lie one behind another."""
+    start, length = strings.start, strings.length
+    if not len(strings) or not np.array_equal(start[1:], start[:-1] + length[:-1]):
+        return series_of(strings).to_arrow()
+    offsets = np.append(start, start[-1] + length[-1])
+    return pa.LargeBinaryArray.from_buffers(
+        pa.large_binary(), len(start), [None, pa.py_buffer(offsets), pa.py_buffer(strings.buffer)]
+    )
+
+
 def regions_of(values: pl.Series) -> Regions:
     """A binary series without nulls as regions of one buffer."""
     array = values.to_arrow()

@@ -10,7 +10,7 @@ from probes.fields.hunt.needles import canary_needles
 from probes.fields.hunt.search import Searcher
 from probes.fields.scan.arrays import Cells
 from probes.fields.scan.classing import Walked
-from probes.fields.scan.hashing import Longs, series_of
+from probes.fields.scan.hashing import Longs, Regions, array_of, series_of
 from probes.fields.scan.result import HITS, ColumnResult, Found
 from probes.fields.scan.seam import Canary
 from probes.fields.scan.tabulate import Row
@@ -32,7 +32,7 @@ class Hunting:
         self._searched = 0
         self._found: Bounded[tuple[str, str, int], Seen[int]] = Bounded(HITS, key)
         self._detected: dict[tuple[str, bool], Seen[int]] = {}
-        self._plain: list[tuple[Longs, pl.Series]] = []
+        self._plain: list[tuple[Longs, Regions]] = []
 
     def search(self, column: Cells, about: Row) -> None:
         """Canaries in every value as it stands."""
@@ -46,7 +46,7 @@ class Hunting:
 
     def plain(self, walked: Walked, chosen: Longs, about: Row) -> None:
         """Values that are plaintext, after peeling."""
-        self._plain.append((about.numbers[walked.row[chosen]], series_of(walked.content[chosen])))
+        self._plain.append((about.numbers[walked.row[chosen]], walked.content[chosen]))
 
     def end_batch(self) -> None:
         """Personal data in the plaintext of a batch: all of it at once, as chance is judged over a batch."""
@@ -56,9 +56,12 @@ class Hunting:
         if len(self._plain) > 1:
             rows = np.concatenate([part for part, _ in self._plain])
             order = np.argsort(rows, kind="stable")
-            rows, texts = rows[order], pl.concat([part for _, part in self._plain]).gather(order)
+            whole = pl.concat([series_of(part) for _, part in self._plain]).gather(order)
+            rows, array = rows[order], whole.to_arrow()
+        else:
+            array = array_of(texts)
         self._plain = []
-        for found in detect(texts.to_arrow()):
+        for found in detect(array):
             key = (found.kind, found.certain)
             places = tuple(rows[list(found.rows)].tolist())
             self._detected[key] = self._detected.get(key, Seen()) + Seen(found.count, places)

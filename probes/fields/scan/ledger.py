@@ -40,6 +40,7 @@ USES: Final = np.dtype(
     [
         ("key", "<u8"),
         ("tenant", "<u8"),
+        ("content", "<u4"),
         ("stratum", "<u4"),
         ("row", "<u4"),
         ("shard", "<u4"),
@@ -94,6 +95,15 @@ class Spilled:
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{self._name}-{number:02}"
+
+    def lines(self) -> Iterator[Lines]:
+        """All of them, as many at a time as were added or are read."""
+        yield from self._held
+        for number in range(PARTITIONS) if self.on_disk else ():
+            if (path := self._path(number)).exists():
+                with path.open("rb") as file:
+                    while len(lines := np.fromfile(file, self._kind, _CHUNK)):
+                        yield lines
 
     def partitions(self, reduce: Callable[[Lines], Lines]) -> Iterator[Lines]:
         """The lines, equal ones in the same partition; `reduce` puts equal lines together where there are too many."""
@@ -187,9 +197,14 @@ class Ledger:
         uses = np.empty(count, USES)
         chosen = slice(None) if some is not None else drawn
         uses["key"], uses["tenant"], uses["own"] = tokens.key[chosen], tokens.tenant[chosen], tokens.own[chosen]
+        uses["content"] = tokens.content[chosen]
         uses["row"], uses["shard"], uses["column"], uses["count"] = tokens.row[chosen], shard, column, 1
         uses["stratum"] = strata[tokens.stratum[chosen]]
         self.uses.add(uses)
+
+    def values(self) -> Iterator[Lines]:
+        """Every value that can be drawn, as it was added: nothing is put together."""
+        yield from self.uses.lines()
 
     def repeats(self, order: Order) -> tuple[dict[int, Repeats], list[Group]]:
         """Duplicates by column, and the first groups of them in the order of the export."""

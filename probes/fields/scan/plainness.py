@@ -41,7 +41,7 @@ def _table() -> NDArray[np.uint8]:
     return table
 
 
-_TABLE: Final = _table()
+_TABLE: Final = _table().tobytes()
 # What a format, or an encoding that is not an alphabet, begins with: first two bytes that are looked at more closely.
 _BEGINS: Final = r"^(?:eyJ|\{|vault:|v[0-9]|fips|brng|nacl|ENC|\$|k8s:|gAAAA|age-|-----|def5|PAR|Salted|\"|\\|0[xX])"
 
@@ -98,12 +98,17 @@ def surely(values: Cells, *, expected: bool) -> tuple[Longs, Longs]:
     left = np.flatnonzero(~sure & ((flags & _ODD) == 0))
     uuids = np.empty(0, np.int64)
     if len(left):
-        sure, uuids = _closer(values, sure, left, flags, expected)
+        sure, uuids = _closer(values, sure, left, flags, suspect, expected)
     return np.flatnonzero(sure), uuids
 
 
 def _closer(
-    values: Cells, sure: NDArray[np.bool_], left: Longs, flags: NDArray[np.uint8], expected: bool
+    values: Cells,
+    sure: NDArray[np.bool_],
+    left: Longs,
+    flags: NDArray[np.uint8],
+    suspect: NDArray[np.bool_],
+    expected: bool,
 ) -> tuple[NDArray[np.bool_], Longs]:
     """By regular expressions, what the bytes alone do not decide."""
     lengths = values.regions.length
@@ -116,12 +121,18 @@ def _closer(
     hopeful = left[(flags[left] & (_SPECIAL | _SPLIT | _WIDE)) != 0] if expected else left
     if not len(hopeful):
         return sure, uuids
-    texts = _texts(values, hopeful)
-    good = _contains(texts, _TEXT) & ~_contains(texts, _BEGINS)
-    special = (flags[hopeful] & (_SPECIAL | _WIDE)) != 0
-    apart = (flags[hopeful] & _SPLIT) != 0
-    short = (lengths[hopeful] <= SHORT) & (not expected)
-    good &= special | short | (apart & _contains(texts, _NOT_PARTS))
+    said = flags[hopeful]
+    good = np.ones(len(hopeful), np.bool_)
+    # Of printable ASCII that begins as nothing does the first two are known.
+    closer = np.flatnonzero(((said & _WIDE) != 0) | suspect[hopeful])
+    if len(closer):
+        texts = _texts(values, hopeful[closer])
+        good[closer] = _contains(texts, _TEXT) & ~_contains(texts, _BEGINS)
+    decided = ((said & (_SPECIAL | _WIDE)) != 0) | ((lengths[hopeful] <= SHORT) & (not expected))
+    good &= decided | ((said & _SPLIT) != 0)
+    open_ = np.flatnonzero(good & ~decided)
+    if len(open_):
+        good[open_] = _matching(values, hopeful[open_], _NOT_PARTS)
     sure[hopeful[good]] = True
     return sure, uuids
 
@@ -131,11 +142,15 @@ def _flags(regions: Regions) -> NDArray[np.uint8]:
     first, last = int(regions.start[0]), int(regions.start[-1] + regions.length[-1])
     ends = regions.start + regions.length
     if (regions.start[1:] == ends[:-1]).all():
-        said = _TABLE[regions.buffer[first:last]]
+        said = _said(regions.buffer[first:last])
         return np.asarray(np.bitwise_or.reduceat(said, regions.start - first), np.uint8)
-    said = _TABLE[regions.buffer]
+    said = _said(regions.buffer)
     bounds = np.stack((regions.start, ends), axis=1).reshape(-1)
     return np.asarray(np.bitwise_or.reduceat(said, bounds)[::2], np.uint8)
+
+
+def _said(buffer: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.frombuffer(buffer.tobytes().translate(_TABLE), np.uint8)
 
 
 def _texts(values: Cells, chosen: Longs) -> pl.Series:

@@ -64,7 +64,10 @@ class Pick:
     row: int
     """Within the shard."""
     stratum: str
-    """Wrapping key, its material, file and month of writing: what the sample is spread over."""
+    """Wrapping key, its material, file and month of writing."""
+    content: int | None = None
+    """Hash of the value after peeling, as the scan saw it, under the run's key: what is read again must have it. None:
+    not compared."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ def _might_win(payloads: Regions) -> NDArray[np.bool_]:
     matrix[:, 1:] = payloads.matrix(longest)
     matrix[:, 1:][np.arange(longest) >= payloads.length[:, None]] = 0
     sums = np.zeros((len(payloads), longest + 1))
-    np.cumsum(_loose()[_pairs(matrix)], axis=1, out=sums[:, 1:])
+    np.cumsum(np.take(_loose(), _pairs(matrix)), axis=1, out=sums[:, 1:])
     best = (sums - np.minimum.accumulate(sums, axis=1)).max(axis=1)
     return np.asarray(best >= ALARM_BITS + np.log2(np.maximum(payloads.length, _LEAST)), np.bool_)
 
@@ -73,7 +73,7 @@ def _pairs(matrix: Bytes) -> NDArray[np.uint16]:
 
 
 @cache
-def _loose() -> NDArray[np.float64]:
+def _loose() -> NDArray[np.float32]:
     """By pair: at least the bits that the second byte can win in `_could_win`."""
     steps, starts = _table()
     # By second byte, then by first one.
@@ -82,7 +82,7 @@ def _loose() -> NDArray[np.float64]:
     bits[_PRINTED] = np.where(_PRINTED, steps[_class_of()].T + 2, other)[_PRINTED]
     bits[0x80:0xC0, 0x80:] = 0
     bits[_SIZES > 0] = _FIRSTS[_SIZES > 0, None]
-    return bits.reshape(-1)
+    return bits.reshape(-1).astype(np.float32)
 
 
 def _could_win(payloads: Regions) -> NDArray[np.bool_]:
@@ -137,18 +137,18 @@ def _wins(texts: Regions) -> NDArray[np.float64]:
     least = int(length.min())
     if least < longest:
         matrix[:, 1 + least :][np.arange(least, longest) >= length[:, None]] = 0
-    return _worth()[_pairs(matrix)].sum(axis=1)
+    return np.asarray(np.take(_worth(), _pairs(matrix)).sum(axis=1), np.float64)
 
 
 @cache
-def _worth() -> NDArray[np.float64]:
+def _worth() -> NDArray[np.float32]:
     """By pair: bits that the second byte wins in base64 behind the first one; of zero nothing, and behind it as the
     first one of a text."""
     steps, starts = _table()
     bits = steps[_class_of()].T.copy()
     bits[:, 0] = np.maximum(starts, bits[:, 0])
     bits[0] = 0
-    return bits.reshape(-1)
+    return bits.reshape(-1).astype(np.float32)
 
 
 @cache

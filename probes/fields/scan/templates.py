@@ -163,7 +163,7 @@ def _literal(lanes: Hashes, at: Longs, literal: bytes) -> NDArray[np.bool_]:
 def literal_at(values: Regions, literal: bytes) -> Longs:
     """Numbers of the values that begin with it."""
     chosen = np.flatnonzero(values.length >= len(literal))
-    return chosen[_literal(words(values.buffer), values.start[chosen], literal)]
+    return chosen[_long_literal(values.buffer, words(values.buffer), values.start[chosen], literal)]
 
 
 def _number(lanes: Hashes, at: Longs, size: int) -> Longs:

@@ -164,7 +164,6 @@ def test_what_is_sealed_honestly_passes(vendor: Vendor) -> None:
     assert {name for name, each in found.items() if each not in (Kind.PASS, Kind.NOT_APPLICABLE)} == set()
 
 
-@pytest.mark.xfail(strict=True, reason="of each data key the first row is opened: whoever makes the export knows which")
 def test_only_the_first_value_under_each_data_key_is_sealed_with_it(vendor: Vendor) -> None:
     keys = [vendor.data_key(f"c-{number}") for number in range(2)]
     vendor.export(
@@ -173,7 +172,6 @@ def test_only_the_first_value_under_each_data_key_is_sealed_with_it(vendor: Vend
     assert kind(Encrypted, vendor.look([ID, EMAIL])["email"]) is not Kind.PASS
 
 
-@pytest.mark.xfail(strict=True, reason="a data key is one draw however many values it stands over")
 def test_one_bad_data_key_over_nearly_all_values_is_drawn(vendor: Vendor) -> None:
     """300 good data keys over one value each, one that the key does not unwrap over 600: two in three values."""
     bad = (os.urandom(32), vendor.data_key("elsewhere")[1])
@@ -184,7 +182,6 @@ def test_one_bad_data_key_over_nearly_all_values_is_drawn(vendor: Vendor) -> Non
     assert all(each.refused.count for each in drawn)  # type: ignore[union-attr]
 
 
-@pytest.mark.xfail(strict=True, reason="every stratum gets one draw first, and the bound takes them for simple ones")
 def test_many_small_files_do_not_eat_up_the_sample() -> None:
     rng = random.Random(4)
     shards: dict[str, dict[str, list[bytes | None]]] = {f"s{at:02}": {"mail": [esdk(rng, 20)]} for at in range(60)}
@@ -200,7 +197,6 @@ def test_many_small_files_do_not_eat_up_the_sample() -> None:
     assert sum(pick.shard == "whole" for pick in draw.picks) > 40
 
 
-@pytest.mark.xfail(strict=True, reason="a pick is a row: of a list the first element is opened in the place of others")
 def test_only_the_first_element_of_each_list_is_sealed_with_its_data_key(vendor: Vendor) -> None:
     made = [
         {"id": f"c-{at}", "email": [vendor.seal(email(at), f"c-{at}", wrong=part > 0) for part in range(3)]}
@@ -218,7 +214,6 @@ def test_honest_elements_of_lists_are_bound_to_their_row(vendor: Vendor) -> None
     assert (told.rules[0].equal, told.rules[0].absent.count) == (18, 0)
 
 
-@pytest.mark.xfail(strict=True, reason="what is read again for the sample is not compared with what was scanned")
 def test_a_source_that_answers_otherwise_once_the_sample_is_drawn(
     vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,7 +232,6 @@ def test_a_source_that_answers_otherwise_once_the_sample_is_drawn(
     assert kind(Encrypted, vendor.look([ID, EMAIL])["email"]) is not Kind.PASS
 
 
-@pytest.mark.xfail(strict=True, reason="unwrapped data keys are not compared with each other")
 def test_one_static_data_key_wrapped_anew_for_every_row(vendor: Vendor) -> None:
     static = os.urandom(32)
     vendor.export(
@@ -246,7 +240,6 @@ def test_one_static_data_key_wrapped_anew_for_every_row(vendor: Vendor) -> None:
     assert kind(DataKeyUse, vendor.look([ID, EMAIL])["email"]) is Kind.FAIL
 
 
-@pytest.mark.xfail(strict=True, reason="of unwrapped data keys only the length is looked at")
 @pytest.mark.parametrize("key", [lambda at: os.urandom(16).hex().encode(), lambda at: (b"secret-%04d" % at).ljust(32)])
 def test_data_keys_that_are_text_have_no_256_bits(vendor: Vendor, key: Callable[[int], bytes]) -> None:
     vendor.export(
@@ -255,7 +248,6 @@ def test_data_keys_that_are_text_have_no_256_bits(vendor: Vendor, key: Callable[
     assert kind(DataKeyLength, vendor.look([ID, EMAIL])["email"]) is Kind.FAIL
 
 
-@pytest.mark.xfail(strict=True, reason="the bound is that of draws without a failure, and refusals are failures")
 def test_a_bound_beside_refused_data_keys(vendor: Vendor) -> None:
     def broken(number: int, record: str) -> str:
         clear, blob = vendor.data_key(record)
@@ -265,7 +257,6 @@ def test_a_bound_beside_refused_data_keys(vendor: Vendor) -> None:
     assert kind(Encrypted, vendor.look([ID, EMAIL], samples=50)["email"], one_in=6) is not Kind.PASS
 
 
-@pytest.mark.xfail(strict=True, reason="values of another form are left out of the bound")
 def test_a_bound_beside_values_of_another_form(vendor: Vendor) -> None:
     """One in 25 opens to a note: the bound must not say that at most 1 in 30 is otherwise."""
     vendor.export(
@@ -274,14 +265,12 @@ def test_a_bound_beside_values_of_another_form(vendor: Vendor) -> None:
     assert kind(Encrypted, vendor.look([ID, EMAIL], samples=100)["email"], one_in=30) is not Kind.PASS
 
 
-@pytest.mark.xfail(strict=True, reason="a column whose name begins with `file:` counts as a file beside the export")
 def test_a_column_cannot_hide_behind_its_name(vendor: Vendor) -> None:
     made = rows(vendor, 5, lambda number, record: vendor.seal(email(number), record))
     vendor.export([{**row, "file:notes": "Jan Janssens"} for row in made])
     assert [each.role for name, each in vendor.look([ID, EMAIL]).items() if "notes" in name] == ["unmapped"]
 
 
-@pytest.mark.xfail(strict=True, reason="a tenant's column without a value passes as no tenant sharing")
 def test_rows_without_a_tenant_show_nothing_of_tenants(vendor: Vendor) -> None:
     shared = [vendor.data_key(f"c-{at}") for at in range(10)]
     vendor.export(rows(vendor, 20, lambda number, record: vendor.seal(email(number), record, shared[number // 2])))
@@ -326,7 +315,6 @@ def test_names_beside_in_another_spelling(vendor: Vendor, written: Callable[[str
     assert kind(Plaintext, found["shadow"]) is Kind.FAIL
 
 
-@pytest.mark.xfail(strict=True, reason="a file beside that nobody can read is searched as it stands")
 def test_an_archive_beside_is_not_searched_by_looking_at_it(vendor: Vendor) -> None:
     vendor.export(rows(vendor, 5, lambda number, record: vendor.seal(email(number), record)))
     with zipfile.ZipFile(vendor.folder / "logs.zip", "w", zipfile.ZIP_DEFLATED) as archive:
@@ -335,7 +323,6 @@ def test_an_archive_beside_is_not_searched_by_looking_at_it(vendor: Vendor) -> N
     assert kind(Plaintext, found["file:logs.zip"]) is not Kind.PASS
 
 
-@pytest.mark.xfail(strict=True, reason="copies weigh on the counts of positions long before they are one in a hundred")
 def test_a_few_copies_of_one_row_are_no_sign_that_nothing_is_encrypted(vendor: Vendor) -> None:
     rng = random.Random(9)
     values = [esdk(rng, 24) for _ in range(6000)]
@@ -348,7 +335,6 @@ UUIDS = [UUID(int=random.Random(at).getrandbits(128), version=4) for at in range
 SECONDS = [datetime(2026, 1, 1, 0, 0, at, tzinfo=UTC) for at in range(4)]
 
 
-@pytest.mark.xfail(strict=True, reason="the context is compared letter by letter with keycheck's own spelling")
 @pytest.mark.parametrize(
     ("column", "records"),
     [
@@ -364,7 +350,6 @@ def test_another_spelling_of_the_same_row_is_no_breach(vendor: Vendor, column: p
     assert kind(Context, vendor.look([ID, EMAIL], "a.parquet")["email"]) is not Kind.FAIL
 
 
-@pytest.mark.xfail(strict=True, reason="a hit elsewhere than in its own row may be chance, and accuses all the same")
 def test_numbers_that_happen_to_be_somebodys_subscriber_number(vendor: Vendor) -> None:
     rng = random.Random(5)
     sealed: list[str | None] = [None] * 40_000

@@ -111,7 +111,7 @@ USE: Cases = [
     ),
     ("not counted", {}, but(CLEAN, data_keys=None), unsure(), "not counted"),
     ("not all visible", {}, inside("data_keys", visible=ROWS - 1), unsure(), "values only"),
-    ("kms itself", {}, but(CLEAN, kinds=kinds(**{"gcp-kms": ROWS}), wrapped=(), unwrapped=ROWS), NA, "no data key"),
+    ("kms itself", {}, but(CLEAN, kinds=kinds(**{"gcp-kms": ROWS}), wrapped=(), unwrapped=ROWS), NA, "no value"),
 ]
 ONE = (ContextRule(name="id", column="id"),)
 UNBOUND = inside("contexts", shown=0, hidden=ROWS, rules=(), distinct=0)
@@ -260,7 +260,7 @@ LENGTHS: Cases = [
 ]
 TAG: Cases = [
     ("bad", {}, opened(bad_tags=TALLY), FAIL, PLACE),
-    ("none", {}, opened(tags=0), unsure(Reason.NO_POSITIVE), "no data key"),
+    ("none", {}, opened(tags=0), unsure(Reason.NO_POSITIVE), "no value"),
     ("few", {}, opened(tags=298), unsure(), "299 are needed"),
     ("without a plaintext", {}, opened(opened=0, fitting=0, canaries=0), PASS, "valid tag"),
 ]

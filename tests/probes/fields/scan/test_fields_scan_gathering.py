@@ -1,8 +1,9 @@
-"""Shards in any order give the same facts; samples are drawn by data key, from every stratum."""
+"""Shards in any order give the same facts; samples are drawn by a seed, value by value."""
 
 from __future__ import annotations
 
 import random
+from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,7 +14,6 @@ from scan_stage import ARN, OTHER_ARN, MemoryExport, esdk, kms_blob, plan, rule,
 from keycheck.model.facts import Unseen
 from keycheck.model.verdict import Reason
 from probes.fields.scan.column import scan_shard
-from probes.fields.scan.draw import allocate
 from probes.fields.scan.gathering import Gathering
 
 PLAN = plan(rule("mail"), rule("phone"), tenant="tenant", written="at")
@@ -65,25 +65,33 @@ def test_any_order_gives_the_same_facts(order: list[str], lost: str, memory: int
     assert _facts(order, lost, memory) == _facts(list("abcdef"), lost, 1 << 28)
 
 
-def test_a_draw_takes_data_keys_once_and_every_stratum(tmp_path: Path) -> None:
+def test_a_draw_is_of_values_each_once_and_another_seed_draws_others(tmp_path: Path) -> None:
     gathering = Gathering(PLAN, EXPORT.listing().columns, tmp_path)
     for shard, result in RESULTS.values():
         gathering.add(shard, result)
     draw = gathering.draw("mail", b"seed", 90)
-    assert len(draw.picks) == 90
-    assert draw.strata == len({pick.stratum for pick in draw.picks}) > 6
-    assert any(OTHER_ARN in pick.stratum for pick in draw.picks)
-    # One data key is used by many rows and counts once; the plaintext is not drawn.
+    assert len({(pick.shard, pick.row) for pick in draw.picks}) == 90
+    assert draw.strata >= len({pick.stratum for pick in draw.picks}) > 6
+    assert all(pick.row != 3 for pick in draw.picks)  # the plaintext is not drawn
     facts = {one.column: one for one in gathering.facts(told(gathering.rows), {}, {})}
     assert facts["mail"].data_keys is not None
-    assert draw.population == facts["mail"].data_keys.distinct
-    assert all(pick.row != 3 for pick in draw.picks)
+    assert draw.population >= facts["mail"].data_keys.visible > facts["mail"].data_keys.distinct
     other = gathering.draw("mail", b"another", 90)
     assert {(pick.shard, pick.row) for pick in other.picks} != {(pick.shard, pick.row) for pick in draw.picks}
     everything = gathering.draw("mail", b"seed", 10_000)
     assert len(everything.picks) == everything.population
-    by_value = gathering.draw("phone", b"seed", 10_000)
-    assert by_value.population == 6 * 24
+    assert gathering.draw("phone", b"seed", 10_000).population == 6 * 24
+
+
+def test_every_value_is_as_likely_as_any_other(tmp_path: Path) -> None:
+    gathering = Gathering(PLAN, EXPORT.listing().columns, tmp_path)
+    for shard, result in RESULTS.values():
+        gathering.add(shard, result)
+    population = gathering.draw("mail", b"", 1).population
+    drawn = Counter((pick.shard, pick.row) for n in range(400) for pick in gathering.draw("mail", b"%d" % n, 30).picks)
+    expected = 400 * 30 / population
+    assert len(drawn) == population
+    assert max(abs(count - expected) for count in drawn.values()) < 6 * expected**0.5
 
 
 def test_a_lost_shard_is_left_out_and_not_forgotten(tmp_path: Path) -> None:
@@ -93,12 +101,3 @@ def test_a_lost_shard_is_left_out_and_not_forgotten(tmp_path: Path) -> None:
     gathering.lose(RESULTS["b"][0], Unseen(reason=Reason.TIMEOUT, detail="too slow"))
     assert [(one.why, one.places) for one in gathering.left_out] == [("timeout: too slow", ("b",))]
     assert all(one.left_out > 0 for one in gathering.facts(told(24), {}, {}))
-
-
-@given(st.lists(st.integers(0, 500), min_size=1, max_size=30), st.integers(1, 400))
-def test_an_allocation_is_exact_and_leaves_no_stratum_out(sizes: list[int], samples: int) -> None:
-    given_ = allocate(sizes, samples)
-    assert sum(given_) == min(samples, sum(sizes))
-    assert all(one <= size for one, size in zip(given_, sizes, strict=True))
-    if samples >= sum(1 for size in sizes if size):
-        assert all(one for one, size in zip(given_, sizes, strict=True) if size)
