@@ -56,6 +56,14 @@ class Coverage(Control, id="fields.coverage", version=1):
             whole(column, found)
         if strays := [column.column for column in columns if column.role == "unmapped"]:
             found.doubt(f"the field map has no line for {shown(map(repr, strays))}: add one each, or `class: none`")
+        for column in columns:
+            if (
+                column.role == "sensitive"
+                and column.rule is not None
+                and not column.rule.optional
+                and not values(column)
+            ):
+                found.doubt(f"{column.column} holds no value in any row, or no file has it", Reason.NO_POSITIVE)
         self._classes(columns, found)
         first = columns[0].export
         names = {column.column for column in columns}

@@ -137,11 +137,16 @@ def whole(facts: ColumnFacts, found: Judgement) -> None:
     """Doubts about everything that was left out."""
     for left in facts.export.left_out:
         rows = str(left.rows) if left.rows else "an unknown number of"
-        found.doubt(f"{rows} rows were not read: {left.why}{at(left.places)}", Reason.MALFORMED)
+        found.doubt(f"{rows} rows were not read: {left.why}{at(left.places)}", _lost(left.why))
     if facts.left_out:
         found.doubt(f"{facts.left_out} values could not be looked at", Reason.MALFORMED)
     if (told := values(facts) + facts.nulls + facts.empties + facts.left_out) < facts.rows:
         found.doubt(f"only {told} of {facts.rows} rows are accounted for")
+
+
+def _lost(why: str) -> Reason:
+    """What the engine lost says its reason first (`timeout: …`); what cannot be read is malformed."""
+    return next((reason for reason in Reason if why.startswith(f"{reason.value}: ")), Reason.MALFORMED)
 
 
 def values(facts: ColumnFacts) -> int:

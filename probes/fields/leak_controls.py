@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import Field
 
 from keycheck.model.control import Tighter
+from keycheck.model.facts import Unseen
 from keycheck.model.types import Name, SortedSet
 from keycheck.model.verdict import Reason, Verdict, not_applicable
 from probes.fields.facts import ColumnFacts, Detected, Hit
@@ -158,6 +159,8 @@ class Plaintext(FieldControl, id="fields.plaintext", version=1):
                 found.doubt(f"{kind.count} values {UNRECOGNISED['malformed']}{at(kind.places)}", Reason.MALFORMED)
         if marks := remarked(facts, "placeholder"):
             found.breach(f"{marks} values are placeholders, which hold the plaintext")
+        if isinstance(facts.opened, Unseen) and facts.opened.reason not in _NOT_MEANT:
+            found.doubt(f"its opened values could not be sought: {facts.opened.detail}", facts.opened.reason)
         return f"no value of {rule.class_} is plain text, and nothing that was sought is in this column"
 
     def _findings(self, facts: ColumnFacts, found: Judgement) -> None:
@@ -197,6 +200,10 @@ class Plaintext(FieldControl, id="fields.plaintext", version=1):
             found.doubt("no byte of it was searched", Reason.NO_POSITIVE)
         short = f", {hunt.short} more are too short to be sought" if hunt.short else ""
         found.lean(f"{hunt.canaries} canaries and {hunt.truths} opened values sought in {hunt.bytes} bytes{short}")
+
+
+_NOT_MEANT: Final = frozenset({Reason.NOT_COVERED, Reason.UNSUPPORTED, Reason.NOT_SELECTED})
+"""Nothing of the column was to be opened, or nothing of it can be: then canaries alone are sought."""
 
 
 def _vacant(facts: ColumnFacts) -> bool:

@@ -97,6 +97,11 @@ def classify(value: bytes, expected: Format | None = None, encodings: tuple[str,
     return broken if broken is not None and judged.kind == OPAQUE else judged
 
 
+def fits_some(value: bytes) -> bool:
+    """Whether any format takes the value, at any layer and with however little evidence."""
+    return any(found.parsed is not None for found in _readings(value))
+
+
 def _bits(found: Classified | None) -> int:
     if found is None:
         return -1

@@ -193,7 +193,7 @@ def detect(array: pa.Array) -> tuple[Found, ...]:
     every = [pl.col("text").str.contains(trigger.value).alias(trigger.name) for trigger in Trigger]
     told = chosen.to_frame("text").select(every)
     for trigger in Trigger:
-        at = np.flatnonzero(told[trigger.name].fill_null(False).to_numpy())
+        at = _true(told[trigger.name])
         if len(at):
             found += _examined(trigger, chosen.gather(at), hits[at])
     return tuple(sorted(found, key=lambda each: each.kind))
@@ -201,7 +201,11 @@ def detect(array: pa.Array) -> tuple[Found, ...]:
 
 def _holding(texts: pl.Series, pattern: str) -> NDArray[np.int64]:
     """Numbers of the rows that match."""
-    return np.flatnonzero(texts.str.contains(pattern).fill_null(False).to_numpy())
+    return _true(texts.str.contains(pattern))
+
+
+def _true(told: pl.Series) -> NDArray[np.int64]:
+    return np.flatnonzero((told.fill_null(False) if told.null_count() else told).to_numpy())
 
 
 def _texts(array: pa.Array) -> pl.Series:

@@ -99,9 +99,10 @@ class FilesExport:
         taken: set[str] = set()
         for beside, locations in ((False, self.source.files), (True, self.beside)):
             for entry in (each for location in locations for each in self._entries(location, lost, open_)):
-                if entry.path in taken:
+                name = entry.same or entry.path  # a file that is named twice has its rows once
+                if name in taken:
                     continue
-                taken.add(entry.path)
+                taken.add(name)
                 if len(files) >= MAX_FILES:
                     open_.append(Unseen(reason=Reason.OPEN_CENSUS, detail=f"{_REFUSALS['many']}: name fewer"))
                     break

@@ -33,6 +33,8 @@ class Entry:
     size: int = 0
     version: str = ""
     refusal: Refusal | None = None
+    same: str = ""
+    """Equal for two names of one file; empty where the store does not tell."""
 
 
 class Store(Protocol):
@@ -168,4 +170,5 @@ class Disk:
 def _entry(path: str, found: os.stat_result) -> Entry:
     if not stat.S_ISREG(found.st_mode):
         return Entry(path, refusal="no file")
-    return Entry(path, found.st_size, f"{found.st_mtime_ns}-{found.st_size}-{found.st_ino}")
+    version = f"{found.st_mtime_ns}-{found.st_size}-{found.st_ino}"
+    return Entry(path, found.st_size, version, same=f"{found.st_dev}:{found.st_ino}")

@@ -67,6 +67,9 @@ class Paths:
     def _recognise(self, values: Cells) -> None:
         sample: list[bytes] = values.array.slice(0, SAMPLE).to_pylist()
         if not self._declared:
+            if not all(map(recognise.fits_some, sample)):
+                # Of so few values a format must take every one.
+                return
             proposal = recognise.propose(sample)
             self._expected = proposal.format
             self._encodings = proposal.encodings if proposal.format is not None else None

@@ -158,7 +158,8 @@ def _texts(values: Cells, chosen: Longs) -> pl.Series:
 
 
 def _contains(texts: pl.Series, pattern: str) -> NDArray[np.bool_]:
-    return np.asarray(texts.str.contains(pattern).fill_null(False).to_numpy(), np.bool_)
+    told = texts.str.contains(pattern)
+    return np.asarray((told.fill_null(False) if told.null_count() else told).to_numpy(), np.bool_)
 
 
 def _matching(values: Cells, chosen: Longs, pattern: str) -> NDArray[np.bool_]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import cache
 from typing import Final
 
@@ -36,7 +37,7 @@ def suspicious(payloads: Regions) -> NDArray[np.bool_]:
     told = lengths > LONGEST
     run = shortest_run(max(_LEAST, int(lengths.min(initial=LONGEST))))
     zeros = np.zeros(len(payloads), np.int64)
-    for _, here, left, matrix in _windows(payloads, lengths, ~told, run - 1):
+    for last, here, left, matrix in _windows(payloads, lengths, ~told, run - 1):
         held = _held(left)
         printed = _packed(((matrix - np.uint8(32)) < 95) | ((matrix - np.uint8(9)) < 5))
         # Characters beyond ASCII: a first byte and those that go on, loosely.
@@ -44,8 +45,8 @@ def suspicious(payloads: Regions) -> NDArray[np.bool_]:
         first = _packed((matrix - np.uint8(0xC2)) < 0x33)
         text = printed | (first & ((further >> _ONE) | _TOP)) | (further & (((first | further) << _ONE) | _ONE))
         told[here] |= _has_run(text & held, run)
-        fresh = held & ((_ONE << np.uint64(_WINDOW - run + 1)) - _ONE)
-        zeros[here] += np.bitwise_count(_packed(matrix == 0) & fresh)
+        empty = _packed(matrix == 0) & held
+        zeros[here] += np.bitwise_count(empty if last else empty & ((_ONE << np.uint64(_WINDOW - run + 1)) - _ONE))
     at = np.flatnonzero(told & (lengths <= LOOK))
     for judged in (_might_win, _could_win):
         if len(at):
@@ -131,22 +132,18 @@ def _wins(texts: Regions) -> NDArray[np.float64]:
     longest = int(length.max(initial=0))
     if not longest:
         return np.zeros(len(texts))
-    # Behind a byte of which nothing follows, so that the first one is weighed as such.
-    matrix = np.zeros((len(texts), longest + 1), np.uint8)
-    matrix[:, 1:] = texts.matrix(longest)
+    matrix = texts.matrix(longest)
     least = int(length.min())
     if least < longest:
-        matrix[:, 1 + least :][np.arange(least, longest) >= length[:, None]] = 0
-    return np.asarray(np.take(_worth(), _pairs(matrix)).sum(axis=1), np.float64)
+        matrix[:, least:][np.arange(least, longest) >= length[:, None]] = 0
+    first = np.take(_table()[1], matrix[:, 0]) * (length > 0)
+    return np.asarray(np.take(_worth(), _pairs(matrix)).sum(axis=1) + first, np.float64)
 
 
 @cache
 def _worth() -> NDArray[np.float32]:
-    """By pair: bits that the second byte wins in base64 behind the first one; of zero nothing, and behind it as the
-    first one of a text."""
-    steps, starts = _table()
-    bits = steps[_class_of()].T.copy()
-    bits[:, 0] = np.maximum(starts, bits[:, 0])
+    """By pair: bits that the second byte wins in base64 behind the first one; of zero nothing."""
+    bits = _table()[0][_class_of()].T.copy()
     bits[0] = 0
     return bits.reshape(-1).astype(np.float32)
 
@@ -210,16 +207,19 @@ def shortest_run(length: int) -> int:
 
 def _windows(
     regions: Regions, lengths: Longs, wanted: NDArray[np.bool_], overlap: int
-) -> list[tuple[int, Longs, Longs, Bytes]]:
-    """(offset, regions, their bytes from there, these as a matrix): 64 bytes of each at a time, overlapping."""
-    found: list[tuple[int, Longs, Longs, Bytes]] = []
+) -> Iterator[tuple[bool, Longs | slice, Longs, Bytes]]:
+    """(whether it is the last one, regions, their bytes from there, these as a matrix): 64 bytes of each at a time,
+    overlapping."""
     longest = int(lengths[wanted].max(initial=0))
-    for offset in range(0, longest, _WINDOW - overlap):
-        here = np.flatnonzero((lengths > offset) & wanted)
+    step = _WINDOW - overlap
+    count = max(0, -(-(longest - overlap) // step)) or int(longest > 0)
+    for number in range(count):
+        offset = number * step
+        chosen = (lengths > offset) & wanted
+        here: Longs | slice = slice(None) if chosen.all() else np.flatnonzero(chosen)
         left = np.minimum(lengths[here] - offset, _WINDOW)
         width = 8 * ((int(left.max()) + 7) // 8)
-        found.append((offset, here, left, Regions(regions.buffer, regions.start[here] + offset, left).matrix(width)))
-    return found
+        yield number == count - 1, here, left, Regions(regions.buffer, regions.start[here] + offset, left).matrix(width)
 
 
 def _held(left: Longs) -> Hashes:

@@ -111,7 +111,7 @@ USE: Cases = [
     ),
     ("not counted", {}, but(CLEAN, data_keys=None), unsure(), "not counted"),
     ("not all visible", {}, inside("data_keys", visible=ROWS - 1), unsure(), "values only"),
-    ("kms itself", {}, but(CLEAN, kinds=kinds(**{"gcp-kms": ROWS}), wrapped=(), unwrapped=ROWS), NA, "no value"),
+    ("kms itself", {}, but(CLEAN, kinds=kinds(**{"gcp-kms": ROWS}), wrapped=(), unwrapped=ROWS), NA, "no data key"),
 ]
 ONE = (ContextRule(name="id", column="id"),)
 UNBOUND = inside("contexts", shown=0, hidden=ROWS, rules=(), distinct=0)
@@ -394,7 +394,13 @@ COVERAGE = [
         "a.json",
     ),
     ("a class is missing", {"classes": ["email", "iban"]}, (CLEAN, PLAIN), unsure(), "iban"),
-    ("a class without values", {"classes": ["email"]}, (but(CLEAN, kinds=(), nulls=ROWS), PLAIN), unsure(), "email"),
+    (
+        "a class without values",
+        {"classes": ["email"]},
+        (but(CLEAN, kinds=(), nulls=ROWS), PLAIN),
+        unsure(Reason.NOT_COVERED, Reason.NO_POSITIVE),
+        "email",
+    ),
     ("no canaries", {}, (but(CLEAN, hunt=but(HUNT, present=0)),), unsure(), "canary plant"),
     ("no canaries, as agreed", {"canaries": "optional"}, (but(CLEAN, hunt=but(HUNT, present=0)),), PASS, ""),
     ("not tied", {}, (of(but(EXPORT, canaries="untied")),), PASS, ""),

@@ -120,3 +120,11 @@ def test_where_no_export_can_be_had_the_words_to_send_are_in_the_evidence(tmp_pa
 def test_files_beside_a_table_are_refused_and_not_left_unread() -> None:
     with pytest.raises(ValueError, match="data set of their own"):
         dataset("x", source={"kind": "table", "url": "env:URL", "table": "contacts"}, beside=["log"])
+
+
+def test_a_file_that_is_named_twice_has_its_rows_once(tmp_path: Path) -> None:
+    made(tmp_path / "a.parquet", 40, 50)
+    (tmp_path / "b.parquet").symlink_to("a.parquet")
+    twice = dataset("a.parquet", source={"kind": "files", "files": ["a.parquet", "./a.parquet", "b.parquet"]})
+    found = of(columns(observed(twice, tmp_path, "threads"))["token"])
+    assert (found.rows, found.export.files) == (40, 1)

@@ -297,7 +297,7 @@ def test_links_that_lead_out_devices_and_pipes_are_refused_and_counted(tmp_path:
     (inside / "null").symlink_to("/dev/null")
     os.mkfifo(inside / "pipe")
     listing = opened(tmp_path, "in").listing()
-    assert [file.path for file in listing.files] == ["in/good.ndjson", "in/within"]
+    assert [file.path for file in listing.files] == ["in/good.ndjson"]  # `within` is another name of it
     assert {each.why: sorted(each.places) for each in listing.left_out} == {
         "a link that leads out of its directory": ["in/link", "in/null", "in/up"],
         "no regular file": ["in/pipe"],
