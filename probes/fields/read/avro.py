@@ -12,6 +12,7 @@ import lzma
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, cast
 
 import fastavro
@@ -71,10 +72,9 @@ def read(opened: Opened, shard: Shard) -> Iterator[Piece]:
     try:
         header = _header(source)
         while source.more():
-            found = list(_block(source, header, f"{path}:block {block}", opened.lost))
+            found = _block(source, header, f"{path}:block {block}", opened.lost)
             block += 1
-            for at in range(0, len(found), BATCH_ROWS):
-                some = found[at : at + BATCH_ROWS]
+            while some := list(islice(found, BATCH_ROWS)):
                 yield Piece(rows.batch(some))
                 for batch, numbers in rows.further(some, range(len(some))):
                     yield Piece(batch, numbers)
@@ -213,6 +213,7 @@ class _Schema:
     """Looks a schema over before a reader in C believes it: no type within itself, no elements that take no bytes."""
 
     def __init__(self) -> None:
+        self._looks = 0
         self._named: dict[str, bool | None] = {}
         """Whether values of a named type take bytes; None while it is being looked at."""
         self._paths: dict[str, None] = {}
@@ -227,6 +228,9 @@ class _Schema:
         return distinct(self._paths)
 
     def _takes(self, schema: object, path: str, space: str, depth: int = 0) -> bool:
+        self._looks += 1
+        if self._looks > 4 * MAX_COLUMNS:
+            raise _UnsupportedError(f"an avro schema of more than {MAX_COLUMNS} columns")
         if depth > 64:
             raise _UnsupportedError("an avro schema nested deeper than 64")
         if isinstance(schema, list):

@@ -26,6 +26,8 @@ from probes.keys.gcp.universes import check_endpoint, literal_loopback
 SECONDS: Final = 30.0
 """That one request may take."""
 _DENIED: Final = ("ACCESS_DENIED", "Access Denied", "AccessDenied", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH")
+_REDIRECTING: Final = ("CLOUD_STORAGE_EMULATOR_ENDPOINT", "CLOUD_STORAGE_TESTBENCH_ENDPOINT")
+"""Google's C++ client obeys these before any endpoint that it is given, and sends the token there."""
 _DENIED_STATUS: Final = ("HTTP status 403", "HTTP status 401", "PERMISSION_DENIED", "UNAUTHENTICATED")
 
 
@@ -180,6 +182,9 @@ def _gcs(source: Files, identity: Identity | None, io: Io) -> pafs.FileSystem:
         raise ProbeError(
             Reason.PERMISSION_DENIED, f"identity {identity.id} is of another cloud: name one of Google Cloud"
         )
+    for name in _REDIRECTING:
+        if name in os.environ:
+            raise ProbeError(Reason.UNSUPPORTED, f"{name} would lead to another host than the bucket's: unset it")
     endpoint = _endpoint(source)
     limit = timedelta(seconds=SECONDS)
     if endpoint is not None and endpoint[0] == "http":

@@ -29,13 +29,15 @@ def distinct(paths: Iterable[str]) -> tuple[str, ...]:
     """Names for columns that stand side by side: the second of two equal ones is `name#2`, the third `name#3`."""
     found: list[str] = []
     seen: set[str] = set()
+    last: dict[str, int] = {}
     for path in paths:
-        name = column(path)
-        number = 2
+        name = first = column(path)
+        number = last.get(first, 2)
         while name in seen:
             suffix = f"#{number}"
             name = column(path)[: MAX_NAME - len(suffix)] + suffix
             number += 1
+        last[first] = number
         seen.add(name)
         found.append(name)
     return tuple(found)

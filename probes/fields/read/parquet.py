@@ -30,6 +30,9 @@ BATCH_BYTES: Final = 1 << 30
 SMALL_DICTIONARY: Final = BATCH_BYTES // BATCH_ROWS
 """No entry of it, on every row of a batch, is too much."""
 LARGE_DICTIONARY: Final = 64 << 20
+DELTA_ROWS: Final = 64
+"""Rows at a time of values that say only where they differ from the one before: each may be 16 MiB."""
+_ARRAYS: Final = ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY")
 _PAGE_HEADER: Final = 4_096
 
 
@@ -85,7 +88,9 @@ def _batch_rows(opened: Opened, group: pq.RowGroupMetaData) -> int:
 
 def _longest_entry(file: File, chunk: pq.ColumnChunkMetaData) -> int:
     """Bytes of the longest value of the chunk's dictionary, or a bound of it; 0 where there is none."""
-    if chunk.physical_type != "BYTE_ARRAY" or not chunk.has_dictionary_page or not chunk.dictionary_page_offset:
+    if "DELTA_BYTE_ARRAY" in chunk.encodings:
+        return BATCH_BYTES // DELTA_ROWS
+    if chunk.physical_type not in _ARRAYS or not chunk.has_dictionary_page or not chunk.dictionary_page_offset:
         return 0
     file.seek(chunk.dictionary_page_offset)
     head = file.read(_PAGE_HEADER)
@@ -93,7 +98,7 @@ def _longest_entry(file: File, chunk: pq.ColumnChunkMetaData) -> int:
     if page is None:
         return 0
     start, packed, size = page
-    if size <= SMALL_DICTIONARY or size > LARGE_DICTIONARY:
+    if size <= SMALL_DICTIONARY or size > LARGE_DICTIONARY or chunk.physical_type != "BYTE_ARRAY":
         return size
     data = head[start:] + file.read(max(0, packed - len(head) + start))
     try:

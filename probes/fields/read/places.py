@@ -170,5 +170,6 @@ class Disk:
 def _entry(path: str, found: os.stat_result) -> Entry:
     if not stat.S_ISREG(found.st_mode):
         return Entry(path, refusal="no file")
-    version = f"{found.st_mtime_ns}-{found.st_size}-{found.st_ino}"
-    return Entry(path, found.st_size, version, same=f"{found.st_dev}:{found.st_ino}")
+    same = f"{found.st_dev}-{found.st_ino}"
+    version = f"{found.st_mtime_ns}-{found.st_ctime_ns}-{found.st_size}-{same}"
+    return Entry(path, found.st_size, version, same=same)

@@ -21,6 +21,10 @@ MAX_ELEMENTS: Final = 1_000_000
 """Of all lists of one row."""
 
 
+MAX_NAMES: Final = 16 << 20
+"""Characters of all paths of one row."""
+
+
 class BadRowError(ValueError):
     """A row that cannot be read as one thing only; the message is the reason code, and quotes nothing."""
 
@@ -92,7 +96,7 @@ def bound(row: Row, lost: Lost, place: str) -> None:
 def flat(record: Mapping[str, object]) -> Row:
     """A record as columns: `a.b`, `a[]`. Raises BadRowError."""
     row = Row()
-    elements = 0
+    elements = named = 0
     # An explicit stack, deepest first in order: nothing that a stranger wrote decides how deep Python calls itself.
     stack: list[tuple[str, object, int]] = [(name, value, 1) for name, value in reversed(list(record.items()))]
     taken: set[str] = set()
@@ -101,12 +105,16 @@ def flat(record: Mapping[str, object]) -> Row:
         if depth > MAX_DEPTH:
             raise BadRowError(f"nested deeper than {MAX_DEPTH}")
         if isinstance(value, Mapping):
+            named += sum(map(len, value)) + len(value) * (len(path) + 1)
+            if named > MAX_NAMES:
+                raise BadRowError("names that are too long together")
             stack.extend((f"{path}.{name}", each, depth + 1) for name, each in reversed(list(value.items())))
         elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
             elements += len(value)
             if elements > MAX_ELEMENTS:
                 raise BadRowError(f"more than {MAX_ELEMENTS} elements of lists")
-            stack.extend((f"{path}[]", each, depth + 1) for each in reversed(value))
+            inner = f"{path}[]"
+            stack.extend((inner, each, depth + 1) for each in reversed(value))
         elif value is not None:
             _put(row, taken, path, _text(value))
     if len(row.values) > MAX_COLUMNS:

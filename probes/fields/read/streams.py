@@ -14,6 +14,8 @@ FREE: Final = 64 << 20
 """Bytes that may come out before the ratio counts."""
 MAX_TOTAL: Final = 1 << 40
 PIECE: Final = 1 << 18
+XZ_MEMORY: Final = 256 << 20
+"""Bytes that a dictionary of xz may take."""
 
 _MAGIC: Final = (
     (b"\x1f\x8b", "gzip"),
@@ -82,6 +84,48 @@ class _Unowned(io.RawIOBase):
         return self._file.tell()
 
 
+class _Xz:
+    """Streams of xz and the zeros that may pad them. The standard library's LZMAFile takes anything else behind a
+    stream for the end of the file."""
+
+    def __init__(self, file: File) -> None:
+        self._file = file
+        self._held = b""
+        self._stream: lzma.LZMADecompressor | None = None
+
+    def read(self, size: int, /) -> bytes:
+        while True:
+            if self._stream is None and not self._next():
+                return b""
+            if self._stream is None:
+                raise EOFError
+            if self._stream.needs_input and not self._held:
+                self._held = self._file.read(PIECE)
+                if not self._held:
+                    raise EOFError
+            data = self._stream.decompress(self._held, size)
+            self._held = b""
+            if self._stream.eof:
+                self._held, self._stream = self._stream.unused_data, None
+            if data:
+                return data
+
+    def _next(self) -> bool:
+        """Over the padding (a multiple of four, by the format) to the next stream; False at the end."""
+        zeros = 0
+        while True:
+            bare = self._held.lstrip(b"\0")
+            zeros += len(self._held) - len(bare)
+            self._held = bare or self._file.read(PIECE)
+            if bare or not self._held:
+                break
+        if zeros % 4:
+            raise lzma.LZMAError("padding")
+        if self._held:
+            self._stream = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY)
+        return bool(self._held)
+
+
 class _Guarded:
     """A decompressor that knows how much went in and came out."""
 
@@ -91,7 +135,7 @@ class _Guarded:
         self._out = 0
         self._size = file.size()
         if codec == "xz":
-            self._inner = cast(Reader, lzma.LZMAFile(cast("lzma._PathOrFile", file)))  # noqa: SIM115 - not ours to close
+            self._inner: Reader = _Xz(file)
         else:
             self._inner = cast(Reader, pa.CompressedInputStream(_Unowned(file), codec))
 

@@ -125,7 +125,7 @@ class TextPath:
             values.regions[own[good]],
             found.payload[good],
             found.unit[good],
-            found.key[good],
+            Regions.repeated(known.fixed_key, count) if known.fixed_key else found.key[good],
             nothing,
             dict.fromkeys(names, nothing),
             {name: np.zeros(count, np.bool_) for name in names},
@@ -164,11 +164,6 @@ class TextPath:
         return len(self._shapes) - 1
 
 
-def _fixed(content: bytes, count: int) -> Regions:
-    held = Regions.of([content])
-    return Regions(held.buffer, np.zeros(count, np.int64), np.full(count, len(content)))
-
-
 def _read_vault(known: _Known, values: Regions) -> _Read:
     """Base64 behind the version: nonce, ciphertext, tag."""
     text = Regions(values.buffer, values.start + len(known.head), values.length - len(known.head))
@@ -180,7 +175,7 @@ def _read_vault(known: _Known, values: Regions) -> _Read:
         chosen,
         Regions(blob.buffer, blob.start + vault.NONCE, blob.length - vault.NONCE - vault.TAG),
         Regions(blob.buffer, blob.start, nonce),
-        _fixed(known.fixed_key, len(chosen)),
+        Regions.repeated(known.fixed_key, len(chosen)),
         ~(suspicious(blob) | wordy(text[chosen])),
     )
 
@@ -205,7 +200,7 @@ def _read_jwe(known: _Known, values: Regions) -> _Read:
         chosen,
         payload,
         units,
-        keys if key else _fixed(known.fixed_key, len(chosen)),
+        keys if key else Regions.repeated(known.fixed_key, len(chosen)),
         spelt & ~suspicious(payload),
     )
 

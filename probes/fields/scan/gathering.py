@@ -115,6 +115,8 @@ class Gathering:
         column.left_out += lost
 
     def _surprise(self, name: str) -> None:
+        if name in self._surprises:
+            return
         self._surprises.add(name)
         one = LeftOut(why=vendor_text(f"column {name[:100]} that the listing did not see"), rows=0)
         entry = (("", 0, ""), one)

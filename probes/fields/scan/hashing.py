@@ -43,7 +43,7 @@ class Regions:
     def __len__(self) -> int:
         return len(self.start)
 
-    def __getitem__(self, chosen: Longs | NDArray[np.bool_]) -> Regions:
+    def __getitem__(self, chosen: Longs | NDArray[np.bool_] | slice) -> Regions:
         return Regions(self.buffer, self.start[chosen], self.length[chosen])
 
     def content(self, index: int) -> bytes:
@@ -91,6 +91,17 @@ class Regions:
         """So many empty strings."""
         return Regions(np.zeros(PAD, np.uint8), np.zeros(count, np.int64), np.zeros(count, np.int64))
 
+    @staticmethod
+    def repeated(string: bytes, count: int) -> Regions:
+        """The same string so many times, held once."""
+        one = Regions.of([string])
+        return Regions(one.buffer, np.broadcast_to(one.start, count), np.broadcast_to(one.length, count))
+
+    @property
+    def same(self) -> bool:
+        """Whether it is surely one string, many times over."""
+        return self.start.strides == (0,) and self.length.strides == (0,)
+
 
 _INLINE: Final = 12
 """Bytes that a binary view holds itself."""
@@ -117,6 +128,8 @@ class Hasher:
 
     def regions(self, strings: Regions, salt: Hashes | None = None) -> Hashes:
         """One hash a string; never 0. `salt` is hashed in front of it."""
+        if salt is None and len(strings) > 1 and strings.same:
+            return np.full(len(strings), self.regions(strings[:1])[0])
         co = self._coefficients
         length = strings.length
         total = length.astype(np.uint64) * co[-1] + co[-2]
@@ -152,8 +165,7 @@ class Hasher:
         width = 8 * ((size + 7) // 8)
         lines = strings.matrix(width)
         lines[:, size:] = 0
-        found = lines.view("<u4").astype(np.uint64)
-        return np.asarray(found @ self._coefficients[: width // 4], np.uint64)
+        return np.asarray(np.einsum("ij,j->i", lines.view("<u4"), self._coefficients[: width // 4]), np.uint64)
 
 
 class WholeHasher:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from probes.fields.scan.classing import Walked
 from probes.fields.scan.hashing import Hasher, Hashes, Longs, Regions
 from probes.fields.scan.result import SAMPLE_ROWS
-from probes.fields.scan.statistics import BLOCK, POSITIONS, UNIT_POSITIONS, Blocks, Histograms, position_counts
+from probes.fields.scan.statistics import BLOCK, POSITIONS, UNIT_POSITIONS, Blocks, Histograms
 
 
 class Sampler:
@@ -45,13 +45,13 @@ class Sampler:
         if len(ranks) <= SAMPLE_ROWS:
             return
         self._limit = np.partition(ranks, SAMPLE_ROWS - 1)[SAMPLE_ROWS - 1]
-        keep = ranks <= self._limit
-        self._payloads = [np.concatenate(self._payloads)[keep]]
+        keep = np.flatnonzero(ranks <= self._limit)
+        self._payloads = [_chosen(self._payloads, keep)]
         self._lengths = [np.concatenate(self._lengths)[keep]]
-        self._units = [np.concatenate(self._units)[keep]]
+        self._units = [_chosen(self._units, keep)]
         self._unit_lengths = [np.concatenate(self._unit_lengths)[keep]]
         self._ranks = [ranks[keep]]
-        self._held = int(np.count_nonzero(keep))
+        self._held = len(keep)
 
     def histograms(self, blocks: Hasher, places: Hasher) -> Histograms:
         """What the statistics are made of."""
@@ -67,12 +67,20 @@ class Sampler:
         )
 
 
+def _chosen(parts: list[NDArray[np.uint8]], keep: Longs) -> NDArray[np.uint8]:
+    """Some lines of matrices of one width, moved line by line."""
+    whole = np.concatenate(parts)
+    width = whole.shape[1]
+    return whole.view(f"V{width}")[keep, 0].view(np.uint8).reshape(len(keep), width)
+
+
 def _counts(matrix: NDArray[np.uint8], lengths: Longs, width: int) -> NDArray[np.int64]:
-    if len(lengths) and int(lengths.min()) >= width:
-        return position_counts(matrix, width)
+    """As `position_counts`, of values of any lengths."""
     counts = np.zeros((width, 256), np.int64)
-    for position in range(width):
-        counts[position] = np.bincount(matrix[lengths > position, position], minlength=256)
+    shortest, longest = int(lengths.min()), int(lengths.max())
+    for position, column in enumerate(np.ascontiguousarray(matrix[:, : min(width, longest)].T)):
+        held = column if position < shortest else column[lengths > position]
+        counts[position] = np.bincount(held, minlength=256)
     return counts
 
 
