@@ -81,7 +81,7 @@ class Engine:
         self._stop = stop
         self._told = told
         self._pools: dict[tuple[str, PoolKind], Executor] = {}
-        self._ready: deque[Unit] = deque()
+        self._ready: Mapping[PoolKind, deque[Unit]] = {kind: deque() for kind in self._width}
         self._suspects: deque[Unit] = deque()
         self._struck: set[tuple[Key, PartName]] = set()
         """Units under which a pool broke while nothing else was in it."""
@@ -120,29 +120,30 @@ class Engine:
                 # what may be done is asked again for each unit: an authorization's window may have closed
                 self._submit(replace(unit, io=replace(io(unit.task), budget=unit.io.budget, given=unit.io.given)))
                 continue
-            if self._ready and not self._room(self._ready[0].kind):
-                return True
             task = next(todo, None)
             if task is None:
                 return bool(self._flying)
             there = replace(io(task), budget=task.probe.limit)
             self._tasks[task.key] = Progress(task, there, {})
-            self._ready.append(Unit(task, "survey", "", there, task.probe.pool))
+            self._make_ready(Unit(task, "survey", "", there, task.probe.pool))
         return bool(self._flying)
 
     def _room(self, kind: PoolKind) -> bool:
         return sum(unit.kind == kind for unit, _ in self._flying.values()) < self._width[kind]
 
+    def _make_ready(self, unit: Unit) -> None:
+        self._ready[unit.kind].append(unit)
+
     def _next_ready(self) -> Unit | None:
         """The first unit whose lane is free, so that parts of one server are never looked at side by side, and whose
         pool has a worker to spare."""
         busy = {unit.lane for unit, _ in self._flying.values() if unit.lane}
-        room = {kind: self._room(kind) for kind in self._width}
-        for _ in range(len(self._ready)):
-            unit = self._ready.popleft()
-            if unit.lane not in busy and room[unit.kind]:
-                return unit
-            self._ready.append(unit)
+        for kind, waiting_here in self._ready.items():
+            for _ in range(len(waiting_here) if self._room(kind) else 0):
+                unit = waiting_here.popleft()
+                if unit.lane not in busy:
+                    return unit
+                waiting_here.append(unit)
         return None
 
     def _submit(self, unit: Unit) -> None:
@@ -231,7 +232,7 @@ class Engine:
                 if future.done() and not future.cancelled() and future.exception() is None:
                     yield from self._accept(other, future.result())
                 else:
-                    self._ready.append(other)
+                    self._make_ready(other)
         self._discard(unit.pool)
 
     # Concluding
@@ -273,7 +274,7 @@ class Engine:
             lane = guarded(partial(probe.lane, progress.task.subject, name))
             there = replace(progress.io, given=given, budget=round_.limit or probe.limit)
             kind = round_.pool or probe.pool
-            self._ready.append(Unit(progress.task, "work", name, there, kind, "" if isinstance(lane, Crash) else lane))
+            self._make_ready(Unit(progress.task, "work", name, there, kind, "" if isinstance(lane, Crash) else lane))
 
     def _fold(self, progress: Progress, part: PartName, value: object) -> None:
         folded = guarded(lambda: progress.task.probe.fold(progress.gathered, part, value))

@@ -72,11 +72,18 @@ class Context(FieldControl, id="fields.context", version=1):
                 found.doubt(f"{entry.name!r} was compared in {count.equal} of {contexts.shown} values only")
 
     def _binds(self, facts: ColumnFacts, contexts: Contexts, found: Judgement) -> None:
-        if self.binds == "declared" or contexts.many:
+        if self.binds == "declared":
             if contexts.many:
                 found.lean(f"more than {contexts.distinct} different contexts")
             return
         copies = facts.units.copies.count if facts.units is not None else 0
+        if contexts.many:
+            if contexts.shown > contexts.distinct + copies:
+                found.doubt(
+                    f"more than {contexts.distinct} different contexts were not told apart: whether each of "
+                    f"{contexts.shown} values has its own is not known"
+                )
+            return
         if contexts.distinct == 1 and contexts.shown > 1 + copies:
             found.breach(f"one context for all {contexts.shown} values: they can change places")
         elif contexts.distinct + copies < contexts.shown:

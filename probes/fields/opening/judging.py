@@ -33,7 +33,8 @@ def judge(of: str, opened: bytes, expected: str | None, planted: frozenset[str])
 
     A text that a person can read and that has not the form of the class is `unjudged`: it may be what a person once
     typed there, and accuses nobody. Bytes that are no text, encoded bytes, and values of an encrypted format are
-    `unfitting` wherever the class has a form; for a class without one only the last are.
+    `unfitting` wherever the class has a form; for a class without one only the last are, and bytes that are no text
+    where the column's canaries, which are text, went in the same way.
     """
     text = _text(opened)
     if expected is not None:
@@ -50,7 +51,7 @@ def judge(of: str, opened: bytes, expected: str | None, planted: frozenset[str])
         case True:
             return Fit.UNFITTING if opaque and of in _PROSE else Fit.FITTING
         case None:
-            return Fit.UNJUDGED
+            return Fit.UNFITTING if planted and text is None else Fit.UNJUDGED
         case _:
             return Fit.UNFITTING if text is None or opaque else Fit.UNJUDGED
 

@@ -15,6 +15,9 @@ from probes.fields.read.ndjson_fast import unescaped_quotes
 from probes.fields.read.seam import BATCH_ROWS, Shard
 from probes.fields.read.streams import BrokenStreamError
 
+WINDOW: Final = 1 << 7
+"""Bytes that are split at first; twice as many each time that nothing ends in them, and anew after an array: many small
+arrays one after the other must not have all that is held split for each."""
 _SPACE: Final = b" \t\r\n"
 _ONE: Final = np.zeros(256, np.int64)
 _ONE[[0x5B, 0x7B]] = 1
@@ -47,6 +50,7 @@ class _Elements:
         self._held = b""
         self._element = 0
         self._in_array = False
+        self._window = WINDOW
 
     def run(self) -> Iterator[Lines]:
         """Elements, as if each were a line."""
@@ -68,18 +72,22 @@ class _Elements:
 
     def _cut(self) -> Iterator[Lines]:
         """Whole elements; what is left of `_held` begins with one."""
-        while True:
+        self._held = self._held.removeprefix(BOM)
+        at, over = 0, False
+        while not over:
             if not self._in_array:
-                self._held = self._held.removeprefix(BOM).lstrip(_SPACE)
-                if self._held.startswith(b"["):
+                at = len(self._held) - len(self._held[at:].lstrip(_SPACE)) if self._held[at : at + 1].isspace() else at
+                if self._held.startswith(b"[", at):
                     self._in_array = True
-                    self._held = self._held[1:]
-            starts, ends, used, closed = _split(self._held, self._in_array)
-            yield from self._lines(starts, ends)
-            self._held = self._held[used:]
-            if not closed:
-                return
-            self._in_array = False
+                    at += 1
+            end = at + self._window
+            starts, ends, used, closed = _split(self._held[at:end], self._in_array)
+            yield from self._lines(starts + at, ends + at)
+            at += used
+            self._in_array &= not closed
+            self._window = WINDOW if closed else min(2 * self._window, LARGEST)
+            over = not closed and end >= len(self._held)
+        self._held = self._held[at:]
 
     def _lines(self, starts: Positions, ends: Positions) -> Iterator[Lines]:
         for at in range(0, len(starts), BATCH_ROWS):

@@ -31,6 +31,8 @@ SMALL_DICTIONARY: Final = BATCH_BYTES // BATCH_ROWS
 """No entry of it, on every row of a batch, is too much."""
 LARGE_DICTIONARY: Final = 64 << 20
 DELTA_ROWS: Final = 64
+MOST_ELEMENTS: Final = 16 * rows.MAX_ELEMENTS
+"""Of the lists of one row group, all rows together."""
 """Rows at a time of values that say only where they differ from the one before: each may be 16 MiB."""
 _ARRAYS: Final = ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY")
 _PAGE_HEADER: Final = 4_096
@@ -142,10 +144,24 @@ def _longest_short(raw: Bytes) -> int | None:
     return int(lengths.max())
 
 
+def _elements(file: pq.ParquetFile, group: int) -> int:
+    """Elements of the longest column of lists in a row group, as its footer says."""
+    listed = file.metadata.row_group(group)
+    repeated = (
+        listed.column(at).num_values
+        for at in range(listed.num_columns)
+        if file.schema.column(at).max_repetition_level > 0
+    )
+    return max(repeated, default=0)
+
+
 def _group(opened: Opened, file: pq.ParquetFile, names: Sequence[str], group: int) -> Iterator[Piece]:
     place = f"{opened.listed.path}[group {group}]"
     expected = file.metadata.row_group(group).num_rows
     done = 0
+    if _elements(file, group) > MOST_ELEMENTS:
+        opened.lost.add(f"row group with more than {MOST_ELEMENTS:,} elements of lists", place, expected)
+        return
     try:
         size = _batch_rows(opened, file.metadata.row_group(group))
         for batch in file.iter_batches(size, row_groups=[group], use_threads=False):

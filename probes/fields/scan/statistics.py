@@ -14,10 +14,11 @@ fewer the bits are tested, by the Chernoff bound, which holds for any count. Sou
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final, TypeAlias
+from zlib import compress, decompress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,6 +102,10 @@ class Histograms:
     """The same of the nonces that are visible. One nonce under one data key counts once where the caller can."""
     blocks: Blocks = field(default_factory=Blocks)
 
+    def __reduce__(self) -> tuple[Callable[..., Histograms], tuple[bytes, bytes, Blocks]]:
+        """Mostly zeros where a shard is small: pickled compressed, as there is one of these a column and shard."""
+        return _thawed, (compress(self.positions.tobytes(), 1), compress(self.units.tobytes(), 1), self.blocks)
+
     def __add__(self, other: Histograms) -> Histograms:
         return Histograms(self.positions + other.positions, self.units + other.units, self.blocks + other.blocks)
 
@@ -119,6 +124,11 @@ class Histograms:
             _counted(list(units), UNIT_POSITIONS),
             Blocks.of(np.array(hashes, np.uint64), np.array(places, np.uint64)),
         )
+
+
+def _thawed(positions: bytes, units: bytes, blocks: Blocks) -> Histograms:
+    shaped = (np.frombuffer(decompress(each), np.int64).reshape(-1, 256) for each in (positions, units))
+    return Histograms(next(shaped), next(shaped), blocks)
 
 
 def _u64(content: bytes, key: bytes) -> int:

@@ -210,15 +210,16 @@ class Tabulation:
         secret = [shape.parsed or shape.kind == OPAQUE for shape in walked.shapes]
         if not any(secret):
             return
+        shapes = walked.shapes
         if all(secret):
-            chosen = np.arange(len(walked))
+            chosen, shape = np.arange(len(walked)), walked.shape
+            contents, own_keys, units = walked.content, walked.key, walked.unit
         else:
             chosen = np.flatnonzero(_where(walked, secret))
-        shapes = walked.shapes
-        shape = walked.shape[chosen]
-        content = self._hash.whole.regions(walked.content[chosen])
-        keys = self._hash.key.regions(walked.key[chosen])
-        units = walked.unit[chosen]
+            shape = walked.shape[chosen]
+            contents, own_keys, units = walked.content[chosen], walked.key[chosen], walked.unit[chosen]
+        content = self._hash.whole.regions(contents)
+        keys = self._hash.key.regions(own_keys)
         unit = self._hash.unit.regions(units, keys)
         check = self._hash.check.regions(units, keys)
         visible = np.array([one.has_unit for one in shapes], np.bool_)[shape]
@@ -243,7 +244,7 @@ class Tabulation:
             self._stratum(shapes, shape, None if written is None else written[chosen]),
         )
         self._tokens.append(tokens)
-        self._ends(units[visible])
+        self._ends(units if visible.all() else units[visible])
         self._sampler.add(walked, chosen, tokens.row, visible)
 
     def _stratum(self, shapes: Sequence[Shape], shape: Longs, written: Longs | None) -> NDArray[np.uint16]:
@@ -272,7 +273,8 @@ class Tabulation:
 
     def _ends(self, units: Regions) -> None:
         """The first and the last eight bytes of nonces, as numbers of either byte order."""
-        usable = units[units.length >= 8]
+        enough = units.length >= 8
+        usable = units if enough.all() else units[enough]
         lanes = words(usable.buffer)
         self._first.append(lanes[usable.start])
         self._last.append(lanes[usable.start + usable.length - 8].byteswap())
