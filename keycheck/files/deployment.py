@@ -158,6 +158,13 @@ def _check_unique(section: str, node: Node | None, problems: Problems) -> None:
         first.setdefault(name.text, name.place)
 
 
+def _ids(section: Node) -> frozenset[str]:
+    """What the items of a section are called, for what refers to them."""
+    items = section.items if isinstance(section, Items) else ()
+    ids = (item.get("id") for item in items if isinstance(item, Map))
+    return frozenset(each.text for each in ids if isinstance(each, Text))
+
+
 def _subjects(
     root: Map,
     head: DeploymentHead,
@@ -167,6 +174,7 @@ def _subjects(
 ) -> Iterator[SubjectEntry]:
     vantages = tuple(vantage.id for vantage in head.vantages) or (HERE.id,)
     declared = {
+        **{entry.key.text: _ids(entry.value) for entry in root.entries if entry.key.text not in HEAD},
         "vantages": frozenset(vantages),
         "identities": frozenset(identity.id for identity in head.identities),
         "witnesses": frozenset(witness.id for witness in head.witnesses),

@@ -27,12 +27,17 @@ class _Declared:
 
     def __call__(self, name: str, info: ValidationInfo) -> str:
         context = info.context
-        declared: Collection[str] | None = context.get(self.section) if isinstance(context, dict) else None
+        declared: Collection[str] | None = context.get(self.section, ()) if isinstance(context, dict) else None
         if declared is None or name in declared:
             return name
         meant = get_close_matches(name, sorted(declared), n=1)
         mend = f"did you mean `{meant[0]}`?" if meant else f"declare it under `{self.section}:`"
         raise ValueError(f"no {self.noun} is named so; {mend}")
+
+
+def declared(section: str, noun: str) -> AfterValidator:
+    """For an area's models: the name must be the id of something that the deployment declares in the section."""
+    return AfterValidator(_Declared(section, noun))
 
 
 VantageRef: TypeAlias = Annotated[Name, AfterValidator(_Declared("vantages", "vantage"))]

@@ -6,14 +6,16 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from tempfile import mkstemp
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
 from keycheck.errors import DeploymentError, UsageError
 from keycheck.model.verdict import ExitCode
+from probes.fields.subjects import Layout
 
 app = typer.Typer(
     name="fields",
@@ -22,6 +24,7 @@ app = typer.Typer(
     add_completion=False,
 )
 
+LAYOUTS: tuple[str, ...] = ("auto", *get_args(Layout))
 PROFILE = "fields"
 """The shipped profile that demands every control over fields."""
 
@@ -59,7 +62,13 @@ def map_(
     """
     from probes.fields.propose import proposal
 
-    text = proposal(tuple(export), layout, rows, Path.cwd())
+    if layout not in LAYOUTS:
+        near = get_close_matches(layout, LAYOUTS, n=1)
+        raise UsageError(
+            f"there is no layout {layout!r}",
+            advice=f"did you mean {near[0]}?" if near else "leave --format away, or see `keycheck fields map --help`",
+        )
+    text = proposal(tuple(export), layout, rows, Path.cwd(), Path.cwd() if out is None else out.parent.resolve())
     if out is None:
         sys.stdout.write(text)
     else:
@@ -110,8 +119,9 @@ def scan(
 
 @contextmanager
 def _deployment(path: Path, wanted: str | None, export: tuple[str, ...]) -> Iterator[tuple[Path, str]]:
-    """The deployment to run on, and the id of the data set. Files that replace the map's stand in a copy beside it,
-    because everything else in it is relative to its directory. Raises DeploymentError, UsageError."""
+    """The deployment to run on, and the id of the data set. One data set of several, or other files than the map's,
+    stand in a copy beside it, because everything else in it is relative to its directory. Raises DeploymentError,
+    UsageError."""
     from keycheck.files.deployment import load_deployment
     from keycheck.registry import load_registry
 
@@ -119,14 +129,14 @@ def _deployment(path: Path, wanted: str | None, export: tuple[str, ...]) -> Iter
         entry.id.partition("/")[2] for entry in load_deployment(path, load_registry()).deployment.in_section("datasets")
     ]
     if wanted is None and len(names) > 1:
-        raise UsageError(f"{path} has {len(names)} data sets", advice=f"name one: --dataset {names[0]}")
+        raise UsageError(f"{path} has {len(names)} data sets", advice=f"name one: --dataset {', '.join(names)}")
     name = wanted or next(iter(names), "")
     if name not in names:
         raise DeploymentError(
             f"{path} has no data set{f' {wanted!r}' if wanted else ''}",
-            advice="propose one with `keycheck fields map EXPORT`",
+            advice=f"it has {', '.join(names)}" if names else "propose one with `keycheck fields map EXPORT`",
         )
-    if not export:
+    if not export and len(names) == 1:
         yield path, name
         return
     text = _replaced(path.read_text(), name, export)
@@ -145,18 +155,19 @@ def _deployment(path: Path, wanted: str | None, export: tuple[str, ...]) -> Iter
 
 
 def _replaced(text: str, name: str, export: tuple[str, ...]) -> str:
-    """The deployment with other files; it was checked before, so its shape is known."""
+    """The deployment with this data set alone, of other files where some are given; it was checked before, so its
+    shape is known."""
     import yaml
 
     whole = yaml.load(text, yaml.BaseLoader)  # noqa: S506 - BaseLoader makes only text, lists and mappings
-    for each in whole["datasets"]:
-        if each["id"] == name:
-            kind = each["source"].get("kind", "files")
-            if kind == "table":
-                raise UsageError(f"data set {name} is a live table", advice="leave EXPORT away")
-            if kind == "none":  # now there is one
-                each["source"] = {"kind": "files"}
-            each["source"]["files"] = [_absolute(location) for location in export]
+    (one,) = whole["datasets"] = [each for each in whole["datasets"] if each["id"] == name]
+    if export:
+        kind = one["source"].get("kind", "files")
+        if kind == "table":
+            raise UsageError(f"data set {name} is a live table", advice="leave EXPORT away")
+        if kind == "none":  # now there is one
+            one["source"] = {"kind": "files"}
+        one["source"]["files"] = [_absolute(location) for location in export]
     return yaml.safe_dump(whole, sort_keys=False, allow_unicode=True)
 
 

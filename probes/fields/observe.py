@@ -153,6 +153,7 @@ class ColumnProbe(Probe[Dataset, Work]):
         open_ = list(listing.open)
         if len(columns) > MOST_COLUMNS:
             open_.append(Unseen(reason=Reason.NOT_COVERED, detail=f"more than {MOST_COLUMNS} columns"))
+        open_ += _nowhere(subject, listing.columns)
         kept = tuple(columns[:MOST_COLUMNS])
         plan = scan_plan(subject, kept, _canaries(subject, io), io)
         units: dict[PartName, object] = {
@@ -258,6 +259,19 @@ def _searched(column: ColumnFacts, done: Finished) -> ColumnFacts:
     from probes.fields.hunt.hits import merged
 
     return column.model_copy(update={"hunt": merged(column.hunt, hunt.model_copy(update={"bytes": 0}))})
+
+
+def _nowhere(subject: Dataset, columns: Iterable[str]) -> Iterable[Unseen]:
+    """What the data set says of rows by columns that no file has: a slip of the pen, or an export that lacks them."""
+    named = [("row", column) for column in subject.row]
+    named += [(word, column) for word, column in (("tenant", subject.tenant), ("written", subject.written)) if column]
+    named += [
+        (f"context of {rule.column}", each.column) for rule in subject.fields for each in rule.context if each.column
+    ]
+    for word, column in named:
+        if column not in columns:
+            detail = vendor_text(f"`{word}` names {column!r}, which is no column of the export")
+            yield Unseen(reason=Reason.NOT_COVERED, detail=detail)
 
 
 def _beside(listing: Listing) -> Iterable[str]:

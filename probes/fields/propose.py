@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,8 @@ from typing import Final
 
 from keycheck.errors import UsageError
 from keycheck.model.types import vendor_text
+from probes.fields.facts import LeftOut
+from probes.fields.peel import peel
 from probes.fields.read.seam import Export, Listing
 from probes.fields.recognise import Proposal, propose
 from probes.fields.subjects import Dataset
@@ -27,8 +30,9 @@ _HEAD: Final = """\
 """
 
 
-def proposal(locations: tuple[str, ...], layout: str, rows: int, base: Path) -> str:
-    """A deployment with one data set, as YAML with remarks. Raises UsageError, ProbeError."""
+def proposal(locations: tuple[str, ...], layout: str, rows: int, base: Path, beside: Path) -> str:
+    """A deployment with one data set, as YAML with remarks. `base` is what the locations are relative to, `beside` where
+    the deployment will stand. Raises UsageError, ProbeError."""
     from probes.fields.read.export import open_export
 
     stub = Dataset.model_validate(
@@ -41,9 +45,17 @@ def proposal(locations: tuple[str, ...], layout: str, rows: int, base: Path) -> 
     export = open_export(stub, base, (), {})
     listing = export.listing()
     if not listing.columns:
-        why = listing.left_out[0].why if listing.left_out else "no rows"
-        raise UsageError(f"nothing can be proposed: {why}", advice="name files of a layout that keycheck reads")
-    return _HEAD + "".join(_lines(locations, listing, _sampled(export, listing, rows)))
+        lost = listing.left_out[0] if listing.left_out else LeftOut(why="no rows", rows=0)
+        raise UsageError(
+            f"nothing can be proposed: {lost.why} ({', '.join(lost.places) or ', '.join(locations)})",
+            advice="name files that are there and hold rows; --format says how to read what has no usual name",
+        )
+    written = locations if base == beside else tuple(_relative(each, base, beside) for each in locations)
+    return _HEAD + "".join(_lines(written, listing, _sampled(export, listing, rows)))
+
+
+def _relative(location: str, base: Path, beside: Path) -> str:
+    return location if "://" in location else os.path.relpath(base / location, beside)
 
 
 @dataclass(slots=True)
@@ -66,6 +78,16 @@ class _Sampled:
                 self.values.append(value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass"))
                 self.held += len(self.values[-1])
 
+    def look(self, encodings: tuple[str, ...]) -> None:
+        """Personal data under the column's own encodings."""
+        import pyarrow as pa
+
+        from probes.fields.hunt.detectors import detect
+
+        peeled = [peel(value, encodings) or b"" for value in self.values] if encodings else self.values
+        for found in detect(pa.array(peeled, pa.large_binary())):
+            (self.seen if found.certain else self.alike)[found.kind] += found.count
+
     def usual(self) -> str | None:
         """What more than half of the values hold."""
         for counter in (self.seen, self.alike):
@@ -79,8 +101,6 @@ def _sampled(export: Export, listing: Listing, rows: int) -> Mapping[str, _Sampl
     """The first rows of each file, by column."""
     import pyarrow as pa
 
-    from probes.fields.hunt.detectors import detect
-
     columns: dict[str, _Sampled] = {column: _Sampled() for column in listing.columns}
     files: set[str] = set()
     for shard in listing.shards:
@@ -93,8 +113,6 @@ def _sampled(export: Export, listing: Listing, rows: int) -> Mapping[str, _Sampl
                 if pa.types.is_null(array.type):
                     continue
                 part, column = array.slice(0, left), columns.setdefault(name, _Sampled())
-                for found in detect(part):
-                    (column.seen if found.certain else column.alike)[found.kind] += found.count
                 if column.held < _MOST_BYTES:
                     column.hold(part.to_pylist())
             left -= batch.rows.num_rows
@@ -112,6 +130,7 @@ def _lines(locations: tuple[str, ...], listing: Listing, sampled: Mapping[str, _
     for name in names[:_MOST_RULES]:
         column = sampled[name]
         found = propose(column.values)
+        column.look(found.encodings)
         entry = f"column: {_quoted(name)}, class: {column.usual() or _class(found)}{_format(found)}"
         yield f"      - {{{entry}}}{_remark(found, column)}\n"
     if len(names) > _MOST_RULES:

@@ -110,6 +110,8 @@ class Encrypted(FieldControl, id="fields.encrypted", version=1):
         missing = facts.nulls + facts.empties
         if missing and not rule.optional:
             found.doubt(f"{missing} rows hold no value: say `optional: true` in the field map where that is agreed")
+        elif missing:
+            found.lean(f"{missing} of {facts.rows} rows hold no value")
 
     @staticmethod
     def _good(opened: Opened) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from keycheck.model.deployment import FileRef, IdentityRef, SecretRef, Subject
+from keycheck.model.deployment import FileRef, IdentityRef, SecretRef, Subject, declared
 from keycheck.model.types import Count, Digest, Instant, Model, Name, Prose
 
 ColumnPath: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,200}$")]
@@ -14,10 +15,28 @@ ColumnPath: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\
 Location: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,1000}$")]
 """A path relative to the deployment file, `s3://bucket/key` or `gs://bucket/name`; `*`, `?` and `**` are globs, a
 directory means everything below it."""
-FormatName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,40}$")]
+
+
+def _known_format(name: str) -> str:
+    from probes.fields.formats.catalogue import FORMATS_BY_ID
+
+    if name not in FORMATS_BY_ID:
+        near = get_close_matches(name, sorted(FORMATS_BY_ID), n=1)
+        mend = f"did you mean `{near[0]}`?" if near else "see `keycheck fields formats`"
+        raise ValueError(f"no format is named so; {mend}")
+    return name
+
+
+FormatName: TypeAlias = Annotated[
+    str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,40}$"), AfterValidator(_known_format)
+]
+"""As `keycheck fields formats` lists them."""
 
 NONE: Literal["none"] = "none"
 """The class of a column that holds nothing sensitive, as a person has decided."""
+
+
+Layout: TypeAlias = Literal["parquet", "ndjson", "json", "csv", "tsv", "avro", "text"]
 
 
 class Files(Model):
@@ -25,7 +44,7 @@ class Files(Model):
 
     kind: Literal["files"] = "files"
     files: Annotated[tuple[Location, ...], Field(min_length=1, max_length=1000)]
-    format: Literal["auto", "parquet", "ndjson", "json", "csv", "tsv", "avro", "text"] = "auto"
+    format: Literal["auto"] | Layout = "auto"
     """`text`: lines of anything, one column `line`."""
     identity: IdentityRef | None = None
     """The credential for `s3://` and `gs://`."""
@@ -83,7 +102,7 @@ class FieldRule(Model):
     `secret`, or a word of the contract's own; `none` where it holds nothing sensitive."""
     format: FormatName | None = None
     """As `keycheck fields formats` lists them. What is not declared must still be recognised."""
-    key: Name | None = None
+    key: Annotated[Name, declared("keys", "key")] | None = None
     """Id of the key, in the deployment's section `keys`, that wraps its data keys."""
     context: Annotated[tuple[ContextRule, ...], Field(max_length=20)] = ()
     associated: Literal["none", "context-json", "context-esdk", "column-path"] = "none"

@@ -15,6 +15,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import date
 from typing import Final, TypeAlias
 from urllib.parse import unquote_to_bytes
@@ -58,21 +59,26 @@ _DAY_NAME: Final = re.compile(r"(?<!\d)(\d{1,2})(?:\.|st|nd|rd|th)?[ -]([^\W\d_]
 _NAME_DAY: Final = re.compile(r"(?<![^\W\d_])([^\W\d_]{3,9})\.?[ -](\d{1,2})(?:st|nd|rd|th)?,?[ -](\d{4})(?!\d)")
 _NUMBER: Final = re.compile(r"-?\d{1,14}\Z")
 _MONTHS: Final[Mapping[str, int]] = {
-    **{name: at + 1 for at, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split())},
-    **{
-        "mrt": 3,
-        "mär": 3,
-        "avr": 4,
-        "mei": 5,
-        "mai": 5,
-        "juin": 6,
-        "juil": 7,
-        "aoû": 8,
-        "okt": 10,
-        "dez": 12,
-        "déc": 12,
-    },
+    name: at + 1
+    for at, names in enumerate(
+        (
+            ("jan",),
+            ("feb", "fév"),
+            ("mar", "mrt", "mär"),
+            ("apr", "avr"),
+            ("may", "mei", "mai"),
+            ("jun", "juin"),
+            ("jul", "juil"),
+            ("aug", "aoû"),
+            ("sep",),
+            ("oct", "okt"),
+            ("nov",),
+            ("dec", "dez", "déc"),
+        )
+    )
+    for name in names
 }
+"""By the first three or four letters in English, Dutch, German and French."""
 _DAY: Final = 86_400
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 _BASE32: Final = re.compile(rb"[A-Za-z2-7]{8,}={0,6}\Z")
@@ -252,10 +258,8 @@ def _unusual(value: bytes) -> Iterator[tuple[str, bytes, bool]]:
             yield "numbers", bytes(numbers), True
     if _BASE32.match(value) is not None:
         bare = value.rstrip(b"=").upper()
-        try:
+        with suppress(binascii.Error):
             yield "base32", base64.b32decode(bare + b"=" * (-len(bare) % 8)), True
-        except binascii.Error:
-            pass
     if _BASE85.match(value) is not None:
         for name, decode in (("base85", base64.b85decode), ("ascii85", base64.a85decode)):
             try:

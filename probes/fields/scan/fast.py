@@ -74,7 +74,7 @@ class FastPath:
             matched = fit(known.template, contents if len(left) == len(contents) else contents[left])
             if len(matched.chosen):
                 at = left[matched.chosen]
-                left = np.delete(left, matched.chosen)
+                left = np.delete(left, matched.chosen) if len(at) < len(left) else left[:0]
                 found.append((known, Fit(at, matched.payload, matched.base, matched.entries)))
             return len(matched.chosen)
 

@@ -77,11 +77,12 @@ class TextPath:
                     tried += 1
                     continue
                 self._known.append(template)
-            chosen = left[literal_at(values.regions[left], template.head)]
-            if not len(chosen):
+            every = len(left) == len(values)
+            fits = literal_at(values.regions if every else values.regions[left], template.head)
+            if not len(fits):
                 continue
-            left = np.setdiff1d(left, chosen, assume_unique=True)
-            found = self._read(template, values.regions[chosen])
+            chosen, left = left[fits], np.delete(left, fits) if len(fits) < len(left) else left[:0]
+            found = self._read(template, values.regions if len(chosen) == len(values) else values.regions[chosen])
             told = self._walked(template, found, values, chosen, names)
             if told is not None:
                 parts.append(told)

@@ -227,10 +227,18 @@ def array_of(strings: Regions) -> pa.Array:
 
 def regions_of(values: pl.Series) -> Regions:
     """A binary series without nulls as regions of one buffer."""
-    array = values.to_arrow()
-    if isinstance(array, pa.ChunkedArray):
-        array = array.combine_chunks()
-    return regions_of_array(array.cast(pa.large_binary()))
+    array = values.to_arrow(compat_level=pl.CompatLevel.newest())
+    if pa.types.is_binary_view(array.type) and len(array):
+        _, views, *held = array.buffers()
+        lines = np.frombuffer(views, "<u4").reshape(-1, 4)[array.offset : array.offset + len(array)]
+        if held and int(lines[:, 0].min()) > _INLINE:
+            # Put one behind another; each view tells its buffer and the place in it.
+            raw = [np.frombuffer(one, np.uint8) for one in held if one is not None]
+            before = np.cumsum([0, *map(len, raw)])
+            if len(raw) == len(held):
+                flat = np.concatenate([*raw, np.zeros(PAD, np.uint8)])
+                return Regions(flat, before[lines[:, 2]] + lines[:, 3], lines[:, 0].astype(np.int64))
+    return regions_of_array(values.to_arrow().cast(pa.large_binary()))
 
 
 def regions_of_array(array: pa.Array) -> Regions:

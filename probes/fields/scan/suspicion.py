@@ -60,12 +60,9 @@ def _might_win(payloads: Regions) -> NDArray[np.bool_]:
     longest = int(payloads.length.max())
     # A byte that ends every stretch, then those of the value, and the same behind it.
     matrix = np.zeros((len(payloads), longest + 1), np.uint8)
-    matrix[:, 1:] = payloads.matrix(longest)
-    matrix[:, 1:][np.arange(longest) >= payloads.length[:, None]] = 0
-    sums = np.zeros((len(payloads), longest + 1))
-    np.cumsum(np.take(_loose(), _pairs(matrix)), axis=1, out=sums[:, 1:])
-    best = (sums - np.minimum.accumulate(sums, axis=1)).max(axis=1)
-    return np.asarray(best >= ALARM_BITS + np.log2(np.maximum(payloads.length, _LEAST)), np.bool_)
+    kept = np.arange(longest) < np.arange(longest + 1)[:, None]
+    np.multiply(payloads.matrix(longest), np.take(kept, payloads.length, axis=0), out=matrix[:, 1:])
+    return _reaches(np.take(_loose(), _pairs(matrix)), payloads.length)
 
 
 def _pairs(matrix: Bytes) -> NDArray[np.uint16]:
@@ -100,11 +97,15 @@ def _could_win(payloads: Regions) -> NDArray[np.bool_]:
     exact = steps[_class_of()[before], after] + 2
     won[:, 1:] = np.where(printed[:, 1:] & printed[:, :-1], exact, won[:, 1:])
     won[:, 1:] = np.where(printed[:, 1:] & beyond[:, :-1], _most()[after], won[:, 1:])
-    best, stretch = np.zeros(len(payloads)), np.zeros(len(payloads))
-    for column in won.T:
-        stretch = np.maximum(stretch, 0) + column
-        best = np.maximum(best, stretch)
-    return np.asarray(best >= ALARM_BITS + np.log2(np.maximum(payloads.length, _LEAST)), np.bool_)
+    return _reaches(won, payloads.length)
+
+
+def _reaches(won: NDArray[np.floating], lengths: Longs) -> NDArray[np.bool_]:
+    """Whether any stretch of a row wins enough bits."""
+    sums = np.zeros((won.shape[0], won.shape[1] + 1))
+    np.cumsum(won, axis=1, out=sums[:, 1:])
+    best = (sums - np.minimum.accumulate(sums, axis=1)).max(axis=1)
+    return np.asarray(best >= ALARM_BITS + np.log2(np.maximum(lengths, _LEAST)), np.bool_)
 
 
 def _beyond(matrix: Bytes) -> NDArray[np.bool_]:
@@ -123,21 +124,48 @@ def _beyond(matrix: Bytes) -> NDArray[np.bool_]:
 
 def wordy(texts: Regions) -> NDArray[np.bool_]:
     """True for every base64 that `readable.wordy` could take for words, and for a few others."""
-    return np.asarray(_wins(texts) >= ALARM_BITS - 1, np.bool_)
+    told = np.asarray(_wins_at_most(texts) >= ALARM_BITS - 1, np.bool_)
+    at = np.flatnonzero(told)
+    if len(at):
+        told[at] = _wins(texts[at]) >= ALARM_BITS - 1
+    return told
+
+
+def _looked_at(texts: Regions) -> Bytes:
+    """The first `LOOK` bytes of each, behind shorter ones zeros; an even number of columns."""
+    length = np.minimum(texts.length, LOOK)
+    longest, least = int(length.max(initial=0)), int(length.min(initial=LOOK))
+    width = longest + longest % 2
+    matrix = texts.matrix(width) if width else np.zeros((len(texts), 0), np.uint8)
+    if least < width:
+        matrix[:, least:][np.arange(least, width) >= length[:, None]] = 0
+    return matrix
+
+
+def _wins_at_most(texts: Regions) -> NDArray[np.float64]:
+    """At least what `_wins` says, by every second pair of bytes."""
+    matrix = _looked_at(texts)
+    if not matrix.size:
+        return np.zeros(len(texts))
+    return np.asarray(np.take(_most_worth(), matrix.view("<u2")).sum(axis=1), np.float64)
 
 
 def _wins(texts: Regions) -> NDArray[np.float64]:
-    """Bits that the first `LOOK` bytes of a text in base64 win under the model of words: `human_bits(text, 6)`."""
-    length = np.minimum(texts.length, LOOK)
-    longest = int(length.max(initial=0))
-    if not longest:
+    """Bits that a text in base64 wins under the model of words: `human_bits(text, 6)`."""
+    matrix = _looked_at(texts)
+    if not matrix.size:
         return np.zeros(len(texts))
-    matrix = texts.matrix(longest)
-    least = int(length.min())
-    if least < longest:
-        matrix[:, least:][np.arange(least, longest) >= length[:, None]] = 0
-    first = np.take(_table()[1], matrix[:, 0]) * (length > 0)
+    first = np.take(_table()[1], matrix[:, 0]) * (texts.length > 0)
     return np.asarray(np.take(_worth(), _pairs(matrix)).sum(axis=1) + first, np.float64)
+
+
+@cache
+def _most_worth() -> NDArray[np.float32]:
+    """By pair: the most bits that both bytes can win, whatever stands in front; of zero nothing."""
+    steps, starts = _table()
+    most = np.maximum(steps.max(axis=0), starts)
+    most[0] = 0
+    return (_worth().reshape(256, 256) + most).reshape(-1).astype(np.float32)
 
 
 @cache

@@ -128,3 +128,14 @@ def test_a_file_that_is_named_twice_has_its_rows_once(tmp_path: Path) -> None:
     twice = dataset("a.parquet", source={"kind": "files", "files": ["a.parquet", "./a.parquet", "b.parquet"]})
     found = of(columns(observed(twice, tmp_path, "threads"))["token"])
     assert (found.rows, found.export.files) == (40, 1)
+
+
+def test_rows_that_are_told_by_columns_which_no_file_has_leave_the_census_open(tmp_path: Path) -> None:
+    made(tmp_path / "a.parquet", 20, 50)
+    slipped = dataset("a.parquet", row=["idd"], tenant="tenannt", written="id")
+    (census,) = (each.observed.facts for each in observed(slipped, tmp_path, "threads") if each.observed.part is None)
+    assert isinstance(census, Census)
+    assert [gap.detail for gap in census.open] == [
+        "`row` names 'idd', which is no column of the export",
+        "`tenant` names 'tenannt', which is no column of the export",
+    ]
