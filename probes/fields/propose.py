@@ -31,8 +31,8 @@ _HEAD: Final = """\
 
 
 def proposal(locations: tuple[str, ...], layout: str, rows: int, base: Path, beside: Path) -> str:
-    """A deployment with one data set, as YAML with remarks. `base` is what the locations are relative to, `beside` where
-    the deployment will stand. Raises UsageError, ProbeError."""
+    """A deployment with one data set, as YAML with remarks. `base` is what the locations are relative to, `beside`
+    where the deployment will stand. Raises UsageError, ProbeError."""
     from probes.fields.read.export import open_export
 
     stub = Dataset.model_validate(

@@ -54,15 +54,17 @@ def esdk(
     blob: bytes | None = None,
     message_id: bytes | None = None,
     frame: int = 4096,
+    signed: bool = False,
 ) -> bytes:
-    """A message of the AWS Encryption SDK without a signature."""
+    """A message of the AWS Encryption SDK; the signature is none, and looks like one."""
     pairs = b"".join(_text(name.encode()) + _text(value.encode()) for name, value in sorted((context or {}).items()))
     aad = _text(len(context).to_bytes(2, "big") + pairs if context else b"")
     edks = len(keys).to_bytes(2, "big") + b"".join(
         _text(b"aws-kms") + _text(key.encode()) + _text(blob or kms_blob(rng)) for key in keys
     )
     identity = message_id or rng.randbytes(32 if version == 2 else 16)
-    head = b"\x02\x04\x78" + identity if version == 2 else b"\x01\x80\x01\x78" + identity
+    suite = {(2, False): 0x0478, (2, True): 0x0578, (1, False): 0x0178, (1, True): 0x0378}[version, signed]
+    head = (b"\x02" if version == 2 else b"\x01\x80") + suite.to_bytes(2, "big") + identity
     content = b"\x02" + (b"" if version == 2 else b"\0\0\0\0\x0c") + frame.to_bytes(4, "big")
     tail = rng.randbytes(32 + 16) if version == 2 else bytes(12) + rng.randbytes(16)
     body, left, number = b"", plain, 0
@@ -72,7 +74,16 @@ def esdk(
         left -= frame
     number += 1
     body += b"\xff" * 4 + number.to_bytes(4, "big") + number.to_bytes(12, "big") + left.to_bytes(4, "big")
-    return head + aad + edks + content + tail + body + rng.randbytes(left + 16)
+    footer = _text(_signature(rng)) if signed else b""
+    return head + aad + edks + content + tail + body + rng.randbytes(left + 16) + footer
+
+
+def _signature(rng: random.Random) -> bytes:
+    """Two numbers as ECDSA over P-384 writes them; a few are a byte shorter."""
+    numbers = [rng.getrandbits(rng.choice((384, 384, 383, 370))) | 1 for _ in range(2)]
+    parts = [number.to_bytes(number.bit_length() // 8 + 1, "big") for number in numbers]
+    body = b"".join(b"\x02" + bytes([len(part)]) + part for part in parts)
+    return b"\x30" + bytes([len(body)]) + body
 
 
 def tink(rng: random.Random, plain: int, blob: bytes | None = None) -> bytes:

@@ -216,7 +216,7 @@ def _with_canaries(
     planted = (Wanted("canary", each.of, each.value.encode("utf-8", "replace"), each.of) for each in plan.canaries)
     more = (replace(each, value=each.value + len(values)) for each in chosen)
     needles = (*sighting.searcher.needles, *more)
-    strong: tuple[Weak, ...] = ("",) * len(chosen)
+    strong: list[Weak] = [""] * len(chosen)
     keyed = digests(needles, plan.key)
     return (*values, *planted), _Sighting(Searcher(needles), keyed, (*sighting.weak, *strong))
 

@@ -8,7 +8,7 @@ exact bound, and never that the vendor holds no other key and no other copy.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import zip_longest
@@ -25,8 +25,9 @@ from probes.fields.opening.binding import Binding
 from probes.fields.opening.column import Ask, ColumnSample
 from probes.fields.opening.counting import Count
 from probes.fields.opening.price import negative_count, reserved_calls
+from probes.fields.opening.remembered import Remembered
 from probes.fields.opening.rows import Row, read_rows
-from probes.fields.opening.unwrap import Answer, Budget, MakeUnwrapper, Unwrapper
+from probes.fields.opening.unwrap import Answer, Budget, MakeUnwrapper, Sleep, Unwrapper
 from probes.fields.read.seam import Export, Shard, place
 from probes.fields.scan.hashing import Regions, WholeHasher
 from probes.fields.scan.seam import Canary, ColumnPlan, Draw, Pick, ScanPlan
@@ -37,7 +38,6 @@ TRUTH_BYTES: Final = 16 * 2**20
 """Opened values that are handed to the hunt, all columns together."""
 TRUTH_LONGEST: Final = 64 * 1024
 
-Sleep = Callable[[float], None]
 
 _NO_KEY: Final = Unseen(
     reason=Reason.UNSUPPORTED, detail="the field map names no key of this column that can be asked; name one"
@@ -90,6 +90,7 @@ def open_sample(
     picks = [pick for each in asked.values() for pick in each.draw.picks]
     rows = read_rows(export, picks, shards, {name: _beside(each.rule, plan.canaries) for name, each in asked.items()})
     budget = Budget(calls, reserved_calls((len(each.draw.picks) for each in asked.values()), calls))
+    remembered = Remembered(budget, sleep or _wait)
     samples = {
         name: _Sampled(
             _mixed(each.draw.picks, seed),
@@ -100,7 +101,7 @@ def open_sample(
                 [row.beside for pick in each.draw.picks if isinstance(row := rows[pick], Row)],
                 plan.canaries,
             ),
-            _asking(each, budget, sleep or _wait),
+            _asking(each, remembered),
         )
         for name, each in asked.items()
     }
@@ -124,6 +125,7 @@ def open_sample(
         for sampled, most in again:
             if number < most:
                 sampled.sample.ask_changed(number, sampled.ask)
+    remembered.forget()
     for sampled in samples.values():
         sampled.sample.conclude()
     opened |= {name: _concluded(each.sample.count, seed) for name, each in samples.items()}
@@ -180,9 +182,9 @@ def _mixed(picks: Sequence[Pick], seed: bytes) -> tuple[Pick, ...]:
     return tuple(sorted(picks, key=lambda pick: sha256(b"%b\0%b\0%d" % (seed, pick.shard.encode(), pick.row)).digest()))
 
 
-def _asking(asked: _Asked, budget: Budget, sleep: Sleep) -> Ask:
+def _asking(asked: _Asked, remembered: Remembered) -> Ask:
     def ask(blob: bytes, sent: Binding) -> tuple[Answer, int]:
-        return budget.ask(asked.resource, asked.who, blob, sent.context, sent.associated, sleep)
+        return remembered.ask(asked.resource, asked.who, blob, sent.context, sent.associated)
 
     return ask
 

@@ -80,6 +80,8 @@ class Unwrapper(Protocol):
         """One call. `context` is AWS's, `associated` Google's. Raises nothing."""
 
 
+Sleep: TypeAlias = Callable[[float], None]
+"""Waits so many seconds."""
 MakeUnwrapper: TypeAlias = Callable[[str], Unwrapper]
 """From a key's resource name. Raises ProbeError where no key service can be asked."""
 
@@ -137,7 +139,7 @@ class Budget:
         blob: bytes,
         context: Mapping[str, str],
         associated: bytes,
-        sleep: Callable[[float], None],
+        sleep: Sleep,
     ) -> tuple[Answer, int]:
         """The answer, tried again where it makes sense, and how many calls it took. Of a key whose service has not
         answered eight times in a row nothing more is asked."""

@@ -310,7 +310,7 @@ def test_the_limit_of_calls_is_kept_and_told(aws: Aws) -> None:
 
 
 def test_some_calls_are_kept_for_what_must_be_refused(aws: Aws) -> None:
-    export = Memory({"id": IDS * 4, "email": b64(messages(aws) * 4)})
+    export = Memory({"id": IDS * 4, "email": b64([each for _ in range(4) for each in messages(aws)])})
     facts = facts_of(opened(export, "email", rule(context=BOUND), aws.make, aws.key.arn, calls=20))
     assert (aws.calls(), facts.calls, facts.unwrapped, facts.unanswered) == (20, 20, 16, 8)
     assert refusals(facts)["wrapped-flipped"] == (5, 0, 3)
@@ -327,7 +327,7 @@ def test_a_limit_of_calls_cuts_off_a_random_part(aws: Aws) -> None:
         found = open_sample(export, {"email": draw}, plan, shards, seed=seed, calls=5, unwrapper=aws.make)
         return [truth.row for truth in found.truths]
 
-    export = Memory({"id": IDS * 4, "email": b64(messages(aws) * 4)})
+    export = Memory({"id": IDS * 4, "email": b64([each for _ in range(4) for each in messages(aws)])})
     first, second = opened_rows(SEED), opened_rows(bytes(32))
     assert len(first) == len(second) == 4
     assert first not in (second, [0, 1, 2, 3])
@@ -432,3 +432,11 @@ def test_what_is_handed_to_the_hunt_is_bounded(aws: Aws, monkeypatch: pytest.Mon
     monkeypatch.setattr("probes.fields.opening.sample.TRUTHS", 4)
     found = opened(table(messages(aws)), "email", rule(context=BOUND), aws.make, aws.key.arn)
     assert (len(found.truths), found.truths_left) == (4, 2)
+
+
+def test_values_under_one_data_key_cost_one_call(aws: Aws) -> None:
+    export = Memory({"id": IDS * 4, "email": b64(messages(aws) * 4)})
+    facts = facts_of(opened(export, "email", rule(context=BOUND), aws.make, aws.key.arn))
+    negatives = sum(each.tried for each in facts.refusals if each.name in ("context-swapped", "wrapped-flipped"))
+    assert (facts.unwrapped, facts.fitting) == (24, 24)
+    assert aws.calls() == facts.calls <= 6 + negatives

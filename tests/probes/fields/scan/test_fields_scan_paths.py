@@ -58,6 +58,10 @@ def some(kind: str, rng: random.Random, number: int) -> bytes:
             return esdk(rng, size, context if number % 5 else None, version=1)
         case "esdk-two":
             return esdk(rng, size, {"id": "é" * (number % 3)}, keys=(ARN, OTHER_ARN))
+        case "esdk-signed":
+            return esdk(rng, size, context, signed=True)
+        case "esdk-v1-signed":
+            return esdk(rng, size, context, version=1, signed=True)
         case "esdk-frames":
             return esdk(rng, 50 + size, context, frame=64)
         case "tink":
@@ -74,7 +78,9 @@ def some(kind: str, rng: random.Random, number: int) -> bytes:
             ]
 
 
-KINDS = ("esdk", "esdk-v1", "esdk-two", "esdk-frames", "tink", "kms", "vault", "jwe", "plain")
+KINDS = (
+    "esdk", "esdk-v1", "esdk-signed", "esdk-v1-signed", "esdk-two", "esdk-frames", "tink", "kms", "vault", "jwe", "plain"
+)  # fmt: skip
 
 
 def damaged(value: bytes, how: int, at: float, byte: int) -> bytes:
@@ -133,7 +139,14 @@ def test_mixed_and_damaged_columns_tell_the_same(
 
 @pytest.mark.parametrize(
     ("kind", "encoded", "most"),
-    [("esdk", True, 12), ("esdk-v1", False, 12), ("tink", True, 12), ("kms", False, 30)],
+    [
+        ("esdk", True, 12),
+        ("esdk-v1", False, 12),
+        ("esdk-signed", True, 12),
+        ("esdk-v1-signed", False, 12),
+        ("tink", True, 12),
+        ("kms", False, 30),
+    ],
 )
 def test_the_fast_path_leaves_little(kind: str, encoded: bool, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     import probes.fields.scan.paths as module
