@@ -38,8 +38,10 @@ CLEARLY: Final = 3
 """Times as often as another row's."""
 CHANCE: Final = 1e-4
 """That anything of an export is told by chance."""
-ROOM: Final = 512 << 20
-"""Bytes of cells that are looked at in all."""
+ROOM: Final = 32 << 20
+"""Bytes of each column's cells that are looked at; a cell counts for 256 at least, and for more beside many values."""
+_LEAST: Final = 256
+_EACH: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ class Twins:
         """How many light values of each column have a key."""
         self._pairs: dict[tuple[str, str], _Pair] = defaultdict(_Pair)
         self._cells: Counter[str] = Counter()
-        self._room = ROOM
+        self._taken: Counter[str] = Counter()
         self.missed: dict[str, set[bytes]] = defaultdict(set)
         """By column, values whose cell was too long or found no room."""
         different: dict[str, set[bytes]] = defaultdict(set)
@@ -116,10 +118,11 @@ class Twins:
     def look(self, shard: str, row: int, column: str, cell: bytes, place: str) -> Iterator[Twin]:
         """Compare one cell of such a row; tells what needs no counting."""
         mine = [each for each in self._rows[shard][row] if each.truth.column != column]
-        if len(cell) > LONGEST or len(cell) > self._room:
+        cost = max(len(cell), _LEAST, _EACH * len(mine))
+        if len(cell) > LONGEST or self._taken[column] + cost > ROOM:
             self.missed[column].update(each.truth.value for each in mine)
             return
-        self._room -= len(cell)
+        self._taken[column] += cost
         found: dict[Key, str] = {}
         spoken: list[tuple[str, str]] = []
         for taken, keys, text in shown(cell):

@@ -71,7 +71,7 @@ def _chosen(parts: list[NDArray[np.uint8]], keep: Longs) -> NDArray[np.uint8]:
     """Some lines of matrices of one width, moved line by line."""
     whole = np.concatenate(parts)
     width = whole.shape[1]
-    return whole.view(f"V{width}")[keep, 0].view(np.uint8).reshape(len(keep), width)
+    return np.asarray(whole.view(f"V{width}")[keep, 0].view(np.uint8).reshape(len(keep), width), np.uint8)
 
 
 def _counts(matrix: NDArray[np.uint8], lengths: Longs, width: int) -> NDArray[np.int64]:

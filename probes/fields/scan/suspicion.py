@@ -20,7 +20,6 @@ LONGEST: Final = 4_096
 _LEAST: Final = 8
 """Shorter ones hold nothing."""
 _ONE: Final = np.uint64(1)
-_TOP: Final = np.uint64(1 << 63)
 _SIZES: Final = np.array([2 * (0xC2 <= b < 0xE0) + 3 * (0xE0 <= b < 0xF0) + 4 * (0xF0 <= b < 0xF5) for b in range(256)])
 """Bytes of the character that each byte begins; 0 for none."""
 _FIRSTS: Final = np.array([0.0, 0.0, 2.0, 5.0, 7.0])[_SIZES]
@@ -40,10 +39,7 @@ def suspicious(payloads: Regions) -> NDArray[np.bool_]:
     for last, here, left, matrix in _windows(payloads, lengths, ~told, run - 1):
         held = _held(left)
         printed = _packed(((matrix - np.uint8(32)) < 95) | ((matrix - np.uint8(9)) < 5))
-        # Characters beyond ASCII: a first byte and those that go on, loosely.
-        further = _packed((matrix & np.uint8(0xC0)) == 0x80)
-        first = _packed((matrix - np.uint8(0xC2)) < 0x33)
-        text = printed | (first & ((further >> _ONE) | _TOP)) | (further & (((first | further) << _ONE) | _ONE))
+        text = printed | _characters(matrix)
         told[here] |= _has_run(text & held, run)
         empty = _packed(matrix == 0) & held
         zeros[here] += np.bitwise_count(empty if last else empty & ((_ONE << np.uint64(_WINDOW - run + 1)) - _ONE))
@@ -53,6 +49,25 @@ def suspicious(payloads: Regions) -> NDArray[np.bool_]:
             told[at] = judged(payloads[at])
             at = at[told[at]]
     return np.asarray((told & (lengths >= _LEAST)) | (zeros >= WIDE_ZEROS), np.bool_)
+
+
+def _characters(matrix: Bytes) -> Hashes:
+    """Bits of the bytes of characters beyond ASCII: a first byte with as many further ones as it announces, and those.
+    What lies beyond the window is taken for whatever is missing."""
+    further = _packed((matrix & np.uint8(0xC0)) == 0x80)
+    first = _packed((matrix - np.uint8(0xC2)) < 0x33)
+    three = _packed((matrix - np.uint8(0xE0)) < 0x15) & first
+    four = _packed((matrix - np.uint8(0xF0)) < 0x05) & first
+    # Whether the second, third and fourth byte of a character that begins here goes on, or lies beyond.
+    second, third, fourth = ((further >> np.uint64(skip)) | _beyond_window(skip) for skip in (1, 2, 3))
+    whole = first & second & (third | ~three) & (fourth | ~four)
+    rest = (whole << _ONE) | ((whole & three) << np.uint64(2)) | ((whole & four) << np.uint64(3))
+    return np.asarray(whole | rest | (further & np.uint64(0b111)), np.uint64)
+
+
+def _beyond_window(skip: int) -> np.uint64:
+    """The last bits."""
+    return np.uint64((1 << _WINDOW) - (1 << (_WINDOW - skip)))
 
 
 def _might_win(payloads: Regions) -> NDArray[np.bool_]:
@@ -165,7 +180,7 @@ def _most_worth() -> NDArray[np.float32]:
     steps, starts = _table()
     most = np.maximum(steps.max(axis=0), starts)
     most[0] = 0
-    return (_worth().reshape(256, 256) + most).reshape(-1).astype(np.float32)
+    return np.asarray((_worth().reshape(256, 256) + most).reshape(-1), np.float32)
 
 
 @cache

@@ -79,7 +79,8 @@ def some(kind: str, rng: random.Random, number: int) -> bytes:
 
 
 KINDS = (
-    "esdk", "esdk-v1", "esdk-signed", "esdk-v1-signed", "esdk-two", "esdk-frames", "tink", "kms", "vault", "jwe", "plain"
+    "esdk", "esdk-v1", "esdk-signed", "esdk-v1-signed", "esdk-two", "esdk-frames",
+    "tink", "kms", "vault", "jwe", "plain",
 )  # fmt: skip
 
 
