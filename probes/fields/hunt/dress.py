@@ -57,6 +57,7 @@ _DMY: Final = re.compile(r"(?<!\d)(\d{1,2})([-/._])(\d{1,2})\2(\d{4}|\d{2})(?!\d
 _EIGHT: Final = re.compile(r"(?<!\d)(\d{8})(?!\d)")
 _DAY_NAME: Final = re.compile(r"(?<!\d)(\d{1,2})(?:\.|st|nd|rd|th)?[ -]([^\W\d_]{3,9})\.?,?[ -](\d{4})(?!\d)")
 _NAME_DAY: Final = re.compile(r"(?<![^\W\d_])([^\W\d_]{3,9})\.?[ -](\d{1,2})(?:st|nd|rd|th)?,?[ -](\d{4})(?!\d)")
+_MIDNIGHT: Final = re.compile(r"(?:[T ]00:00(?::00(?:\.0+)?)?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?)?\Z")
 _NUMBER: Final = re.compile(r"-?\d{1,14}\Z")
 _MONTHS: Final[Mapping[str, int]] = {
     name: at + 1
@@ -125,13 +126,13 @@ def dates(text: str) -> Iterator[int]:
 
 
 def is_date(text: str) -> bool:
-    """Whether a value is a date and nothing else, but for a time of the day."""
+    """Whether a value is a date and nothing else but midnight: an instant is more than its day."""
     plain = text.strip()
     if len(plain) > 40:
         return False
     for pattern in (_YMD, _DMY, _EIGHT, _DAY_NAME, _NAME_DAY):
         found = pattern.match(plain)
-        if found is not None and (found.end() == len(plain) or plain[found.end()] in "T "):
+        if found is not None and _MIDNIGHT.match(plain, found.end()) is not None:
             return next(dates(found[0]), None) is not None
     return False
 
