@@ -6,7 +6,7 @@ Everything here happens in one process, because what is opened must not leave it
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -49,6 +49,8 @@ def finished(
 ) -> Finished:
     """Compare duplicates byte by byte, draw, open, seek. Randomness is drawn here, after `manifest` was recorded."""
     left_out: list[LeftOut] = []
+    # What killed or stalled a worker must not be read again in the process that signs; that it was lost is told.
+    listing = replace(listing, shards=tuple(each for each in listing.shards if each.name not in gathering.lost))
     tied = _tied(dataset, gathering, io)
     _again("duplicates were not compared byte by byte", lambda: gathering.confirm(source), left_out)
     if dataset.opening is None:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 SCAN_LIMIT: Final = 1800.0
 """Seconds for one shard or the digest of one file."""
+SLOWEST: Final = 2_000_000
+"""Bytes a second that a file is read with at least: one that is not cut into shards is one unit of work."""
 OPEN_LIMIT: Final = 86_400.0
 """Seconds for the sample and the hunt, which read the whole export once more."""
 MEMORY: Final = 256 << 20
@@ -162,7 +164,8 @@ class ColumnProbe(Probe[Dataset, Work]):
         known = Known(source, listing, replace(plan, vault=_vault(subject, io)), kept)
         units |= {f"hash {number}": Hash(source, file) for number, file in enumerate(listing.files)}
         census = Census(parts=tuple(part_of(column) for column in kept), open=tuple(open_))
-        return Surveyed(census, Round(units), known)
+        largest = max((file.size for file in listing.files), default=0)
+        return Surveyed(census, Round(units, limit=max(SCAN_LIMIT, largest / SLOWEST)), known)
 
     def work(self, subject: Dataset, part: PartName, io: Io) -> Work:
         """Scan a shard, hash a file, or finish."""

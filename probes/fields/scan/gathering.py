@@ -54,6 +54,8 @@ class Gathering:
         self._dialect = ""
         self._surprises: set[str] = set()
         self._corrections: dict[int, Counts] = {}
+        self.lost: set[str] = set()
+        """Names of shards of which nothing is known."""
         self.rows = 0
         """Rows that were read."""
 
@@ -125,6 +127,7 @@ class Gathering:
 
     def lose(self, shard: Shard, why: Unseen) -> None:
         """A shard of which nothing is known: in every column that it has, one row at least was not looked at."""
+        self.lost.add(shard.name)
         words = f"{why.reason.value}: {why.detail}"
         at = (shard.file.path, shard.start, shard.name)
         lost = LeftOut(why=vendor_text(words), rows=0, places=(vendor_text(shard.name),))
