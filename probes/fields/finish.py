@@ -50,7 +50,12 @@ def finished(
     """Compare duplicates byte by byte, draw, open, seek. Randomness is drawn here, after `manifest` was recorded."""
     left_out: list[LeftOut] = []
     # What killed or stalled a worker must not be read again in the process that signs; that it was lost is told.
-    listing = replace(listing, shards=tuple(each for each in listing.shards if each.name not in gathering.lost))
+    lost = {each.file.path for each in listing.shards if each.name in gathering.lost}
+    listing = replace(
+        listing,
+        shards=tuple(each for each in listing.shards if each.name not in gathering.lost),
+        files=tuple(each for each in listing.files if each.path not in lost),
+    )
     tied = _tied(dataset, gathering, io)
     _again("duplicates were not compared byte by byte", lambda: gathering.confirm(source), left_out)
     if dataset.opening is None:
