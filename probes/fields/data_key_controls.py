@@ -112,9 +112,7 @@ class DataKeyLength(FieldControl, id="fields.data-key-length", version=1):
                 message = f"{cipher.count} values declare {cipher.name}, of {cipher.bits} bits"
                 found.breach(message) if cipher.bits < BITS else found.doubt(message, Reason.CONFLICTING)
             elif cipher.bits is None and not shows:
-                found.doubt(
-                    f"{cipher.count} values do not state the size of their key: a length alone proves nothing"
-                )
+                found.doubt(f"{cipher.count} values do not state the size of their key: a length alone proves nothing")
         all_told(facts, sum(cipher.count for cipher in facts.ciphers), "the cipher is known", found)
 
     @staticmethod

@@ -216,6 +216,11 @@ def shown(items: Iterable[str], separator: str = ", ") -> str:
     return separator.join(distinct[:MAX_SHOWN]) + more
 
 
+def copied(facts: ColumnFacts) -> bool:
+    """Whether copies of rows are so many that they weigh on the counts of bytes by position."""
+    return facts.units is not None and 256 * facts.units.copies.count**2 >= values(facts)
+
+
 def alarms(facts: ColumnFacts, found: Judgement, means: str) -> None:
     """A breach where the statistics say that the ciphertext is not random; a doubt where there are none.
 
@@ -224,12 +229,11 @@ def alarms(facts: ColumnFacts, found: Judgement, means: str) -> None:
     if not [test for test in facts.tests if test.name not in _OF_NONCES and test.samples]:
         found.doubt("no statistics of the ciphertext were taken")
     # Copies add at most about 256 c^2 / n to a chi-square over n values, were all c of them of one value.
-    copied = facts.units is not None and 256 * facts.units.copies.count**2 >= values(facts)
     for test in facts.tests:
         if not test.alarm or test.name in _OF_NONCES:
             continue
         message = f"{means}: {test.name} over {test.samples}, chance 10^-{test.log10 // 1000}"
-        if copied and test.name != "repeated-blocks":
+        if copied(facts) and test.name != "repeated-blocks":
             found.doubt(f"{message}, unless copies of rows explain it", Reason.CONFLICTING)
         else:
             found.breach(message)

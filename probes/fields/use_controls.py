@@ -13,7 +13,16 @@ from keycheck.model.types import Duration, format_instant
 from keycheck.model.verdict import Reason
 from probes.fields.data_key_controls import wrapped_all
 from probes.fields.facts import ColumnFacts, DataKeys, Opened
-from probes.fields.field_control import FieldControl, Judgement, alarms, all_told, counted, shown, without_data_keys
+from probes.fields.field_control import (
+    FieldControl,
+    Judgement,
+    alarms,
+    all_told,
+    copied,
+    counted,
+    shown,
+    without_data_keys,
+)
 from probes.fields.key_names import names
 from probes.fields.subjects import FieldRule
 
@@ -69,7 +78,7 @@ class Nonce(FieldControl, id="fields.nonce", version=1):
             )
         elif units.counters:
             found.lean("they count up, as agreed")
-        elif any(test.alarm for test in facts.tests if test.name == "unit-chi-square"):
+        elif any(test.alarm for test in facts.tests if test.name == "unit-chi-square") and not copied(facts):
             found.doubt("nonces are neither random nor a counter", Reason.CONFLICTING)
         return f"{units.compared} nonces of {units.unit_bits} bits compared exactly, none used twice"
 
