@@ -16,8 +16,7 @@ from keycheck.model.types import vendor_text
 from probes.fields.facts import PLACES, LeftOut
 from probes.fields.hunt.needles import canary_needles
 from probes.fields.hunt.search import Searcher
-from probes.fields.hunt.truths import FILE
-from probes.fields.read.seam import Export, Listing, place
+from probes.fields.read.seam import BESIDE, Export, Listing, place
 from probes.fields.scan.seam import Canary
 
 
@@ -81,7 +80,7 @@ def locate(export: Export, canaries: tuple[Canary, ...], listing: Listing | None
     for file in listed.files:
         if file.beside:
             for seen in searcher.raw(export.raw(file)):
-                sighted(seen.needle, f"{FILE}{file.path}", f"{file.path}:byte {seen.at}")
+                sighted(seen.needle, f"{BESIDE}{file.path}", f"{file.path}:byte {seen.at}")
     lies = tuple(
         Lies(canary.id, canary.column, tuple(each.rows), tuple(each.clear))
         for canary, each in zip(canaries, found, strict=True)

@@ -233,18 +233,22 @@ class Hunt(Model):
     """Canaries whose row is in the export: a hunt that could not have found anything is no hunt."""
 
 
+Negative: TypeAlias = Literal[
+    "context-swapped",
+    "ciphertext-flipped",
+    "tag-flipped",
+    "nonce-flipped",
+    "header-flipped",
+    "wrapped-flipped",
+    "row-swapped",
+]
+"""What is changed before a value of the sample is tried again."""
+
+
 class Refusals(Model):
     """A negative test over the sample: each attempt must fail."""
 
-    name: Literal[
-        "context-swapped",
-        "ciphertext-flipped",
-        "tag-flipped",
-        "nonce-flipped",
-        "header-flipped",
-        "wrapped-flipped",
-        "row-swapped",
-    ]
+    name: Negative
     tried: Count
     opened: Tally
     """Attempts that went through: breaches."""

@@ -22,10 +22,10 @@ from probes.fields.facts import ColumnFacts, Export, ExportFacts, LeftOut
 from probes.fields.finish import Finished
 from probes.fields.formats.seam import Wrapped
 from probes.fields.manifest import handed_over, manifest
-from probes.fields.planning import BESIDE, part_of, scan_plan
+from probes.fields.planning import part_of, scan_plan
 from probes.fields.read.lost import few
+from probes.fields.read.seam import BESIDE, ExportFile, Listing, Shard
 from probes.fields.read.seam import Export as Source
-from probes.fields.read.seam import ExportFile, Listing, Shard
 from probes.fields.scan.seam import Canary, ScanPlan
 from probes.fields.subjects import Absent, Dataset, Files, Table
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Final
 
 from pydantic import Field
 
 from keycheck.model.control import Tighter
 from keycheck.model.types import SortedSet
 from keycheck.model.verdict import Reason
-from probes.fields.facts import ColumnFacts
+from probes.fields.facts import ColumnFacts, Negative
 from probes.fields.field_control import FieldControl, Judgement, OneIn, bounded, counted, sample, shown
 from probes.fields.recognition_controls import undecryptable
 from probes.fields.subjects import FieldRule
@@ -44,15 +44,6 @@ class Tag(FieldControl, id="fields.tag", version=1):
         return bounded(opened.tags, opened, self.one_in, "has a valid tag", found)
 
 
-Negative: TypeAlias = Literal[
-    "context-swapped",
-    "ciphertext-flipped",
-    "tag-flipped",
-    "nonce-flipped",
-    "header-flipped",
-    "wrapped-flipped",
-    "row-swapped",
-]
 USUAL: Final[frozenset[Negative]] = frozenset({"ciphertext-flipped", "tag-flipped", "wrapped-flipped"})
 """What every authenticated envelope must refuse, whatever its format."""
 

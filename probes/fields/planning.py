@@ -9,11 +9,10 @@ from typing import Final
 from keycheck.model.deployment import SubjectEntry
 from keycheck.model.probe import Io
 from keycheck.model.types import PartName, vendor_text
+from probes.fields.read.seam import BESIDE
 from probes.fields.scan.seam import Canary, ColumnPlan, Role, ScanPlan
 from probes.fields.subjects import NONE, Dataset, FieldRule
 
-BESIDE: Final = "file:"
-"""What the name of a file beside the export begins with, where columns are named."""
 _LONGEST: Final = 160
 
 

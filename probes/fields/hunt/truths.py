@@ -23,7 +23,7 @@ from probes.fields.hunt.seam import Needle, Truth
 from probes.fields.hunt.search import Searcher
 from probes.fields.hunt.twins import Twin, Twins
 from probes.fields.hunt.under import under
-from probes.fields.read.seam import Batch, Export, ExportFile, Listing, Shard, place
+from probes.fields.read.seam import BESIDE, Batch, Export, ExportFile, Listing, Shard, place
 from probes.fields.scan.seam import ScanPlan
 
 COMMON: Final = 3
@@ -35,8 +35,6 @@ UNDER: Final = 200_000
 _VAGUE: Final = frozenset({"date-of-birth"})
 """Classes of so few values that any of them turns up by chance."""
 _PROSE: Final = frozenset({"name", "address", "free-text"})
-FILE: Final = "file:"
-"""What stands before the path of a file beside the export, as the name of the part."""
 
 
 def hunt(
@@ -81,7 +79,7 @@ def hunt(
     }
     for file in listing.files:
         if file.beside:
-            found[FILE + file.path] = _told(_through(export, file, sighting), needled, everything)
+            found[BESIDE + file.path] = _told(_through(export, file, sighting), needled, everything)
     return found
 
 

@@ -10,6 +10,7 @@ from hashlib import blake2b
 from keycheck.model.facts import Unseen
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
+from probes.fields.facts import Negative
 from probes.fields.formats.catalogue import by_id
 from probes.fields.formats.seam import Parsed
 from probes.fields.opening.binding import Binding, Bindings, Own
@@ -26,7 +27,7 @@ from probes.fields.opening.sealed import (
     tags_hold,
     unverified,
 )
-from probes.fields.opening.tampering import Test, attempts, flipped, row_swapped
+from probes.fields.opening.tampering import attempts, flipped, row_swapped
 from probes.fields.opening.unwrap import Answer, Declined, Unanswered, Unwrapped, Unwrapper, chosen
 from probes.fields.recognise import PLAINTEXT, classify
 from probes.fields.scan.seam import Canary
@@ -272,7 +273,7 @@ class ColumnSample:
                 return each.value
         return None
 
-    def _changed(self, name: Test, again: _Again, blob: bytes, sent: Binding, ask: Ask) -> None:
+    def _changed(self, name: Negative, again: _Again, blob: bytes, sent: Binding, ask: Ask) -> None:
         answer, made = ask(blob, sent)
         self.count.calls += made
         if isinstance(answer, Unwrapped):

@@ -8,13 +8,12 @@ from typing import Final
 
 from keycheck.model.facts import Unseen
 from keycheck.model.types import vendor_text
-from probes.fields.facts import PLACES, Opened, Refusals, Tally
-from probes.fields.opening.tampering import Test
+from probes.fields.facts import PLACES, Negative, Opened, Refusals, Tally
 from probes.fields.scan.seam import Draw
 
 _FEW: Final = 64
 _REASONS: Final = 8
-_ORDER: Final[tuple[Test, ...]] = (
+_ORDER: Final[tuple[Negative, ...]] = (
     "context-swapped",
     "row-swapped",
     "ciphertext-flipped",
@@ -76,9 +75,9 @@ class Count:
     unjudged: int = 0
     key_ids: set[str] = field(default_factory=set)
     materials: set[str] = field(default_factory=set)
-    negatives: dict[Test, _Negative] = field(default_factory=dict)
+    negatives: dict[Negative, _Negative] = field(default_factory=dict)
 
-    def tried(self, name: Test, place: str, *, opened: bool | None) -> None:
+    def tried(self, name: Negative, place: str, *, opened: bool | None) -> None:
         """One negative test; None: the key service did not answer."""
         negative = self.negatives.setdefault(name, _Negative())
         negative.tried += 1

@@ -7,26 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
 
+from probes.fields.facts import Negative
 from probes.fields.opening.sealed import Message, MisfitError, Opener, Unit, UnsupportedError, plaintext
-
-Test: TypeAlias = Literal[
-    "context-swapped",
-    "ciphertext-flipped",
-    "tag-flipped",
-    "nonce-flipped",
-    "header-flipped",
-    "wrapped-flipped",
-    "row-swapped",
-]
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One negative test, and how it ended."""
 
-    name: Test
+    name: Negative
     opened: bool
     """A breach."""
 
@@ -62,7 +52,7 @@ def row_swapped(opener: Opener, value: bytes, key: bytes, other: OtherRow) -> At
     return Attempt("row-swapped", _reopens(opener, value, key, other.associated, other.context))
 
 
-def _changed(unit: Unit) -> Iterator[tuple[Test, Unit]]:
+def _changed(unit: Unit) -> Iterator[tuple[Negative, Unit]]:
     if unit.ciphertext:
         yield "ciphertext-flipped", replace(unit, ciphertext=flipped(unit.ciphertext, len(unit.ciphertext) // 2))
     yield "tag-flipped", replace(unit, tag=flipped(unit.tag, 0))

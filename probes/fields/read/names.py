@@ -6,20 +6,19 @@ from collections.abc import Iterable
 from typing import Final
 
 from keycheck.model.types import vendor_text
+from probes.fields.read.seam import BESIDE
 
 MAX_NAME: Final = 200
 MAX_COLUMNS: Final = 2_000
 MAX_DEPTH: Final = 64
-_BESIDE: Final = "file:"
-"""Stands for files beside an export: no column of a vendor's begins so."""
 
 
 def column(path: str) -> str:
     """A path as a column's name: printable, 1 to 200 characters."""
     if not path:
         return "(empty)"
-    if path.startswith(_BESIDE):
-        path = f"({_BESIDE[:-1]}){path[len(_BESIDE) - 1 :]}"
+    if path.startswith(BESIDE):
+        path = f"({BESIDE[:-1]}){path[len(BESIDE) - 1 :]}"
     if len(path) <= MAX_NAME and path.isprintable():
         return path
     return vendor_text(path, MAX_NAME - 1)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 Layout: TypeAlias = Literal["parquet", "ndjson", "json", "csv", "tsv", "avro", "text", "table"]
 
+BESIDE: Final = "file:"
+"""What the name of a file beside the export begins with, where columns are named."""
 BATCH_ROWS: Final = 8_192
 """Rows of one batch: what fits the processor's cache is fastest."""
 

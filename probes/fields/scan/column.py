@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probes.fields.facts import LeftOut
-from probes.fields.planning import BESIDE
-from probes.fields.read.seam import Batch, Export, Shard
+from probes.fields.read.seam import BESIDE, Batch, Export, Shard
 from probes.fields.scan.arrays import NO_TIME, Cells, cells, equal, instants, rows_equal
 from probes.fields.scan.classing import Walked
 from probes.fields.scan.hashing import Hashes, Longs, Regions

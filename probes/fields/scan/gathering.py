@@ -12,9 +12,8 @@ from keycheck.model.facts import Unseen
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
 from probes.fields.facts import PLACES, ColumnFacts, Export, Hit, Hunt, LeftOut, Opened, Place, Tally
-from probes.fields.planning import BESIDE
+from probes.fields.read.seam import BESIDE, Shard, place
 from probes.fields.read.seam import Export as SourceExport
-from probes.fields.read.seam import Shard, place
 from probes.fields.scan.conclude import At, Sum, Tallies, data_keys, located, recognised
 from probes.fields.scan.confirm import Counts, corrections, reread
 from probes.fields.scan.draw import Drawing

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
 import sqlite3
-import subprocess
-import tempfile
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from field_postgres import POSTGRES, execute, postgres
 from field_reading import batches, left_out, table
 
 from keycheck.errors import ProbeError
@@ -22,11 +16,7 @@ from probes.fields.read.export import open_export
 from probes.fields.read.seam import Export
 from probes.fields.subjects import Dataset
 
-BINARIES = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
-POSTGRES = pytest.mark.skipif(
-    BINARIES is None or (os.geteuid() == 0 and shutil.which("setpriv") is None),
-    reason="no PostgreSQL server: install the package `postgresql`",
-)
+__all__ = ["postgres"]  # a fixture of this module
 
 
 def export(base: Path, url: str, name: str, schema: str | None = None) -> Export:
@@ -36,56 +26,9 @@ def export(base: Path, url: str, name: str, schema: str | None = None) -> Export
     return open_export(Dataset.model_validate({"id": "t", "source": source, "origin": origin}), base, (), {})
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
-    """URL of a server that runs as nobody, in a directory of its own, on a socket alone."""
-    if BINARIES is None:
-        pytest.skip("no PostgreSQL server: install the package `postgresql`")
-    folder = Path(tempfile.mkdtemp(prefix="kc-pg-"))
-    prefix: list[str] = []
-    if os.geteuid() == 0:
-        nobody = pwd.getpwnam("nobody")
-        os.chown(folder, nobody.pw_uid, nobody.pw_gid)
-        prefix = ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
-    data = folder / "data"
-    subprocess.run(
-        [*prefix, BINARIES / "initdb", "-D", data, "-U", "kc", "-A", "trust", "-E", "UTF8", "--no-sync"],
-        check=True,
-        capture_output=True,
-        cwd=folder,
-    )
-    server = subprocess.Popen(
-        [*prefix, BINARIES / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"],
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        for _ in range(200):
-            ready = subprocess.run(
-                [BINARIES / "pg_isready", "-h", folder, "-U", "kc", "-d", "postgres"], check=False, capture_output=True
-            )
-            if ready.returncode == 0:
-                break
-            time.sleep(0.05)
-        yield f"postgresql+psycopg://kc@/postgres?host={folder}"
-    finally:
-        server.terminate()
-        server.wait(20)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def run(url: str, *statements: str) -> None:
-    import psycopg
-
-    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
-        for statement in statements:
-            connection.execute(statement)
-
-
 @POSTGRES
 def test_postgres_types_are_read_as_the_server_writes_them(tmp_path: Path, postgres: str) -> None:
-    run(
+    execute(
         postgres,
         "drop table if exists kinds",
         """create table kinds (id uuid primary key, b bytea, t text, n numeric, at timestamptz, naive timestamp,
@@ -123,7 +66,7 @@ def test_postgres_types_are_read_as_the_server_writes_them(tmp_path: Path, postg
 def test_postgres_is_split_by_its_key_and_read_to_the_last_row(
     tmp_path: Path, postgres: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run(
+    execute(
         postgres,
         "drop table if exists many",
         "create table many (id bigint primary key, v bytea)",
@@ -134,7 +77,7 @@ def test_postgres_is_split_by_its_key_and_read_to_the_last_row(
     assert len(opened.listing().shards) == 3
     got = table(opened)
     assert [row["id"] for row in got] == [str(number * 3 - 500) for number in range(1, 30_001)]
-    run(postgres, "alter table many drop constraint many_pkey")
+    execute(postgres, "alter table many drop constraint many_pkey")
     opened = export(tmp_path, postgres, "many")
     assert len(opened.listing().shards) == 1
     assert len(table(opened)) == 30_000
@@ -142,7 +85,7 @@ def test_postgres_is_split_by_its_key_and_read_to_the_last_row(
 
 @POSTGRES
 def test_postgres_refusals(tmp_path: Path, postgres: str) -> None:
-    run(
+    execute(
         postgres,
         "drop table if exists hidden",
         "create table hidden (id int)",
