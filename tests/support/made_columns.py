@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from keycheck.model.control import Control
 from keycheck.model.facts import Unseen
 from keycheck.model.types import Model
+from keycheck.model.verdict import Kind as VerdictKind
 from keycheck.model.verdict import Reason
+from probes.fields.controls import CONTROLS
 from probes.fields.facts import (
     CipherCount,
     ColumnFacts,
@@ -172,3 +175,17 @@ def opened(**changes: object) -> ColumnFacts:
 
 def kinds(**counts: int) -> tuple[Kind, ...]:
     return tuple(Kind(kind=kind, count=count, places=(PLACE,)) for kind, count in counts.items())
+
+
+BY_ID = {each.id: each for each in CONTROLS}
+PASS, FAIL, NA = (VerdictKind.PASS, ()), (VerdictKind.FAIL, ()), (VerdictKind.NOT_APPLICABLE, ())
+
+
+def unsure(*reasons: Reason) -> tuple[VerdictKind, tuple[Reason, ...]]:
+    """Inconclusive, for want of coverage unless something else is said."""
+    return VerdictKind.INCONCLUSIVE, tuple(sorted(reasons or (Reason.NOT_COVERED,)))
+
+
+def control(name: str, **parameters: object) -> Control:
+    """`fields.NAME` with these parameters."""
+    return BY_ID[f"fields.{name}"].model_validate(parameters)

@@ -10,10 +10,13 @@ from made_columns import (
     CLEAN,
     DENIED,
     EXPORT,
+    FAIL,
     HUNT,
+    NA,
     NEW,
     OLD,
     OPENED,
+    PASS,
     PLACE,
     PLAIN,
     ROTATED,
@@ -23,30 +26,21 @@ from made_columns import (
     UNITS,
     VENDORS,
     but,
+    control,
     kinds,
     opened,
     rule,
+    unsure,
     wrapped,
 )
 
-from keycheck.model.control import Control, Sighting, Sightings
+from keycheck.model.control import Sighting, Sightings
 from keycheck.model.types import Model
 from keycheck.model.verdict import Assurance, Kind, Reason
-from probes.fields.controls import CONTROLS
 from probes.fields.facts import ColumnFacts, Detected, Export, Hit, Hunt, LeftOut, Refusals, Tally, WrappedCount
 from probes.fields.subjects import ContextRule, Limits
 
-BY_ID = {control.id: control for control in CONTROLS}
 Cases: TypeAlias = list[tuple[str, dict[str, object], ColumnFacts, tuple[Kind, tuple[Reason, ...]], str]]
-PASS, FAIL, NA = (Kind.PASS, ()), (Kind.FAIL, ()), (Kind.NOT_APPLICABLE, ())
-
-
-def unsure(*reasons: Reason) -> tuple[Kind, tuple[Reason, ...]]:
-    return Kind.INCONCLUSIVE, tuple(sorted(reasons or (Reason.NOT_COVERED,)))
-
-
-def control(name: str, **parameters: object) -> Control:
-    return BY_ID[f"fields.{name}"].model_validate(parameters)
 
 
 def inside(field: str, **changes: object) -> ColumnFacts:

@@ -9,8 +9,11 @@ from made_columns import (
     ABROAD,
     CLEAN,
     DENIED,
+    FAIL,
     KEY,
+    NA,
     OPENED,
+    PASS,
     PLACE,
     ROWS,
     TALLY,
@@ -18,29 +21,19 @@ from made_columns import (
     UNITS,
     VENDORS,
     but,
+    control,
     kinds,
     opened,
     rule,
+    unsure,
 )
 
-from keycheck.model.control import Control
 from keycheck.model.facts import Unseen
 from keycheck.model.verdict import Kind, Reason
-from probes.fields.controls import CONTROLS
 from probes.fields.facts import CipherCount, ColumnFacts, Tally, WrappedCount
 from probes.fields.key_names import difference, names
 
-BY_ID = {control.id: control for control in CONTROLS}
 Cases: TypeAlias = list[tuple[str, dict[str, object], ColumnFacts, tuple[Kind, tuple[Reason, ...]], str]]
-PASS, FAIL, NA = (Kind.PASS, ()), (Kind.FAIL, ()), (Kind.NOT_APPLICABLE, ())
-
-
-def unsure(*reasons: Reason) -> tuple[Kind, tuple[Reason, ...]]:
-    return Kind.INCONCLUSIVE, tuple(sorted(reasons or (Reason.NOT_COVERED,)))
-
-
-def control(name: str, **parameters: object) -> Control:
-    return BY_ID[f"fields.{name}"].model_validate(parameters)
 
 
 def cipher(name: str, family: str, bits: int | None, authenticated: bool | None, count: int = ROWS) -> CipherCount:

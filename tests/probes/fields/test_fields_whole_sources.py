@@ -85,13 +85,13 @@ def bucket() -> Iterator[str]:
         aws_access_key_id="x",
         aws_secret_access_key="x",
     )
-    client.create_bucket(Bucket="vendor", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    client.create_bucket(Bucket="vendor-whole", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     for name, rows in (("good/a", sealed(40)), ("good/b", sealed(30)), ("escrow/a", sealed(20, keys=[ARN, OTHER_ARN]))):
         out = pa.BufferOutputStream()
         pq.write_table(pa.Table.from_pylist(rows), out, row_group_size=16)
-        client.put_object(Bucket="vendor", Key=f"{name}.parquet", Body=out.getvalue().to_pybytes())
+        client.put_object(Bucket="vendor-whole", Key=f"{name}.parquet", Body=out.getvalue().to_pybytes())
     clear = "".join(json.dumps({"id": f"c-{row}", "email": f"anna.{row}@example.org"}) + "\n" for row in range(10))
-    client.put_object(Bucket="vendor", Key="clear/a.ndjson", Body=clear.encode())
+    client.put_object(Bucket="vendor-whole", Key="clear/a.ndjson", Body=clear.encode())
     yield url
     server.stop()
 
@@ -101,26 +101,26 @@ def s3(url: str, *files: str) -> Mapping[str, object]:
 
 
 def test_an_export_in_a_bucket(tmp_path: Path, bucket: str) -> None:
-    good(run(tmp_path, s3(bucket, "s3://vendor/good/*")), 70)
+    good(run(tmp_path, s3(bucket, "s3://vendor-whole/good/*")), 70)
 
 
 def test_other_objects_take_the_place_of_the_maps(tmp_path: Path, bucket: str) -> None:
-    good(run(tmp_path, s3(bucket, "s3://vendor/clear/*"), "s3://vendor/good/a.parquet"), 40)
+    good(run(tmp_path, s3(bucket, "s3://vendor-whole/clear/*"), "s3://vendor-whole/good/a.parquet"), 40)
 
 
 def test_an_escrow_key_in_a_bucket(tmp_path: Path, bucket: str) -> None:
-    ran = run(tmp_path, s3(bucket, "s3://vendor/escrow/"))
+    ran = run(tmp_path, s3(bucket, "s3://vendor-whole/escrow/"))
     assert shows(ran, "escrow") == {Kind.FAIL}
     assert ran.code == ExitCode.CLAUSE_FAILS
 
 
 def test_clear_text_in_a_bucket(tmp_path: Path, bucket: str) -> None:
-    ran = run(tmp_path, s3(bucket, "s3://vendor/clear/a.ndjson"))
+    ran = run(tmp_path, s3(bucket, "s3://vendor-whole/clear/a.ndjson"))
     assert shows(ran, "encrypted") == shows(ran, "plaintext") == {Kind.FAIL}
 
 
 def test_a_bucket_that_is_not_there_or_does_not_answer(tmp_path: Path, bucket: str) -> None:
-    for source in (s3(bucket, "s3://nobodys/*"), s3("http://127.0.0.1:9", "s3://vendor/*")):
+    for source in (s3(bucket, "s3://nobodys/*"), s3("http://127.0.0.1:9", "s3://vendor-whole/*")):
         ran = run(tmp_path, source)
         assert ran.passed() == frozenset()
         assert ran.code in (ExitCode.INCOMPLETE, ExitCode.TOOL_FAILED)
