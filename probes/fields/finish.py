@@ -21,7 +21,7 @@ from probes.fields.scan.seam import Draw, ScanPlan
 from probes.fields.subjects import Dataset
 
 if TYPE_CHECKING:
-    from probes.fields.opening.sample import Sample
+    from probes.fields.hunt.seam import Truth
     from probes.fields.scan.gathering import Gathering
 
 T = TypeVar("T")
@@ -58,9 +58,17 @@ def finished(
     )
     tied = _tied(dataset, gathering, io)
     _again("duplicates were not compared byte by byte", lambda: gathering.confirm(source), left_out)
+    opened, truths, unsought = _opened(dataset, source, listing, plan, gathering, manifest, io)
+    hunts = _again("not searched for opened values", lambda: _hunted(source, plan, truths, unsought, listing), left_out)
+    return Finished(opened, hunts or {}, tied, tuple(left_out))
+
+
+def _opened(
+    dataset: Dataset, source: Export, listing: Listing, plan: ScanPlan, gathering: Gathering, manifest: str, io: Io
+) -> tuple[Mapping[str, Opened | Unseen], tuple[Truth, ...], int]:
+    """What the sample came to, what it was opened to, and how many values found no room."""
     if dataset.opening is None:
-        nothing = {column.column: _UNDECLARED for column in plan.columns}
-        return Finished(nothing, tied=tied, left_out=tuple(left_out))
+        return {column.column: _UNDECLARED for column in plan.columns}, (), 0
     from probes.fields.opening.sample import open_sample
     from probes.fields.opening.seed import seed
     from probes.fields.opening.unwrap import unwrapper
@@ -80,8 +88,7 @@ def finished(
         calls=dataset.opening.calls,
         unwrapper=partial(unwrapper, io, dataset.opening.identity),
     )
-    hunts = _again("not searched for opened values", lambda: _hunted(source, plan, sample, listing), left_out)
-    return Finished(sample.opened, hunts or {}, tied, tuple(left_out))
+    return sample.opened, sample.truths, sample.truths_left
 
 
 def _again(what: str, read: Callable[[], T], left_out: list[LeftOut]) -> T | None:
@@ -93,14 +100,17 @@ def _again(what: str, read: Callable[[], T], left_out: list[LeftOut]) -> T | Non
         return None
 
 
-def _hunted(source: Export, plan: ScanPlan, sample: Sample, listing: Listing) -> Mapping[str, Hunt]:
-    """What was opened, sought everywhere; values that found no room count as too short to be sought."""
-    if not sample.truths:
+def _hunted(
+    source: Export, plan: ScanPlan, truths: tuple[Truth, ...], unsought: int, listing: Listing
+) -> Mapping[str, Hunt]:
+    """What was opened, sought everywhere, and canaries under the encodings of whole columns and in files' own bytes;
+    values that found no room count as too short to be sought."""
+    if not truths and not plan.canaries:
         return {}
     from probes.fields.hunt.truths import hunt
 
-    found = hunt(source, plan, sample.truths, listing)
-    return {name: each.model_copy(update={"short": each.short + sample.truths_left}) for name, each in found.items()}
+    found = hunt(source, plan, truths, listing)
+    return {name: each.model_copy(update={"short": each.short + unsought}) for name, each in found.items()}
 
 
 def _tied(dataset: Dataset, gathering: Gathering, io: Io) -> Literal["tied", "untied", "none"]:

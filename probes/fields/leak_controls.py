@@ -198,7 +198,7 @@ class Plaintext(FieldControl, id="fields.plaintext", version=1):
             )
         elif not hunt.bytes and values(facts):
             found.doubt("no byte of it was searched", Reason.NO_POSITIVE)
-        short = f", {hunt.short} more are too short to be sought" if hunt.short else ""
+        short = f", {hunt.short} more are too short, or could not be told from chance" if hunt.short else ""
         found.lean(f"{hunt.canaries} canaries and {hunt.truths} opened values sought in {hunt.bytes} bytes{short}")
 
 
