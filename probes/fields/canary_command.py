@@ -159,9 +159,14 @@ def locate_command(
     where = canaries if canaries is not None else (base / subject.canaries if subject.canaries else None)
     if where is None:
         raise UsageError(f"the data set {dataset} names no file of canaries", advice="name one with --canaries")
+    file = _loaded(where)
+    if file.dataset != dataset:
+        raise UsageError(
+            f"{where} was planted for the data set {file.dataset}, not for {dataset}", advice="give the other's file"
+        )
     try:
         export = open_export(subject, base, loaded.deployment.identities, os.environ)
-        found = locate(export, _loaded(where).sought())
+        found = locate(export, file.sought())
     except ProbeError as error:
         raise UsageError(f"the export cannot be looked through: {error}", advice="check its place and rights") from None
     sys.stdout.write(_json(found) if output is Output.JSON else _text(found))
@@ -236,7 +241,7 @@ def _told(story: Story, last: str) -> int:
         sys.stdout.write(f"{line}\n")
     for trouble in story.troubles:
         typer.echo(f"keycheck: {trouble}", err=True)
-    typer.echo(last, err=True)
+    typer.echo(f"NOT DONE for {len(story.troubles)} of them, see above" if story.troubles else last, err=True)
     return int(ExitCode.INCOMPLETE if story.troubles else ExitCode.MET)
 
 
