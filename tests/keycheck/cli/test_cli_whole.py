@@ -97,7 +97,7 @@ def test_the_honest_vendor_is_incomplete_only_for_what_is_planned(honest: Papers
     looks = [f for f in told["findings"] if f["control"] not in ("planned", *DRILL_CONTROLS)]
     assert {f["verdict"] for f in looks} == {"pass", "not-applicable"}
     assert {f["verdict"] for f in told["findings"] if f["control"] == "planned"} == {"not-tested"}
-    assert "never exercised against a real AWS" in (tmp_path / "seen.txt").read_text().splitlines()[-2]
+    assert "never exercised against a real AWS" in (tmp_path / "seen.txt").read_text()
     assert told["exit_code"] == 3
     assert (tmp_path / "seen.txt").read_text().splitlines()[-1].startswith("INCONCLUSIVE")
     assert "subjects" in done.stderr

@@ -137,9 +137,9 @@ def test_signals_let_go_and_a_second_one_does_not_skip_the_restore(tmp_path: Pat
     again = threading.Timer(0.15, lambda: os.kill(os.getpid(), number))
 
     def during(held: Held) -> None:
-        again.start()  # it comes while the world is given its settle interval
         os.kill(os.getpid(), number)
         assert held.wait(30) is Ending.STOPPED
+        again.start()  # it comes while the world is given its settle interval
 
     before = signal.getsignal(number)
     outcome = scene.run(during, settle=timedelta(milliseconds=400))

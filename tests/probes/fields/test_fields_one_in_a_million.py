@@ -74,7 +74,7 @@ def test_one_bad_row_in_a_million_is_found_and_placed(tmp_path: Path) -> None:
     assert sum(kind.count for kind in facts.kinds) == facts.rows == ROWS
     verdict = Encrypted(proof="grammar").judge(facts)
     assert verdict.kind is Kind.FAIL
-    assert "1 of 1000000 values are not encrypted" in verdict.message
+    assert f"1 of {ROWS} values are not encrypted" in verdict.message
 
 
 def _email(gathering: Gathering, dataset: Dataset) -> ColumnFacts:

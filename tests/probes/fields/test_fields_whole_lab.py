@@ -173,7 +173,7 @@ def test_interrupted_in_mid_scan(lab: Lab, tmp_path: Path) -> None:
     assert ran.outcome.exit_code == ExitCode.INTERRUPTED
     assert ran.passed(ESDK) == frozenset()
     messages = [each.message for each in ran.outcome.assessment.findings if each.subject == ESDK]
-    assert any("interrupted: the run was interrupted" in message for message in messages)
+    assert any("interrupt" in message for message in messages), messages
 
 
 def test_interrupted_in_mid_opening(lab: Lab, aws: AwsFaults, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
