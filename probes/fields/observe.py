@@ -204,13 +204,13 @@ class ColumnProbe(Probe[Dataset, Work]):
 
     def counted(self, result: Work) -> int:
         """Rows of a shard."""
-        return getattr(result, "rows", 0)
+        from probes.fields.scan.result import ShardResult
+
+        return result.rows if isinstance(result, ShardResult) else 0
 
     def more(self, subject: Dataset, gathered: Mapping[PartName, Work | Unseen], io: Io) -> Round | None:
         """The sample, once the export's digest stands in the record."""
-        if FINISH in gathered:
-            return None
-        if _broken(gathered) is not None:
+        if FINISH in gathered or _broken(gathered) is not None:
             return None
         known, total = _known(gathered), _folded(gathered)
         export = manifest(known.listing.files, total.digests, total.gathering.rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from keycheck.model.control import Control
 from keycheck.model.facts import Unseen
@@ -189,3 +189,20 @@ def unsure(*reasons: Reason) -> tuple[VerdictKind, tuple[Reason, ...]]:
 def control(name: str, **parameters: object) -> Control:
     """`fields.NAME` with these parameters."""
     return BY_ID[f"fields.{name}"].model_validate(parameters)
+
+
+Case: TypeAlias = tuple[str, dict[str, object], ColumnFacts, tuple[VerdictKind, tuple[Reason, ...]], str]
+"""What was changed, the control's parameters, the facts, the verdict that is due, and words of its message."""
+
+
+def case_id(value: object) -> str:
+    """The name of the control, or of the case."""
+    return value if isinstance(value, str) else str(value[0]) if isinstance(value, tuple) else ""
+
+
+def judged_as(name: str, case: Case) -> None:
+    """The control gives the case the verdict that is due."""
+    _, parameters, facts, expected, said = case
+    verdict = control(name, **parameters).judge(facts)
+    assert (verdict.kind, verdict.reasons) == expected, verdict
+    assert said in verdict.message
