@@ -16,7 +16,7 @@ HEAVY = (
     "boto3", "botocore", "google", "grpc", "tink", "aws_encryption_sdk", "pyarrow", "polars", "numpy", "sslyze",
     "nassl", "sqlalchemy", "fastavro", "distributed", "OpenSSL", "rich",
 )  # fmt: skip
-SHARED = ("places",)
+SHARED = ("clouds", "places")
 """Packages beside the areas that several of them use."""
 LAYERS = ("errors", "canonical", "model", "boundary", "registry", "plan")
 """What stands below the engine: never imports upwards."""
@@ -59,23 +59,15 @@ def test_the_lab_and_the_probes_never_meet() -> None:
 
 
 OFFERED = {
-    "probes.keys.aws.arns",
-    "probes.keys.aws.errors",
-    "probes.keys.aws.files",
-    "probes.keys.aws.sessions",
-    "probes.keys.bounded_http",
     "probes.keys.drill.aws_calls",
     "probes.keys.drill.aws_log",
     "probes.keys.drill.gcp_calls",
     "probes.keys.drill.gcp_crc",
-    "probes.keys.gcp.clients",
-    "probes.keys.gcp.names",
-    "probes.keys.gcp.universes",
     "probes.keys.principals",
     "probes.keys.subjects",
+    "probes.tls.subjects",
 }
-"""What the area of keys offers to the others besides its facts: bounded clients of both clouds, names, and how keys are
-declared. Grown with care: a third area that needs them is the moment for a package of their own."""
+"""What areas offer to the others besides their facts: how their subjects are declared, and the calls that open."""
 
 
 def test_areas_import_each_others_facts_and_what_is_offered_at_most() -> None:

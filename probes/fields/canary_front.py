@@ -15,8 +15,8 @@ from typing import Final
 from keycheck.errors import UsageError
 from keycheck.model.deployment import Vantage
 from keycheck.model.probe import Resolver
+from probes.clouds.bounded_http import NoReply, Request, ask, parse_target
 from probes.fields.canary_plan import Call, CanaryPlan
-from probes.keys.bounded_http import NoReply, Request, ask, parse_target
 
 MAX_SECRET: Final = 8192
 LONGEST_LEARNED: Final = 500

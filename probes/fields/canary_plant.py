@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Final
 
 from keycheck.model.types import Clock, Entropy
+from probes.clouds.bounded_http import NoReply
 from probes.fields.canaries import CanaryFile, Record, Value, create_canaries, save_canaries
 from probes.fields.canary_front import Done, Front, holds, learned
 from probes.fields.canary_plan import ID, Call, CanaryPlan
 from probes.fields.canary_values import Shape, make, record_id
-from probes.keys.bounded_http import NoReply
 
 READS: Final = 3
 """Times that each record is read for its latency."""

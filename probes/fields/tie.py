@@ -111,7 +111,7 @@ def _key(name: str, io: Io) -> Key | None:
 def _read(subject: Key, since: datetime, io: Io) -> Sequence[Made]:
     """The vendor's calls since then. Raises ProbeError."""
     from keycheck.model.verdict import Reason
-    from probes.keys.aws.arns import kms_arn
+    from probes.clouds.aws.arns import kms_arn
     from probes.keys.drill.aws_log import recent
 
     arn = kms_arn(subject.resource)

@@ -63,8 +63,8 @@ class AwsOpener:
 
     def open(self, keys: Sequence[Wrapped]) -> Opened:
         """KeyMaterialId of the answer. Raises ProbeError."""
-        from probes.keys.aws.arns import kms_arn
-        from probes.keys.aws.errors import AwsError
+        from probes.clouds.aws.arns import kms_arn
+        from probes.clouds.aws.errors import AwsError
         from probes.keys.drill.aws_calls import hand
 
         arn = kms_arn(self.key)

@@ -21,7 +21,7 @@ from keycheck.errors import ProbeError
 from keycheck.model.deployment import CommandWitness, HttpWitness, Witness
 from keycheck.model.probe import Io, Resolver
 from keycheck.model.verdict import Reason
-from probes.keys.bounded_http import NoReply, Reply, Request, ask, parse_target
+from probes.clouds.bounded_http import NoReply, Reply, Request, ask, parse_target
 from probes.keys.timeline import Path, Sample, Saw
 
 MAX_SECRET: Final = 8192

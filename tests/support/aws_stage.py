@@ -22,7 +22,7 @@ from keycheck.model.deployment import HERE, AwsIdentity
 from keycheck.model.once import Once
 from keycheck.model.probe import Io
 from keycheck.resolve import system_resolver
-from probes.keys.aws.arns import kms_arn
+from probes.clouds.aws.arns import kms_arn
 from probes.keys.drill.aws_calls import hand
 from probes.keys.drill.canary import Canary, plant
 from probes.keys.subjects import Agreed, CanaryPaths, Key, KeyDrill, KeyModel, OnKeyLoss, Roles

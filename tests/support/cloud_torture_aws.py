@@ -26,7 +26,7 @@ from keycheck.model.deployment import HERE, AwsIdentity
 from keycheck.model.drill import Change
 from keycheck.model.once import Once
 from keycheck.model.probe import Io
-from probes.keys.aws.arns import kms_arn
+from probes.clouds.aws.arns import kms_arn
 from probes.keys.drill.aws_calls import hand
 from probes.keys.drill.aws_deny import deny
 from probes.keys.drill.aws_disable import disable

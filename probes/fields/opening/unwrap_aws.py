@@ -11,9 +11,9 @@ from keycheck.errors import ProbeError
 from keycheck.model.probe import Io
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
+from probes.clouds.aws.arns import KmsArn, kms_arn
+from probes.clouds.aws.errors import AwsError
 from probes.fields.opening.unwrap import LONGEST_KEY, Answer, Declined, Unwrapped, unanswered
-from probes.keys.aws.arns import KmsArn, kms_arn
-from probes.keys.aws.errors import AwsError
 from probes.keys.drill.aws_calls import Hand, hand
 
 DECRYPT: Final = "kms:Decrypt"

@@ -12,10 +12,10 @@ from typing import Final
 from keycheck.errors import ProbeError
 from keycheck.model.probe import Io
 from keycheck.model.verdict import Reason
+from probes.clouds.gcp.names import KeyName, key_name, same_key
 from probes.fields.opening.unwrap import LONGEST_KEY, Answer, Declined, Unwrapped, unanswered
 from probes.keys.drill.gcp_calls import USES, GcpError, Hand, hand
 from probes.keys.drill.gcp_crc import crc32c
-from probes.keys.gcp.names import KeyName, key_name, same_key
 
 _REFUSED: Final = "Decryption failed"
 """How the service begins to say that a ciphertext is not of this key, or not with this associated data."""

@@ -18,10 +18,10 @@ from keycheck.model.once import Once
 from keycheck.model.probe import Io
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
+from probes.clouds.gcp.universes import check_endpoint, literal_loopback
 from probes.fields.read.places import MAX_FILES, MAX_PATH, Entry, fixed_folder, is_glob, pattern
 from probes.fields.read.streams import File
 from probes.fields.subjects import Files
-from probes.keys.gcp.universes import check_endpoint, literal_loopback
 
 SECONDS: Final = 30.0
 """That one request may take."""
@@ -136,7 +136,7 @@ def _endpoint(source: Files) -> tuple[str, str] | None:
 def _s3(source: Files, identity: Identity | None, io: Io) -> pafs.FileSystem:
     from botocore.exceptions import BotoCoreError, ClientError
 
-    from probes.keys.aws.sessions import session_for
+    from probes.clouds.aws.sessions import session_for
 
     if isinstance(identity, GcpIdentity):
         raise ProbeError(Reason.PERMISSION_DENIED, f"identity {identity.id} is of another cloud: name one of AWS")
@@ -176,7 +176,7 @@ def _s3(source: Files, identity: Identity | None, io: Io) -> pafs.FileSystem:
 def _gcs(source: Files, identity: Identity | None, io: Io) -> pafs.FileSystem:
     from google.auth.exceptions import GoogleAuthError
 
-    from probes.keys.gcp import clients
+    from probes.clouds.gcp import clients
 
     if isinstance(identity, AwsIdentity):
         raise ProbeError(

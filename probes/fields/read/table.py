@@ -21,12 +21,12 @@ from sqlalchemy.pool import NullPool
 from keycheck.errors import ProbeError
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
+from probes.clouds.aws.files import below, read_regular
 from probes.fields.read import rows
 from probes.fields.read.lost import Lost
 from probes.fields.read.names import MAX_COLUMNS, distinct
 from probes.fields.read.seam import BATCH_ROWS, Batch, ExportFile, Listing, Reading, Shard
 from probes.fields.subjects import Table
-from probes.keys.aws.files import below, read_regular
 
 SHARD_ROWS: Final = 100_000
 MAX_URL: Final = 4_096

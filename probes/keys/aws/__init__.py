@@ -13,11 +13,11 @@ from keycheck.model.facts import Census, Unseen
 from keycheck.model.observation import Blob
 from keycheck.model.probe import Io
 from keycheck.model.types import PartName
+from probes.clouds.aws.clients import api, unspoken
 from probes.keys.aspects import Aspect
 from probes.keys.aws import configuration, describe, trail
-from probes.keys.aws.clients import api, unspoken
 from probes.keys.aws.configuration import asked_or, fitting
-from probes.keys.aws.operations import calls
+from probes.keys.aws.operations import OPERATIONS, calls
 from probes.keys.aws_facts import AwsKey, AwsPolicy
 from probes.keys.facts import EventFacts, LoggingFacts
 from probes.keys.subjects import Key
@@ -49,7 +49,7 @@ def survey(subject: Key, io: Io) -> Census:
 def key(subject: Key, part: PartName, asked: frozenset[Aspect], io: Io) -> tuple[AwsKey, tuple[Blob, ...]]:
     """The key in one Region. Raises ProbeError when it cannot be described; a question that fails is `Unseen`."""
     arn = describe.related(subject, part, io)
-    door = api(io, subject.identities.inspect, arn.partition, arn.region)
+    door = api(io, subject.identities.inspect, arn.partition, arn.region, OPERATIONS)
     found = describe.describe(door, arn)
     texts: list[Blob] = []
 
@@ -91,7 +91,7 @@ def log(
     Raises ProbeError when it is not known which key an alias means.
     """
     arn = describe.related(subject, part, io)
-    door = api(io, subject.identities.log, arn.partition, arn.region)
+    door = api(io, subject.identities.log, arn.partition, arn.region, OPERATIONS)
     bodies: list[Blob] = []
 
     def logging() -> LoggingFacts:

@@ -13,12 +13,11 @@ from keycheck.model.facts import Unseen
 from keycheck.model.observation import Blob
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
-from probes.keys.aws.arns import KmsArn
-from probes.keys.aws.clients import Api
-from probes.keys.aws.errors import AwsError
-from probes.keys.aws.pages import Page, collect, whole
-from probes.keys.aws.policy_text import MAX_BYTES, parse_policy
-from probes.keys.aws.reading import (
+from probes.clouds.aws.arns import KmsArn
+from probes.clouds.aws.clients import Api
+from probes.clouds.aws.errors import AwsError
+from probes.clouds.aws.pages import Page, collect, whole
+from probes.clouds.aws.reading import (
     Answer,
     MalformedError,
     child_or_none,
@@ -33,6 +32,7 @@ from probes.keys.aws.reading import (
     text_or_none,
     texts,
 )
+from probes.keys.aws.policy_text import MAX_BYTES, parse_policy
 from probes.keys.aws_facts import (
     AwsDescription,
     AwsGrant,

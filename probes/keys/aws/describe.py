@@ -10,9 +10,9 @@ from keycheck.model.facts import Census, Unseen
 from keycheck.model.probe import Io
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
-from probes.keys.aws.arns import KmsArn, kms_arn
-from probes.keys.aws.clients import Api, api
-from probes.keys.aws.reading import (
+from probes.clouds.aws.arns import KmsArn, kms_arn
+from probes.clouds.aws.clients import Api, api
+from probes.clouds.aws.reading import (
     Answer,
     MalformedError,
     child,
@@ -26,6 +26,7 @@ from probes.keys.aws.reading import (
     text,
     text_or_none,
 )
+from probes.keys.aws.operations import OPERATIONS
 from probes.keys.aws_facts import AwsDescription, MultiRegion
 from probes.keys.subjects import Key
 
@@ -70,7 +71,7 @@ def located(subject: Key, io: Io) -> Described:
     inspect = subject.identities.inspect
 
     def look() -> Described:
-        return describe(api(io, inspect, asked.partition, asked.region), asked)
+        return describe(api(io, inspect, asked.partition, asked.region, OPERATIONS), asked)
 
     return io.once.get(("aws", "located", io.vantage.id, inspect or "", str(asked)), look)
 

@@ -15,8 +15,8 @@ from typing import Final
 
 from keycheck.model.facts import Unseen
 from keycheck.model.types import Count, parse_instant, vendor_text
-from probes.keys.aws.arns import KmsArn
-from probes.keys.aws.reading import (
+from probes.clouds.aws.arns import KmsArn
+from probes.clouds.aws.reading import (
     Answer,
     MalformedError,
     child_or_none,

@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
+from probes.clouds.aws.operations import Operation, Operations
 from probes.keys.aspects import Aspect
 
-Service: TypeAlias = Literal["kms", "sts", "cloudtrail", "scheduler"]
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One call of an API."""
-
-    service: Service
-    method: str
-    """Name in the SDK."""
-    rate: float
-    """Calls a second. KMS: developer guide, "Request quotas" (defaults, adjustable). CloudTrail: user guide, "Quotas"
-    (get, describe and list APIs together; not adjustable)."""
-
-
-OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
+OPERATIONS: Final[Operations] = MappingProxyType(
     {
         "kms:DescribeKey": Operation("kms", "describe_key", 2000),
         "kms:ListKeyRotations": Operation("kms", "list_key_rotations", 100),
@@ -36,7 +21,6 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
         "kms:ListResourceTags": Operation("kms", "list_resource_tags", 2000),
         "kms:GetKeyLastUsage": Operation("kms", "get_key_last_usage", 5),
         "kms:DescribeCustomKeyStores": Operation("kms", "describe_custom_key_stores", 5),
-        "sts:GetCallerIdentity": Operation("sts", "get_caller_identity", 100),
         # Three calls share ten a second.
         "cloudtrail:DescribeTrails": Operation("cloudtrail", "describe_trails", 3),
         "cloudtrail:GetTrailStatus": Operation("cloudtrail", "get_trail_status", 3),
@@ -44,6 +28,9 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
         "cloudtrail:LookupEvents": Operation("cloudtrail", "lookup_events", 2),
     }
 )
+
+"""KMS: developer guide, "Request quotas" (defaults, adjustable). CloudTrail: user guide, "Quotas" (get, describe and
+list APIs together; not adjustable)."""
 
 _CALLS: Final[Mapping[Aspect, int]] = MappingProxyType(
     {

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
-from probes.keys.aws.reading import MalformedError, exact
+from probes.clouds.aws.reading import MalformedError, exact
 from probes.keys.aws_facts import Condition, PrincipalPattern, Statement
 
 MAX_BYTES: Final = 32 * 1024

@@ -11,11 +11,10 @@ from keycheck.errors import ProbeError
 from keycheck.model.observation import Blob, Disposition
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
-from probes.keys.aws.arns import KmsArn, is_region
-from probes.keys.aws.clients import Api
-from probes.keys.aws.events import Tally
-from probes.keys.aws.pages import Page, collect
-from probes.keys.aws.reading import (
+from probes.clouds.aws.arns import KmsArn, is_region
+from probes.clouds.aws.clients import Api
+from probes.clouds.aws.pages import Page, collect
+from probes.clouds.aws.reading import (
     Answer,
     MalformedError,
     children,
@@ -25,6 +24,7 @@ from probes.keys.aws.reading import (
     text_or_none,
     texts,
 )
+from probes.keys.aws.events import Tally
 from probes.keys.facts import AwsTrail, EventFacts, LoggingFacts
 
 MAX_TRAILS: Final = 50
@@ -215,7 +215,7 @@ def events(door: Api, key: KmsArn, window: tuple[datetime, datetime]) -> tuple[E
     """
     operation = "cloudtrail:LookupEvents"
     since, until = window
-    pages = Api(door.access, door.deadline)  # its answers are log bodies: kept by digest only
+    pages = Api(door.access, door.deadline, door.operations)  # its answers are log bodies: kept by digest only
     tally = Tally(key, since, until)
 
     def fetch(token: str | None) -> Page[None]:

@@ -15,11 +15,11 @@ from keycheck.errors import ProbeError
 from keycheck.model.probe import Io
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
-from probes.keys.aws.bounded import until
-from probes.keys.aws.clients import Access, api
-from probes.keys.aws.errors import answering
-from probes.keys.aws.reading import Answer, structure
-from probes.keys.aws.sessions import config_for, making, verify_for
+from probes.clouds.aws.bounded import until
+from probes.clouds.aws.clients import Access, api
+from probes.clouds.aws.errors import answering
+from probes.clouds.aws.reading import Answer, structure
+from probes.clouds.aws.sessions import config_for, making, verify_for
 from probes.keys.drill.log_sources import Allowance, Stored
 
 if TYPE_CHECKING:

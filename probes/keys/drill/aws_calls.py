@@ -11,15 +11,15 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
 
-from probes.keys.aws.arns import KmsArn
-from probes.keys.aws.bounded import until
-from probes.keys.aws.clients import CONNECTIONS, Access, api
-from probes.keys.aws.errors import AwsError, answering
-from probes.keys.aws.operations import Operation
-from probes.keys.aws.pace import Deadline, Pace
-from probes.keys.aws.reading import Answer, structure
-from probes.keys.aws.sessions import config_for, making, verify_for
-from probes.keys.aws.shapes import checked
+from probes.clouds.aws.arns import KmsArn
+from probes.clouds.aws.bounded import until
+from probes.clouds.aws.clients import CONNECTIONS, Access, api
+from probes.clouds.aws.errors import AwsError, answering
+from probes.clouds.aws.operations import Operation
+from probes.clouds.aws.pace import Deadline, Pace
+from probes.clouds.aws.reading import Answer, structure
+from probes.clouds.aws.sessions import config_for, making, verify_for
+from probes.clouds.aws.shapes import checked
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient

@@ -13,7 +13,7 @@ from keycheck.model.drill import Change, Standing, Where
 from keycheck.model.probe import Io
 from keycheck.model.types import CanonicalJson, Model, vendor_text
 from keycheck.model.verdict import Reason
-from probes.keys.aws.arns import KmsArn, kms_arn
+from probes.clouds.aws.arns import KmsArn, kms_arn
 from probes.keys.drill import Sight
 from probes.keys.drill.aws_sentinel import Sentinel, Withholding
 from probes.keys.drill.canary import Canary

@@ -7,9 +7,9 @@ from typing import Final
 
 from keycheck.model.deployment import AwsIdentity
 from keycheck.model.probe import Io
-from probes.keys.aws.arns import KmsArn
-from probes.keys.aws.errors import answering
-from probes.keys.aws.sessions import session_for
+from probes.clouds.aws.arns import KmsArn
+from probes.clouds.aws.errors import answering
+from probes.clouds.aws.sessions import session_for
 
 _RENEW: Final = frozenset({"iam-role", "container-role", "assume-role", "assume-role-with-web-identity"})
 """Methods of the SDK that get new credentials by themselves, with nobody signing in."""

@@ -18,11 +18,11 @@ from keycheck.errors import ProbeError
 from keycheck.model.probe import Io
 from keycheck.model.types import parse_instant, vendor_text
 from keycheck.model.verdict import Reason
-from probes.keys.aws.arns import KmsArn
-from probes.keys.aws.errors import AwsError
+from probes.clouds.aws.arns import KmsArn
+from probes.clouds.aws.errors import AwsError
+from probes.clouds.aws.pages import Page, collect
+from probes.clouds.aws.reading import MalformedError, child, children, parsing, structure, text, text_or_none
 from probes.keys.aws.events import MAX_EVENT, parse_event, principal_of
-from probes.keys.aws.pages import Page, collect
-from probes.keys.aws.reading import MalformedError, child, children, parsing, structure, text, text_or_none
 from probes.keys.drill.aws_calls import Hand, Sleep, hand
 from probes.keys.drill.aws_common import everywhere, whole_seconds
 from probes.keys.drill.dead_man import GRACE, Waiting, Waits, insistent, name_of, unverified

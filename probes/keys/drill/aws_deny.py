@@ -14,8 +14,8 @@ from keycheck.model.drill import Change, Mechanism, Standing, Where
 from keycheck.model.probe import Io
 from keycheck.model.types import CanonicalJson, Count, Digest, Instant, Model, VendorText, vendor_text
 from keycheck.model.verdict import Reason
-from probes.keys.aws.arns import KmsArn, kms_arn
-from probes.keys.aws.reading import MalformedError
+from probes.clouds.aws.arns import KmsArn, kms_arn
+from probes.clouds.aws.reading import MalformedError
 from probes.keys.drill.aws_calls import Sleep, hand, pause
 from probes.keys.drill.aws_common import KeyArns, commands, everywhere, felt, read, subject_of, together, whole_seconds
 from probes.keys.drill.aws_common import written as kept

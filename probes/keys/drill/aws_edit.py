@@ -12,8 +12,8 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Final, TypeAlias
 
+from probes.clouds.aws.reading import MalformedError
 from probes.keys.aws.policy_text import MAX_BYTES
-from probes.keys.aws.reading import MalformedError
 
 Statement: TypeAlias = Mapping[str, object]
 _LONGEST_NUMBER: Final = 30

@@ -13,10 +13,10 @@ from keycheck.model.drill import Change, Mechanism, Standing, Where
 from keycheck.model.probe import Io
 from keycheck.model.types import CanonicalJson, Count, Model, VendorText, vendor_text
 from keycheck.model.verdict import Reason
-from probes.keys.aws.arns import KmsArn, kms_arn
-from probes.keys.aws.errors import AwsError
-from probes.keys.aws.pages import Page, collect
-from probes.keys.aws.reading import (
+from probes.clouds.aws.arns import KmsArn, kms_arn
+from probes.clouds.aws.errors import AwsError
+from probes.clouds.aws.pages import Page, collect
+from probes.clouds.aws.reading import (
     Answer,
     MalformedError,
     child_or_none,

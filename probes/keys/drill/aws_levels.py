@@ -12,7 +12,7 @@ from keycheck.model.drill import Change, Mechanism
 from keycheck.model.facts import Unseen
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
-from probes.keys.aws.arns import kms_arn
+from probes.clouds.aws.arns import kms_arn
 from probes.keys.aws_facts import AwsKey
 from probes.keys.drill.aws_deny import Deny, deny
 from probes.keys.drill.aws_disable import Disable, disable

@@ -10,11 +10,12 @@ from typing import Any, Final
 
 from keycheck.model.probe import Io
 from keycheck.model.types import vendor_text
-from probes.keys.aws.arns import KmsArn
-from probes.keys.aws.clients import api
+from probes.clouds.aws.arns import KmsArn
+from probes.clouds.aws.clients import api
+from probes.clouds.aws.pages import Page, collect
+from probes.clouds.aws.reading import MalformedError, children, parsing, text_or_none
 from probes.keys.aws.events import MAX_EVENT, Event, parse_event
-from probes.keys.aws.pages import Page, collect
-from probes.keys.aws.reading import MalformedError, children, parsing, text_or_none
+from probes.keys.aws.operations import OPERATIONS
 from probes.keys.aws.trail import right_account
 from probes.keys.drill.aws_calls import hand
 from probes.keys.drill.aws_trail_files import in_files, of_source
@@ -79,7 +80,7 @@ def recent(subject: Key, arn: KmsArn, span: timedelta, io: Io) -> RawLog:
     operation = "cloudtrail:LookupEvents"
     ref, until = subject.identities.log, io.clock()
     since = until - span
-    right_account(api(io, ref, arn.partition, arn.region), arn)
+    right_account(api(io, ref, arn.partition, arn.region, OPERATIONS), arn)
     reader = hand(io, ref, arn)
 
     def fetch(token: str | None) -> Page[str]:

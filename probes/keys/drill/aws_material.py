@@ -16,9 +16,9 @@ from keycheck.model.drill import Change, Mechanism, Standing, Where
 from keycheck.model.probe import Io
 from keycheck.model.types import CanonicalJson, Instant, Model, VendorText, format_instant, vendor_text
 from keycheck.model.verdict import Reason
-from probes.keys.aws.arns import KmsArn, kms_arn
-from probes.keys.aws.pages import Page, collect
-from probes.keys.aws.reading import Answer, children, flag, instant_or_none, parsing, text, text_or_none
+from probes.clouds.aws.arns import KmsArn, kms_arn
+from probes.clouds.aws.pages import Page, collect
+from probes.clouds.aws.reading import Answer, children, flag, instant_or_none, parsing, text, text_or_none
 from probes.keys.drill.aws_calls import Hand, Sleep, hand, pause
 from probes.keys.drill.aws_common import KeyArn, KeyArns, commands, everywhere, felt, read, subject_of, together
 from probes.keys.drill.aws_common import written as kept

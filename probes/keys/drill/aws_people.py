@@ -13,8 +13,8 @@ from keycheck.model.facts import Unseen
 from keycheck.model.probe import Io
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
+from probes.clouds.aws.arns import KmsArn
 from probes.keys import aws_actions
-from probes.keys.aws.arns import KmsArn
 from probes.keys.aws_facts import AwsKey, AwsPolicy, Statement
 from probes.keys.drill import Refusal
 from probes.keys.drill.aws_calls import hand

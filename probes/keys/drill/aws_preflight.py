@@ -12,7 +12,7 @@ from keycheck.model.facts import Unseen
 from keycheck.model.probe import Io
 from keycheck.model.types import Model, vendor_text
 from keycheck.model.verdict import Reason
-from probes.keys.aws.arns import KmsArn, kms_arn
+from probes.clouds.aws.arns import KmsArn, kms_arn
 from probes.keys.aws_facts import AwsKey, Statement
 from probes.keys.drill import Refusal
 from probes.keys.drill.aws_common import KeyArns, subject_of

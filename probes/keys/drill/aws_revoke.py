@@ -14,9 +14,9 @@ from keycheck.model.facts import Unseen
 from keycheck.model.probe import Io
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
+from probes.clouds.aws.arns import KmsArn, kms_arn
+from probes.clouds.aws.clients import api
 from probes.keys import aws
-from probes.keys.aws.arns import KmsArn, kms_arn
-from probes.keys.aws.clients import api
 from probes.keys.aws_facts import AwsKey
 from probes.keys.drill import Refusal, Sight
 from probes.keys.drill.aws_calls import hand

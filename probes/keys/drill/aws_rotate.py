@@ -11,7 +11,7 @@ from keycheck.model.facts import Unseen
 from keycheck.model.probe import Io
 from keycheck.model.types import CanonicalJson, vendor_text
 from keycheck.model.verdict import Reason
-from probes.keys.aws.arns import KmsArn, kms_arn
+from probes.clouds.aws.arns import KmsArn, kms_arn
 from probes.keys.drill.aws_calls import Hand, Sleep, hand, pause
 from probes.keys.drill.aws_common import everywhere, felt, read, subject_of, together, written
 from probes.keys.drill.aws_rotate_plan import (

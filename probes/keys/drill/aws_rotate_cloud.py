@@ -14,10 +14,10 @@ from keycheck.model.facts import Unseen
 from keycheck.model.probe import Io
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
-from probes.keys.aws.arns import KmsArn, kms_arn
-from probes.keys.aws.clients import api
+from probes.clouds.aws.arns import KmsArn, kms_arn
+from probes.clouds.aws.clients import api
+from probes.clouds.aws.reading import parsing, text
 from probes.keys.aws.describe import Described, located
-from probes.keys.aws.reading import parsing, text
 from probes.keys.drill import Refusal
 from probes.keys.drill.aws_calls import hand
 from probes.keys.drill.aws_common import read

@@ -13,7 +13,7 @@ from keycheck.errors import ProbeError
 from keycheck.model.drill import Change
 from keycheck.model.types import Model, vendor_text
 from keycheck.model.verdict import Reason
-from probes.keys.aws.arns import KmsArn, kms_arn
+from probes.clouds.aws.arns import KmsArn, kms_arn
 from probes.keys.drill import Refusal
 from probes.keys.drill.aws_common import BY_HAND, KeyArn, KeyArns, written
 from probes.keys.drill.aws_material import Escrow, MaterialId

@@ -12,9 +12,9 @@ from pydantic import Field
 from keycheck.errors import ProbeError
 from keycheck.model.types import Instant, Model, VendorText, vendor_text
 from keycheck.model.verdict import Reason
-from probes.keys.aws.arns import KmsArn
-from probes.keys.aws.pages import Page, collect, whole
-from probes.keys.aws.reading import Answer, child, children, flag, instant_or_none, parsing, text, text_or_none
+from probes.clouds.aws.arns import KmsArn
+from probes.clouds.aws.pages import Page, collect, whole
+from probes.clouds.aws.reading import Answer, child, children, flag, instant_or_none, parsing, text, text_or_none
 from probes.keys.drill import Refusal
 from probes.keys.drill.aws_calls import Hand
 

@@ -18,11 +18,11 @@ from keycheck.model.probe import Io
 from keycheck.model.scan import Blind, Consent, Leftover, Scanner, Sighting
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
+from probes.clouds.aws.arns import KmsArn, kms_arn
+from probes.clouds.aws.reading import MalformedError
 from probes.keys import aws
 from probes.keys.aspects import Aspect
 from probes.keys.aws import describe
-from probes.keys.aws.arns import KmsArn, kms_arn
-from probes.keys.aws.reading import MalformedError
 from probes.keys.aws_facts import AwsKey
 from probes.keys.drill.aws_calls import Sleep, hand, pause
 from probes.keys.drill.aws_dead_man import AwsDeadMan, delete_command

@@ -10,8 +10,8 @@ from typing import Final
 from keycheck.errors import ProbeError
 from keycheck.model.probe import Io
 from keycheck.model.types import vendor_text
-from probes.keys.aws.arns import KmsArn, kms_arn
-from probes.keys.aws.errors import AwsError
+from probes.clouds.aws.arns import KmsArn, kms_arn
+from probes.clouds.aws.errors import AwsError
 from probes.keys.drill import Sample, Sight
 from probes.keys.drill.aws_calls import Hand, hand, said
 from probes.keys.drill.canary import Canary

@@ -22,9 +22,9 @@ from keycheck.model.facts import Unseen
 from keycheck.model.probe import Io
 from keycheck.model.types import format_instant, parse_instant, vendor_text
 from keycheck.model.verdict import Reason
-from probes.keys.aws.arns import KmsArn
-from probes.keys.aws.pages import Page, collect
-from probes.keys.aws.reading import Answer, children, exact, flag, parsing, text
+from probes.clouds.aws.arns import KmsArn
+from probes.clouds.aws.pages import Page, collect
+from probes.clouds.aws.reading import Answer, children, exact, flag, parsing, text
 from probes.keys.aws_facts import AwsKey, Statement
 from probes.keys.drill.aws_calls import Hand, hand
 from probes.keys.drill.aws_people import statements

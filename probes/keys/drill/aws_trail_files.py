@@ -20,7 +20,7 @@ from keycheck.errors import ProbeError
 from keycheck.model.probe import Io
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
-from probes.keys.aws.arns import KmsArn
+from probes.clouds.aws.arns import KmsArn
 from probes.keys.drill.aws_bucket import S3Store
 from probes.keys.drill.log_sources import Allowance, FolderStore, Store, Whole, each_file, gunzipped, parsed
 from probes.keys.subjects import Bucket, Folder, Key, LogSource

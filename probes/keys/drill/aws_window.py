@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from keycheck.model.facts import Unseen
 from keycheck.model.verdict import Reason
-from probes.keys.aws.reading import MalformedError
+from probes.clouds.aws.reading import MalformedError
 from probes.keys.drill.aws_log import RawLog, contexts, entry_of, request_id, uses_of
 from probes.keys.drill.canary import Canary
 from probes.keys.drill.uses import counted

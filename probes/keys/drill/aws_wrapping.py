@@ -10,8 +10,8 @@ from typing import Final, Protocol
 from keycheck.errors import ProbeError
 from keycheck.model.deployment import FileRef
 from keycheck.model.verdict import Reason
-from probes.keys.aws.arns import KmsArn
-from probes.keys.aws.reading import instant, parsing
+from probes.clouds.aws.arns import KmsArn
+from probes.clouds.aws.reading import instant, parsing
 from probes.keys.drill.aws_calls import Hand
 from probes.keys.drill.wrapping import local, read_file, wrapped
 

@@ -13,8 +13,8 @@ from typing import Final
 
 from keycheck.errors import ProbeError
 from keycheck.model.verdict import Reason
-from probes.keys.aws.arns import KmsArn
-from probes.keys.aws.errors import AwsError
+from probes.clouds.aws.arns import KmsArn
+from probes.clouds.aws.errors import AwsError
 from probes.keys.drill.aws_calls import Hand, Sleep
 
 _PAUSES: Final = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 2.0)

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from keycheck.errors import ProbeError
 from keycheck.model.types import Digest, Entropy, Instant, Model
 from keycheck.model.verdict import Reason
-from probes.keys.aws.arns import KmsArn
+from probes.clouds.aws.arns import KmsArn
 from probes.keys.drill.aws_calls import Hand
 
 RESERVED: Final = "aws-crypto-"

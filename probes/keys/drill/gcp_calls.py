@@ -15,12 +15,12 @@ from keycheck.errors import ProbeError
 from keycheck.model.deployment import GcpIdentity
 from keycheck.model.probe import Io
 from keycheck.model.verdict import Reason
-from probes.keys.gcp import clients
-from probes.keys.gcp.errors import translated
+from probes.clouds.gcp import clients
+from probes.clouds.gcp.errors import translated
+from probes.clouds.gcp.names import KeyName, enum_name, same_key, version_number
+from probes.clouds.gcp.pace import Api, Pace, Quota
+from probes.clouds.gcp.session import Session
 from probes.keys.gcp.hierarchy import read_policy
-from probes.keys.gcp.names import KeyName, enum_name, same_key, version_number
-from probes.keys.gcp.pace import Api, Pace, Quota
-from probes.keys.gcp.session import Session
 
 if TYPE_CHECKING:
     from google.cloud.kms_v1 import KeyManagementServiceClient

@@ -18,9 +18,9 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from keycheck.errors import ProbeError
 from keycheck.model.types import Digest, Entropy, Instant, Model
 from keycheck.model.verdict import Reason
+from probes.clouds.gcp.names import KeyName, key_name, version_number
 from probes.keys.drill.gcp_calls import USES, Hand
 from probes.keys.drill.gcp_crc import crc32c
-from probes.keys.gcp.names import KeyName, key_name, version_number
 from probes.keys.subjects import Key
 
 MARKER: Final = "keycheck"

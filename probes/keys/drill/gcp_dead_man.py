@@ -20,11 +20,11 @@ from keycheck.errors import ProbeError
 from keycheck.model.probe import Io
 from keycheck.model.types import parse_instant, vendor_text
 from keycheck.model.verdict import Reason
+from probes.clouds.gcp import clients
+from probes.clouds.gcp.names import KeyName
+from probes.clouds.gcp.rest import Answer, Rest, RestError
 from probes.keys.drill.dead_man import GRACE, Waiting, Waits, insistent, name_of, unverified
 from probes.keys.drill.gcp_calls import Sleep
-from probes.keys.drill.gcp_rest import Answer, Rest, RestError
-from probes.keys.gcp import clients
-from probes.keys.gcp.names import KeyName
 from probes.keys.subjects import DeadMan, Key
 
 NEEDS: Final = (

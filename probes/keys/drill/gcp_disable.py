@@ -14,6 +14,7 @@ from keycheck.model.drill import Change, Mechanism, Standing, Where
 from keycheck.model.probe import Io
 from keycheck.model.types import CanonicalJson, Model, VendorText, vendor_text
 from keycheck.model.verdict import Reason
+from probes.clouds.gcp.names import enum_name, version_number
 from probes.keys.drill.aws_common import read, subject_of, written
 from probes.keys.drill.dead_man import WAITS, Waits, dismissed, missing
 from probes.keys.drill.gcp_calls import GcpError, Hand, Sleep, hand, waiting_sleep
@@ -23,7 +24,6 @@ from probes.keys.drill.gcp_dead_man import GcpDeadMan
 from probes.keys.drill.gcp_labels import Labels, unlabel_command
 from probes.keys.drill.gcp_sentinel import Withholding, felt
 from probes.keys.gcp.describe import versions_of
-from probes.keys.gcp.names import enum_name, version_number
 from probes.keys.subjects import DeadMan, Key
 
 _BACK_OFF: Final = (0.2, 0.4, 0.8, 1.6)

@@ -15,6 +15,8 @@ from typing import Final
 
 from keycheck.errors import ProbeError
 from keycheck.model.verdict import Reason
+from probes.clouds.gcp.names import KeyName
+from probes.clouds.gcp.session import Session
 from probes.keys.drill.gcp_log import DATA_ACCESS, SERVICE, Gathered, GcpEntry, entry_of
 from probes.keys.drill.gcp_storage import GcsStore
 from probes.keys.drill.log_sources import (
@@ -27,8 +29,6 @@ from probes.keys.drill.log_sources import (
     gunzipped,
     parsed,
 )
-from probes.keys.gcp.names import KeyName
-from probes.keys.gcp.session import Session
 from probes.keys.subjects import Bucket, Folder, Key, LogSource
 
 _AUDIT_LOG: Final = "type.googleapis.com/google.cloud.audit.AuditLog"

@@ -16,14 +16,14 @@ from keycheck.model.facts import Unseen
 from keycheck.model.once import Once
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
+from probes.clouds.gcp import clients
+from probes.clouds.gcp.errors import unseen
+from probes.clouds.gcp.names import KeyName
+from probes.clouds.gcp.pace import Api
+from probes.clouds.gcp.session import Session
 from probes.keys.drill.gcp_calls import Hand
 from probes.keys.drill.gcp_policy import PREFIX, Grant, Pairs, grants
-from probes.keys.gcp import clients
-from probes.keys.gcp.errors import unseen
 from probes.keys.gcp.hierarchy import ancestry, policy_of
-from probes.keys.gcp.names import KeyName
-from probes.keys.gcp.pace import Api
-from probes.keys.gcp.session import Session
 from probes.keys.gcp_facts import GcpHierarchy, PolicyLevel
 from probes.keys.gcp_roles import powers
 from probes.keys.powers import Power

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 from keycheck.errors import ProbeError
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
+from probes.clouds.gcp.names import KeyName, enum_name, maybe_moment
+from probes.clouds.gcp.pace import Api
+from probes.clouds.gcp.pages import Bounds, Page, read_all
 from probes.keys.drill.gcp_calls import WRITES, Hand, Sleep
-from probes.keys.gcp.names import KeyName, enum_name, maybe_moment
-from probes.keys.gcp.pace import Api
-from probes.keys.gcp.pages import Bounds, Page, read_all
 
 if TYPE_CHECKING:
     from google.cloud.kms_v1.types import ImportJob

@@ -20,10 +20,10 @@ from keycheck.model.drill import Change
 from keycheck.model.probe import Io
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
+from probes.clouds.gcp.names import KeyName
 from probes.keys.drill.aws_tags import DRILL, NAMES, RESTORE_BY, UNDO, Breadcrumb
 from probes.keys.drill.gcp_calls import WRITES, Hand, hand
 from probes.keys.gcp.describe import crypto_key
-from probes.keys.gcp.names import KeyName
 from probes.keys.subjects import Key
 
 if TYPE_CHECKING:

@@ -15,12 +15,12 @@ from keycheck.model.facts import Unseen
 from keycheck.model.probe import Io
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
-from probes.keys.gcp import clients
+from probes.clouds.gcp import clients
+from probes.clouds.gcp.names import KeyName, key_name, moment, same_key
+from probes.clouds.gcp.pace import Api
+from probes.clouds.gcp.pages import Page, read_all
+from probes.clouds.gcp.session import Session
 from probes.keys.gcp import entries as inspected
-from probes.keys.gcp.names import KeyName, key_name, moment, same_key
-from probes.keys.gcp.pace import Api
-from probes.keys.gcp.pages import Page, read_all
-from probes.keys.gcp.session import Session
 from probes.keys.subjects import Key
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from typing import Final
 from keycheck.errors import ProbeError
 from keycheck.model.types import format_instant, parse_instant
 from keycheck.model.verdict import Reason
+from probes.clouds.gcp.names import KeyName
 from probes.keys.drill.gcp_calls import USES, GcpError, Hand
 from probes.keys.drill.gcp_crc import crc32c
 from probes.keys.drill.gcp_log import GcpRawLog
 from probes.keys.drill.offset import Offset, by_log
-from probes.keys.gcp.names import KeyName
 from probes.keys.principals import gcp_named
 
 _WITHHELD: Final = frozenset({"PERMISSION_DENIED", "FAILED_PRECONDITION"})

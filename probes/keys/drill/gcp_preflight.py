@@ -13,6 +13,8 @@ from keycheck.model.drill import Change
 from keycheck.model.probe import Io
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
+from probes.clouds.gcp import clients
+from probes.clouds.gcp.names import KeyName, maybe_moment
 from probes.keys.drill import Refusal, Sight
 from probes.keys.drill.aws_common import read, subject_of
 from probes.keys.drill.gcp_binding import Binding, BindingParameters
@@ -25,9 +27,7 @@ from probes.keys.drill.gcp_log import USES as LOGGED
 from probes.keys.drill.gcp_log import GcpRawLog
 from probes.keys.drill.gcp_sentinel import Sentinel
 from probes.keys.drill.offset import MAX_SKEW, Offset, by_date
-from probes.keys.gcp import clients
 from probes.keys.gcp.describe import crypto_key, version_fact, versions_of
-from probes.keys.gcp.names import KeyName, maybe_moment
 from probes.keys.principals import gcp_named
 from probes.keys.subjects import Agreed, Key, KeyModel, OnKeyLoss
 

@@ -20,6 +20,8 @@ from keycheck.model.facts import Unseen
 from keycheck.model.probe import Io
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
+from probes.clouds.gcp import clients
+from probes.clouds.gcp.names import KeyName, key_name, same_key, version_number
 from probes.keys.drill import Refusal, Sight
 from probes.keys.drill.aws_common import read as parsed
 from probes.keys.drill.dead_man import missing
@@ -37,9 +39,7 @@ from probes.keys.drill.offset import MAX_SKEW, Offset, together
 from probes.keys.drill.polling import Ask, Look, Way
 from probes.keys.drill.window import Window
 from probes.keys.drill_facts import Markers, Scope, WindowUses
-from probes.keys.gcp import clients
 from probes.keys.gcp.describe import versions_of
-from probes.keys.gcp.names import KeyName, key_name, same_key, version_number
 from probes.keys.subjects import Key, KeyDrill
 from probes.keys.timeline import Path, Saw
 

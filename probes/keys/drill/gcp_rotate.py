@@ -15,6 +15,7 @@ from keycheck.model.facts import Unseen
 from keycheck.model.probe import Io
 from keycheck.model.types import CanonicalJson, Model, VendorText, vendor_text
 from keycheck.model.verdict import Reason
+from probes.clouds.gcp.names import KeyName, key_name
 from probes.keys.drill import Refusal
 from probes.keys.drill.aws_common import read, subject_of, written
 from probes.keys.drill.gcp_calls import GcpError, Hand, Sleep, hand, waiting_sleep
@@ -33,7 +34,6 @@ from probes.keys.drill.gcp_rotate_state import (
 from probes.keys.drill.gcp_sentinel import Withholding, felt
 from probes.keys.drill.rotating import EscrowProof, Told, refuse
 from probes.keys.drill.wrapping import keep, made, owner_key, read_file, sealed, wrapped
-from probes.keys.gcp.names import KeyName, key_name
 from probes.keys.subjects import Incoming, Key
 
 NO_PROOF: Final = (

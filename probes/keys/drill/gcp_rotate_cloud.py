@@ -16,6 +16,8 @@ from keycheck.model.facts import Unseen
 from keycheck.model.probe import Io
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
+from probes.clouds.gcp import clients
+from probes.clouds.gcp.names import KeyName, key_name
 from probes.keys.drill import Refusal, Sight, gcp_preflight
 from probes.keys.drill.aws_common import read
 from probes.keys.drill.gcp_calls import hand
@@ -48,8 +50,6 @@ from probes.keys.drill.rotating import (
 )
 from probes.keys.drill.window import Window
 from probes.keys.drill_facts import Markers
-from probes.keys.gcp import clients
-from probes.keys.gcp.names import KeyName, key_name
 from probes.keys.key_control import HOLLOW
 from probes.keys.subjects import Key
 

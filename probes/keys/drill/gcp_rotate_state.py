@@ -11,10 +11,10 @@ from pydantic import Field
 from keycheck.errors import ProbeError
 from keycheck.model.types import Instant, Model, VendorText, vendor_text
 from keycheck.model.verdict import Reason
+from probes.clouds.gcp.names import KeyName, enum_name, maybe_moment, same_key, version_number
 from probes.keys.drill import Refusal
 from probes.keys.drill.gcp_calls import WRITES, Hand
 from probes.keys.gcp.describe import crypto_key, version_fact, versions_of
-from probes.keys.gcp.names import KeyName, enum_name, maybe_moment, same_key, version_number
 
 SYMMETRIC: Final = "GOOGLE_SYMMETRIC_ENCRYPTION"
 _HERE: Final = ("SOFTWARE", "HSM", "HSM_SINGLE_TENANT")

@@ -18,6 +18,7 @@ from keycheck.model.probe import Io
 from keycheck.model.scan import Blind, Consent, Leftover, Scanner, Sighting
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
+from probes.clouds.gcp.names import KeyName, key_name
 from probes.keys.drill.aws_tags import Breadcrumb
 from probes.keys.drill.dead_man import WAITS
 from probes.keys.drill.gcp_binding import Binding
@@ -28,7 +29,6 @@ from probes.keys.drill.gcp_labels import breadcrumb, clear_labels, unlabel_comma
 from probes.keys.drill.gcp_policy import ALWAYS, PREFIX, Grant, Marks, grants, lifted, unchanged
 from probes.keys.drill.gcp_writing import PolicyWriter
 from probes.keys.gcp.describe import crypto_key, version_fact, versions_of
-from probes.keys.gcp.names import KeyName, key_name
 from probes.keys.subjects import Key
 
 if TYPE_CHECKING:

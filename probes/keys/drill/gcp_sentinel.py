@@ -12,11 +12,11 @@ from keycheck.model.drill import Standing, Where
 from keycheck.model.probe import Io
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
+from probes.clouds.gcp.names import KeyName
 from probes.keys.drill import Sample, Sight
 from probes.keys.drill.gcp_calls import USES, GcpError, Hand, hand
 from probes.keys.drill.gcp_canary import GcpCanary
 from probes.keys.drill.gcp_crc import crc32c
-from probes.keys.gcp.names import KeyName
 from probes.keys.subjects import Key
 
 SECONDS: Final = 5.0

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final
 from keycheck.errors import ProbeError
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
-from probes.keys.gcp import clients
-from probes.keys.gcp.pace import Api
-from probes.keys.gcp.pages import Bounds, Page, read_all
-from probes.keys.gcp.session import Session
+from probes.clouds.gcp import clients
+from probes.clouds.gcp.pace import Api
+from probes.clouds.gcp.pages import Bounds, Page, read_all
+from probes.clouds.gcp.session import Session
 
 if TYPE_CHECKING:
     from google.cloud.logging_v2.services.config_service_v2 import ConfigServiceV2Client

@@ -17,13 +17,13 @@ from keycheck.model.deployment import GcpIdentity
 from keycheck.model.probe import Io
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
-from probes.keys.bounded_http import NoReply, Reply, Request, ask, parse_target
+from probes.clouds.bounded_http import NoReply, Reply, Request, ask, parse_target
+from probes.clouds.gcp import clients
+from probes.clouds.gcp.errors import translated
+from probes.clouds.gcp.rest import Rest
+from probes.clouds.gcp.tokens import TOKEN_S
 from probes.keys.drill.gcp_calls import waiting_sleep
-from probes.keys.drill.gcp_rest import Rest
 from probes.keys.drill.log_sources import Allowance, Stored, parsed
-from probes.keys.gcp import clients
-from probes.keys.gcp.errors import translated
-from probes.keys.gcp.tokens import TOKEN_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

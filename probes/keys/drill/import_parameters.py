@@ -149,7 +149,7 @@ def told(given: Parameters, out: Path, beside: Path) -> Iterator[str]:
 
 
 def _aws(subject: Key, region: str | None, io: Io) -> Parameters:
-    from probes.keys.aws.arns import kms_arn
+    from probes.clouds.aws.arns import kms_arn
     from probes.keys.aws.describe import located
     from probes.keys.drill import aws_wrapping
     from probes.keys.drill.aws_calls import hand
@@ -170,10 +170,10 @@ def _aws(subject: Key, region: str | None, io: Io) -> Parameters:
 
 
 def _gcp(subject: Key, io: Io) -> Parameters:
+    from probes.clouds.gcp.names import key_name
     from probes.keys.drill.gcp_calls import hand, waiting_sleep
     from probes.keys.drill.gcp_import_job import ready
     from probes.keys.drill.gcp_rotate_state import key_now
-    from probes.keys.gcp.names import key_name
 
     name, who = key_name(subject.resource), hand(io, subject.identities.drill)
     now = key_now(who, name)

@@ -18,7 +18,7 @@ from keycheck.errors import ProbeError
 from keycheck.model.probe import Io
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
-from probes.keys.aws.files import below, read_regular
+from probes.clouds.aws.files import below, read_regular
 
 MAX_LISTED: Final = 100_000
 """Objects or directory entries that are looked through."""

@@ -12,15 +12,15 @@ from keycheck.errors import ProbeError
 from keycheck.model.facts import Unseen
 from keycheck.model.probe import Io
 from keycheck.model.types import vendor_text
-from probes.keys.aws.arns import KmsArn
+from probes.clouds.aws.arns import KmsArn
 from probes.keys.subjects import Bucket, Key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from probes.keys.aws.clients import Api
+    from probes.clouds.aws.clients import Api
+    from probes.clouds.gcp.session import Session
     from probes.keys.facts import AwsTrail
-    from probes.keys.gcp.session import Session
 
 _MOST: Final = 100
 
@@ -32,10 +32,10 @@ def gcp_muted(subject: Key, io: Io) -> tuple[str, ...]:
 
     Nothing is raised: settings that cannot be read may mute anything, and it says so.
     """
+    from probes.clouds.gcp import clients
+    from probes.clouds.gcp.names import key_name
+    from probes.clouds.gcp.session import Session
     from probes.keys.drill.gcp_sinks import left_out
-    from probes.keys.gcp import clients
-    from probes.keys.gcp.names import key_name
-    from probes.keys.gcp.session import Session
 
     named = subject.drill.canary_key if subject.drill is not None else None
     words: list[str] = []
@@ -70,13 +70,14 @@ def aws_muted(subject: Key, arns: Sequence[KmsArn], io: Io) -> tuple[str, ...]:
     """What the trails leave out whose buckets `drill.logs` names. The event history has no such settings: it holds
     management events, which calls to KMS are, whatever the trails exclude. Files in a folder say nothing of theirs.
     Nothing is raised: a trail that cannot be read may leave out anything."""
-    from probes.keys.aws.clients import api
+    from probes.clouds.aws.clients import api
+    from probes.keys.aws.operations import OPERATIONS
 
     buckets = [source for source in subject.drill.logs if isinstance(source, Bucket)] if subject.drill else []
     words: list[str] = []
     for arn in arns if buckets else ():
         try:
-            door = api(io, subject.identities.log, arn.partition, arn.region)
+            door = api(io, subject.identities.log, arn.partition, arn.region, OPERATIONS)
             words += _of_trails(door, arn.region, [bucket.bucket for bucket in buckets])
         except ProbeError as error:
             words.append(f"what the trails of {arn.region} leave out is not known: {error}")
@@ -84,7 +85,7 @@ def aws_muted(subject: Key, arns: Sequence[KmsArn], io: Io) -> tuple[str, ...]:
 
 
 def _of_trails(door: Api, region: str, buckets: Sequence[str]) -> list[str]:
-    from probes.keys.aws.reading import children, parsing, text
+    from probes.clouds.aws.reading import children, parsing, text
     from probes.keys.aws.trail import logging
 
     known = logging(door, region)

@@ -44,7 +44,7 @@ def survey(subject: Key, io: Io) -> Census:
 
     Whether the key exists is found out when it is looked at. Raises ProbeError(malformed).
     """
-    from probes.keys.gcp.names import key_name
+    from probes.clouds.gcp.names import key_name
 
     return Census(parts=(key_name(subject.resource).location,))
 

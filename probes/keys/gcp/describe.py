@@ -12,12 +12,12 @@ from keycheck.model.facts import Unseen
 from keycheck.model.observation import Blob
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
-from probes.keys.gcp import clients
-from probes.keys.gcp.errors import NOT_ASKED
-from probes.keys.gcp.names import KeyName, enum_name, maybe_moment, moment, same_key, version_number
-from probes.keys.gcp.pace import Api
-from probes.keys.gcp.pages import Bounds, Page, read_all
-from probes.keys.gcp.session import Session
+from probes.clouds.gcp import clients
+from probes.clouds.gcp.errors import NOT_ASKED
+from probes.clouds.gcp.names import KeyName, enum_name, maybe_moment, moment, same_key, version_number
+from probes.clouds.gcp.pace import Api
+from probes.clouds.gcp.pages import Bounds, Page, read_all
+from probes.clouds.gcp.session import Session
 from probes.keys.gcp_facts import Attestation, GcpVersion, Justifications, NoJustifications
 
 if TYPE_CHECKING:

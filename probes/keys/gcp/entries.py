@@ -13,14 +13,14 @@ from keycheck.model.facts import Unseen
 from keycheck.model.observation import Blob, Disposition
 from keycheck.model.types import format_instant, vendor_text
 from keycheck.model.verdict import Reason
+from probes.clouds.gcp import clients
+from probes.clouds.gcp.errors import TRANSIENT, unseen
+from probes.clouds.gcp.names import KeyName, moment
+from probes.clouds.gcp.pace import Api
+from probes.clouds.gcp.pages import Bounds, Page, read_all
+from probes.clouds.gcp.session import Session
 from probes.keys.facts import EventFacts, KeyUse
-from probes.keys.gcp import clients
-from probes.keys.gcp.errors import TRANSIENT, unseen
 from probes.keys.gcp.hierarchy import memo
-from probes.keys.gcp.names import KeyName, moment
-from probes.keys.gcp.pace import Api
-from probes.keys.gcp.pages import Bounds, Page, read_all
-from probes.keys.gcp.session import Session
 
 if TYPE_CHECKING:
     from google.cloud.audit.audit_log_pb2 import AuditLog, AuthenticationInfo  # type: ignore[import-untyped]

@@ -15,11 +15,11 @@ from keycheck.errors import ProbeError
 from keycheck.model.facts import Unseen
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
-from probes.keys.gcp import clients
-from probes.keys.gcp.errors import TRANSIENT, unseen
-from probes.keys.gcp.pace import Api
-from probes.keys.gcp.patience import Patient
-from probes.keys.gcp.session import Session
+from probes.clouds.gcp import clients
+from probes.clouds.gcp.errors import TRANSIENT, unseen
+from probes.clouds.gcp.pace import Api
+from probes.clouds.gcp.patience import Patient
+from probes.clouds.gcp.session import Session
 from probes.keys.gcp_facts import Binding
 
 if TYPE_CHECKING:

@@ -12,8 +12,12 @@ from keycheck.model.observation import Blob, Disposition
 from keycheck.model.probe import Io
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
+from probes.clouds.gcp import clients
+from probes.clouds.gcp.errors import NOT_ASKED, unseen
+from probes.clouds.gcp.names import KeyName, enum_name, key_name, maybe_moment, moment, seconds, version_number
+from probes.clouds.gcp.pace import Api
+from probes.clouds.gcp.session import Session
 from probes.keys.aspects import Aspect
-from probes.keys.gcp import clients
 from probes.keys.gcp.describe import (
     Verifying,
     attestation_blobs,
@@ -22,12 +26,8 @@ from probes.keys.gcp.describe import (
     version_fact,
     versions_of,
 )
-from probes.keys.gcp.errors import NOT_ASKED, unseen
 from probes.keys.gcp.hierarchy import Ancestry, Level, ancestry, policy_of, shared_level
-from probes.keys.gcp.names import KeyName, enum_name, key_name, maybe_moment, moment, seconds, version_number
-from probes.keys.gcp.pace import Api
 from probes.keys.gcp.roots import read_roots
-from probes.keys.gcp.session import Session
 from probes.keys.gcp_facts import GcpHierarchy, GcpKey, GcpVersion, PolicyLevel
 from probes.keys.subjects import Key
 

@@ -9,16 +9,16 @@ from keycheck.model.facts import Unseen
 from keycheck.model.observation import Blob
 from keycheck.model.probe import Io
 from keycheck.model.verdict import Reason
+from probes.clouds.gcp import clients
+from probes.clouds.gcp.errors import NOT_ASKED
+from probes.clouds.gcp.names import key_name
+from probes.clouds.gcp.pace import Api
+from probes.clouds.gcp.session import Session
 from probes.keys.aspects import Aspect
 from probes.keys.facts import EventFacts, LoggingFacts
-from probes.keys.gcp import clients
 from probes.keys.gcp.audit import logging_facts
 from probes.keys.gcp.entries import event_facts
-from probes.keys.gcp.errors import NOT_ASKED
 from probes.keys.gcp.hierarchy import ancestry
-from probes.keys.gcp.names import key_name
-from probes.keys.gcp.pace import Api
-from probes.keys.gcp.session import Session
 from probes.keys.subjects import Key
 
 

@@ -16,8 +16,8 @@ from made_keys import LOOKED
 from keycheck.lab.aws.policy import PolicyError, check_document, decide
 from keycheck.lab.aws.seams import Access as Request
 from keycheck.lab.aws.seams import Caller, Document
+from probes.clouds.aws.reading import MalformedError
 from probes.keys.aws.policy_text import parse_policy
-from probes.keys.aws.reading import MalformedError
 from probes.keys.aws_actions import matches
 from probes.keys.aws_facts import AwsPolicy
 from probes.keys.aws_policy import Access, accesses

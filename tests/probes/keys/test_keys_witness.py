@@ -25,7 +25,7 @@ from keycheck.errors import ProbeError
 from keycheck.model.deployment import CommandWitness, HttpWitness, Vantage
 from keycheck.model.probe import Io
 from keycheck.model.verdict import Reason
-from probes.keys import bounded_http
+from probes.clouds import bounded_http
 from probes.keys.timeline import Path, Saw
 from probes.keys.witness import Reading, open_witness, sample
 

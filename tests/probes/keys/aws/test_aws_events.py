@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from keycheck.model.facts import Unseen
 from keycheck.model.verdict import Reason
-from probes.keys.aws.arns import kms_arn
+from probes.clouds.aws.arns import kms_arn
+from probes.clouds.aws.reading import MalformedError
 from probes.keys.aws.events import MAX_GROUPS, MORE, Tally, parse_event, principal_of
-from probes.keys.aws.reading import MalformedError
 
 ARN = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 KEY = kms_arn(ARN)

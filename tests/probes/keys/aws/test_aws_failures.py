@@ -16,10 +16,10 @@ from keycheck.errors import ProbeError
 from keycheck.model.deployment import AwsIdentity
 from keycheck.model.facts import Unseen
 from keycheck.model.verdict import Reason
+from probes.clouds.aws.answers import Answers
+from probes.clouds.aws.errors import safe
 from probes.keys import aws
 from probes.keys.aspects import Aspect
-from probes.keys.aws.answers import Answers
-from probes.keys.aws.errors import safe
 from probes.keys.subjects import Key
 
 NAME = "1234abcd-12ab-34cd-56ef-1234567890ab"
@@ -407,8 +407,8 @@ def test_an_external_id_that_is_not_there_is_said(script, configure, make_io, re
 def test_region_and_partition_come_from_the_arn(make_io, monkeypatch, arn: str, host: str) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_REGION", "us-east-1")
-    from probes.keys.aws.arns import kms_arn
-    from probes.keys.aws.clients import api
+    from probes.clouds.aws.arns import kms_arn
+    from probes.clouds.aws.clients import api
 
     asked = kms_arn(arn)
     client = api(make_io(), None, asked.partition, asked.region).access.client("kms", asked.region)

@@ -12,11 +12,11 @@ import pytest
 from keycheck.errors import ProbeError
 from keycheck.model.deployment import AwsIdentity, Vantage
 from keycheck.model.verdict import Reason
+from probes.clouds.aws.bounded import _is_here
+from probes.clouds.aws.clients import api
+from probes.clouds.aws.config_file import read_config
 from probes.keys import aws
 from probes.keys.aspects import Aspect
-from probes.keys.aws.bounded import _is_here
-from probes.keys.aws.clients import api
-from probes.keys.aws.config_file import read_config
 from probes.keys.subjects import Key
 
 NAME = "1234abcd-12ab-34cd-56ef-1234567890ab"

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from keycheck.errors import ProbeError
 from keycheck.model.verdict import Reason
-from probes.keys.aws.pace import Deadline, Pace
-from probes.keys.aws.pages import Page, collect, whole
+from probes.clouds.aws.pace import Deadline, Pace
+from probes.clouds.aws.pages import Page, collect, whole
 
 
 def pages(*sizes: int, last: str | None = None) -> Callable[[str | None], Page[int]]:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from probes.clouds.aws.reading import MalformedError
 from probes.keys.aws.policy_text import MAX_BYTES, parse_policy
-from probes.keys.aws.reading import MalformedError
 from probes.keys.aws_facts import Condition, PrincipalPattern
 
 ALLOW = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111122223333:root"}, "Action": "kms:*", "Resource": "*"}

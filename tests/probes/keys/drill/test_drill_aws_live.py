@@ -26,9 +26,9 @@ from keycheck.model.once import Once
 from keycheck.model.probe import Io
 from keycheck.model.verdict import Reason
 from keycheck.resolve import system_resolver
+from probes.clouds.aws.arns import KmsArn, kms_arn
 from probes.keys import aws
 from probes.keys.aspects import Aspect
-from probes.keys.aws.arns import KmsArn, kms_arn
 from probes.keys.drill import Refusal, Sight
 from probes.keys.drill.aws_calls import hand
 from probes.keys.drill.aws_deny import Deny, deny, sid_of

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from probes.keys.aws.arns import kms_arn
+from probes.clouds.aws.arns import kms_arn
+from probes.clouds.aws.reading import MalformedError
 from probes.keys.aws.events import MAX_EVENT
-from probes.keys.aws.reading import MalformedError
 from probes.keys.drill.aws_deny import DenyParameters, deny, sid_of
 from probes.keys.drill.aws_edit import added, loaded, meaning, removed, same, with_sid
 from probes.keys.drill.aws_log import RawLog, context_use

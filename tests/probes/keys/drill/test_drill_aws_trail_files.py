@@ -25,7 +25,7 @@ from keycheck.model.once import Once
 from keycheck.model.probe import Io
 from keycheck.model.verdict import Reason
 from keycheck.resolve import system_resolver
-from probes.keys.aws.arns import kms_arn
+from probes.clouds.aws.arns import kms_arn
 from probes.keys.drill.aws_calls import hand
 from probes.keys.drill.aws_log import RawLog, recent, request_id, with_files
 from probes.keys.drill.aws_trail_files import records_in

@@ -20,7 +20,8 @@ from keycheck.lab.aws.seams import Caller
 from keycheck.model.drill import Change, Where
 from keycheck.model.facts import Unseen
 from keycheck.model.verdict import Reason
-from probes.keys.aws.arns import kms_arn
+from probes.clouds.aws.arns import kms_arn
+from probes.clouds.gcp.names import key_name
 from probes.keys.drill.aws_calls import hand
 from probes.keys.drill.aws_grant import RevokeGrant, revoke_grant
 from probes.keys.drill.aws_needs import NEEDS as ACTIONS
@@ -29,7 +30,6 @@ from probes.keys.drill.gcp_calls import hand as gcp_hand
 from probes.keys.drill.gcp_disable import disable
 from probes.keys.drill.gcp_labels import NEEDS as LABELS
 from probes.keys.drill.gcp_labels import Labels, clear_labels, set_labels
-from probes.keys.gcp.names import key_name
 
 ID, OTHER = "kc-20261122-120000-aaaa", "kc-20261122-120000-bbbb"
 ROOT = f"arn:aws:iam::{OWNER}:root"

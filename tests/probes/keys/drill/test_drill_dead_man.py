@@ -32,7 +32,7 @@ from keycheck.model.probe import Io
 from keycheck.model.types import CanonicalJson
 from keycheck.model.verdict import Reason
 from keycheck.resolve import system_resolver
-from probes.keys.aws.arns import kms_arn
+from probes.clouds.aws.arns import kms_arn
 from probes.keys.drill.aws_calls import hand
 from probes.keys.drill.aws_dead_man import Deed
 from probes.keys.drill.aws_disable import Disable, disable

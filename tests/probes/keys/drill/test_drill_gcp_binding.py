@@ -23,12 +23,12 @@ from keycheck.lab.gcp.policies import Condition, Grant
 from keycheck.model.drill import Change, Where
 from keycheck.model.types import CanonicalJson
 from keycheck.model.verdict import Reason
+from probes.clouds.gcp.names import key_name
 from probes.keys.drill import Sight
 from probes.keys.drill.gcp_binding import Binding, binding
 from probes.keys.drill.gcp_calls import GcpError, hand
 from probes.keys.drill.gcp_policy import Marks, restricted
 from probes.keys.drill.gcp_sentinel import Sentinel
-from probes.keys.gcp.names import key_name
 from probes.keys.subjects import Agreed
 
 TITLE = "keycheck-d-1"

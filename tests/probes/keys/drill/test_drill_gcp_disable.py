@@ -17,10 +17,10 @@ from keycheck.lab.gcp.store import State
 from keycheck.model.drill import Change, Where
 from keycheck.model.types import CanonicalJson
 from keycheck.model.verdict import Reason
+from probes.clouds.gcp.names import key_name
 from probes.keys.drill import Sight
 from probes.keys.drill.gcp_disable import DisableVersion, disable
 from probes.keys.drill.gcp_sentinel import Sentinel, Withholding
-from probes.keys.gcp.names import key_name
 
 
 @pytest.fixture

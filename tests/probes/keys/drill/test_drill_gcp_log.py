@@ -21,6 +21,7 @@ from keycheck.lab.gcp.log_bucket import LogBucket
 from keycheck.model.deployment import Authority, GcpIdentity
 from keycheck.model.facts import Unseen
 from keycheck.model.verdict import Reason
+from probes.clouds.gcp.names import key_name
 from probes.keys.drill.gcp_binding import binding
 from probes.keys.drill.gcp_canary import GcpCanary
 from probes.keys.drill.gcp_exports import entries_in
@@ -30,7 +31,6 @@ from probes.keys.drill.gcp_window import markers, window_uses
 from probes.keys.drill.muted import gcp_muted
 from probes.keys.drill.window import Window
 from probes.keys.drill_facts import Markers, Match, WindowUses
-from probes.keys.gcp.names import key_name
 from probes.keys.subjects import Key, Roles
 
 APP = "serviceAccount:app@vendor.iam.gserviceaccount.com"

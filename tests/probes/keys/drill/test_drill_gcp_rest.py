@@ -12,7 +12,7 @@ from gcp_company import Company, founded
 from keycheck.errors import ProbeError
 from keycheck.lab.aws.wire import Answer, Request, Reset, Server
 from keycheck.model.verdict import Reason
-from probes.keys.drill.gcp_rest import Rest, RestError
+from probes.clouds.gcp.rest import Rest, RestError
 
 
 class Stranger:

@@ -12,6 +12,7 @@ from gcp_stage import CONTROL, VENDOR, Stage, staged
 from keycheck.errors import ProbeError
 from keycheck.model.authorization import Technique
 from keycheck.model.verdict import Reason
+from probes.clouds.gcp.names import key_name
 from probes.keys.drill.gcp_binding import binding
 from probes.keys.drill.gcp_calls import hand
 from probes.keys.drill.gcp_log import GcpEntry, GcpRawLog
@@ -19,7 +20,6 @@ from probes.keys.drill.gcp_marks import Marks, mark, marks_of, measured
 from probes.keys.drill.gcp_preflight import logged
 from probes.keys.drill.gcp_revoke import GcpRevocation, log_of
 from probes.keys.drill.offset import Offset
-from probes.keys.gcp.names import key_name
 from probes.keys.subjects import Agreed, CanaryPaths, KeyDrill
 
 AT = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)

@@ -28,13 +28,13 @@ from keycheck.model.drill import Change, Where, Wish
 from keycheck.model.facts import Unseen
 from keycheck.model.types import CanonicalJson
 from keycheck.model.verdict import Reason
+from probes.clouds.gcp.names import key_name
 from probes.keys.drill.gcp_calls import hand
 from probes.keys.drill.gcp_import_job import ready
 from probes.keys.drill.gcp_rotate import RotateVersion
 from probes.keys.drill.gcp_rotate_cloud import GcpRotation
 from probes.keys.drill.rotating import MaterialSeen, MaterialUses, Order, prepared
 from probes.keys.drill_facts import Markers
-from probes.keys.gcp.names import key_name
 from probes.keys.subjects import Incoming
 
 KEY = Technique.ROTATE_KEY

@@ -12,12 +12,12 @@ from gcp_stage import CONTROL, USE, Stage, staged
 from keycheck.lab.gcp.crc import crc32c as labs
 from keycheck.lab.gcp.store import State
 from keycheck.model.drill import Where
+from probes.clouds.gcp.names import key_name
 from probes.keys.drill import Sample, Sight
 from probes.keys.drill.gcp_calls import GcpError, hand
 from probes.keys.drill.gcp_canary import plant
 from probes.keys.drill.gcp_crc import crc32c
 from probes.keys.drill.gcp_sentinel import Sentinel, Withholding, felt
-from probes.keys.gcp.names import key_name
 
 
 @pytest.fixture

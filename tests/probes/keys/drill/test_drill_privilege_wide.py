@@ -20,7 +20,7 @@ from keycheck.lab.aws.kms.model import Key as LabKey
 from keycheck.model.authorization import Technique
 from keycheck.model.drill import Change, Mechanism, Where
 from keycheck.model.types import CanonicalJson
-from probes.keys.aws.arns import kms_arn
+from probes.clouds.aws.arns import kms_arn
 from probes.keys.drill.aws_calls import hand
 from probes.keys.drill.aws_deny import Deny, deny
 from probes.keys.drill.aws_disable import Disable, disable
@@ -231,7 +231,7 @@ def test_nobody_but_the_control_identity_may_use_the_key_and_he_for_the_canary_a
 
 
 def test_the_lock_out_check_cannot_be_bypassed(aws: AwsStage) -> None:
-    from probes.keys.aws.clients import api
+    from probes.clouds.aws.clients import api
 
     case = Case(aws, Technique.DRILL)
     case.bestow(case.papers)

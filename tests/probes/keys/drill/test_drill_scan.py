@@ -32,7 +32,8 @@ from keycheck.model.scan import Consent
 from keycheck.model.types import CanonicalJson
 from keycheck.model.verdict import ExitCode, Reason
 from keycheck.registry import Plugin, Registry
-from probes.keys.aws.arns import kms_arn
+from probes.clouds.aws.arns import kms_arn
+from probes.clouds.gcp.names import key_name
 from probes.keys.drill.aws_calls import hand
 from probes.keys.drill.aws_deny import Deny, deny, sid_of
 from probes.keys.drill.aws_disable import Disable, disable
@@ -47,7 +48,6 @@ from probes.keys.drill.gcp_labels import NEEDS as LABELS
 from probes.keys.drill.gcp_labels import set_labels
 from probes.keys.drill.gcp_preflight import NEEDS as GCP_NEEDS
 from probes.keys.drill.gcp_scan import GcpScanner
-from probes.keys.gcp.names import key_name
 from probes.keys.subjects import CanaryPaths, Key, KeyDrill
 
 ID, OTHER = "kc-20261122-120000-aaaa", "kc-20261122-120000-bbbb"

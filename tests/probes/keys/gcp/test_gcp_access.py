@@ -24,10 +24,10 @@ from keycheck.model.deployment import HERE, AwsIdentity, GcpIdentity
 from keycheck.model.facts import Unseen
 from keycheck.model.probe import Io
 from keycheck.model.verdict import Reason
+from probes.clouds.gcp import clients
+from probes.clouds.gcp.pace import Api
 from probes.keys import gcp
 from probes.keys.aspects import ALWAYS
-from probes.keys.gcp import clients
-from probes.keys.gcp.pace import Api
 from probes.keys.gcp_facts import GcpKey
 
 

@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 
 from keycheck.errors import ProbeError
 from keycheck.model.verdict import Reason
+from probes.clouds.gcp.errors import heard, translated
+from probes.clouds.gcp.names import key_name, moment, same_key, seconds, version_number
+from probes.clouds.gcp.pace import Pace, Quota
+from probes.clouds.gcp.pages import Bounds, Page, read_all
 from probes.keys.gcp.entries import decoded, member, use_of
-from probes.keys.gcp.errors import heard, translated
 from probes.keys.gcp.hierarchy import read_policy
-from probes.keys.gcp.names import key_name, moment, same_key, seconds, version_number
-from probes.keys.gcp.pace import Pace, Quota
-from probes.keys.gcp.pages import Bounds, Page, read_all
 
 KEY = "projects/acme/locations/eu/keyRings/r/cryptoKeys/k"
 

@@ -17,11 +17,11 @@ from gcp_company import KEY_ASPECTS, Company
 from keycheck.errors import ProbeError
 from keycheck.model.deployment import HERE, GcpIdentity
 from keycheck.model.verdict import Reason
+from probes.clouds.gcp import clients
+from probes.clouds.gcp.documents import SubjectFile, credential
+from probes.clouds.gcp.pace import Api
+from probes.clouds.gcp.universes import UNIVERSES, check_endpoint, check_universe, issues_tokens, of_metadata
 from probes.keys import gcp
-from probes.keys.gcp import clients
-from probes.keys.gcp.documents import SubjectFile, credential
-from probes.keys.gcp.pace import Api
-from probes.keys.gcp.universes import UNIVERSES, check_endpoint, check_universe, issues_tokens, of_metadata
 
 AUDIENCE = "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/q"
 STS = "https://sts.googleapis.com/v1/token"

@@ -34,13 +34,13 @@ from keycheck.model.facts import Unseen
 from keycheck.model.observation import Blob, Disposition
 from keycheck.model.probe import Io
 from keycheck.model.verdict import Reason
+from probes.clouds.gcp.counted import MAX_FIELDS, check_count
+from probes.clouds.gcp.names import key_name
+from probes.clouds.gcp.patience import AGAIN_S, Patient
 from probes.keys import gcp
 from probes.keys.facts import EventFacts, LoggingFacts
-from probes.keys.gcp.counted import MAX_FIELDS, check_count
 from probes.keys.gcp.entries import MAX_USES, NEEDED, Tally
 from probes.keys.gcp.inspection import MAX_BLOBS, fitting
-from probes.keys.gcp.names import key_name
-from probes.keys.gcp.patience import AGAIN_S, Patient
 from probes.keys.gcp_facts import Binding, GcpHierarchy, GcpKey
 
 KEY = "projects/acme/locations/europe-west3/keyRings/crm/cryptoKeys/byok"
@@ -307,7 +307,7 @@ def test_versions_that_would_fill_memory_are_not_read_on(company: Company) -> No
 
 
 def test_a_silent_resource_manager_costs_no_key_its_versions(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("probes.keys.gcp.patience.SLOW_S", 0.3)  # in proportion to the budget here
+    monkeypatch.setattr("probes.clouds.gcp.patience.SLOW_S", 0.3)  # in proportion to the budget here
     over = threading.Event()
     asked: list[str] = []
 
@@ -393,7 +393,7 @@ def test_callers_cannot_hide_others_behind_a_flood_of_kinds() -> None:
 
 def test_grpc_is_kept_from_writing_what_it_hears() -> None:
     check = (
-        "import os, sys, probes.keys.gcp.clients; "
+        "import os, sys, probes.clouds.gcp.clients; "
         "sys.exit('grpc' in sys.modules or os.environ.get('GRPC_VERBOSITY') != 'NONE')"
     )
     clean = {name: value for name, value in os.environ.items() if name != "GRPC_VERBOSITY"}

@@ -24,11 +24,11 @@ from keycheck.errors import ProbeError
 from keycheck.model.deployment import HERE
 from keycheck.model.probe import Io
 from keycheck.model.verdict import Reason
+from probes.clouds.gcp.errors import heard
+from probes.clouds.gcp.token_http import MAX_ANSWER, TokenTransport
+from probes.clouds.gcp.tokens import AGAIN_S, Spoken, Tokens
 from probes.keys import gcp
 from probes.keys.aspects import ALWAYS
-from probes.keys.gcp.errors import heard
-from probes.keys.gcp.token_http import MAX_ANSWER, TokenTransport
-from probes.keys.gcp.tokens import AGAIN_S, Spoken, Tokens
 
 Handle = Callable[[socket.socket, bytes], None]
 

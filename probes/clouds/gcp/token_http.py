@@ -21,9 +21,9 @@ from urllib.request import getproxies_environment, proxy_bypass
 
 from keycheck.errors import ProbeError
 from keycheck.model.probe import Io
-from probes.keys.gcp.errors import no_answer
-from probes.keys.gcp.files import read_regular
-from probes.keys.gcp.universes import METADATA, split
+from probes.clouds.gcp.errors import no_answer
+from probes.clouds.gcp.files import read_regular
+from probes.clouds.gcp.universes import METADATA, split
 
 MAX_ANSWER: Final = 65_536
 MAX_BUNDLE: Final = 4 * 1024 * 1024

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from keycheck.errors import ProbeError
 from keycheck.model.facts import Unseen
 from keycheck.model.verdict import Reason
-from probes.keys.gcp.errors import unseen
+from probes.clouds.gcp.errors import unseen
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from typing import Final, Protocol, cast
 
 from keycheck.errors import ProbeError
 from keycheck.model.verdict import Reason
-from probes.keys.gcp.errors import no_token
+from probes.clouds.gcp.errors import no_token
 
 TOKEN_S: Final = 10.0
 """Seconds that a token service may take, all its answers together."""

@@ -18,13 +18,13 @@ from keycheck.model.deployment import GcpIdentity
 from keycheck.model.facts import Unseen
 from keycheck.model.probe import Io
 from keycheck.model.verdict import Reason
-from probes.keys.gcp.documents import SCOPES, credential
-from probes.keys.gcp.errors import login_failed, translated
-from probes.keys.gcp.files import read_regular
-from probes.keys.gcp.pace import Api
-from probes.keys.gcp.token_http import MAX_BUNDLE, TokenTransport
-from probes.keys.gcp.tokens import TOKEN_S, Spoken, Tokens
-from probes.keys.gcp.universes import check_endpoint, check_universe
+from probes.clouds.gcp.documents import SCOPES, credential
+from probes.clouds.gcp.errors import login_failed, translated
+from probes.clouds.gcp.files import read_regular
+from probes.clouds.gcp.pace import Api
+from probes.clouds.gcp.token_http import MAX_BUNDLE, TokenTransport
+from probes.clouds.gcp.tokens import TOKEN_S, Spoken, Tokens
+from probes.clouds.gcp.universes import check_endpoint, check_universe
 
 if TYPE_CHECKING:
     import grpc
@@ -213,8 +213,8 @@ def _client(client: Callable[..., C], transport: Callable[..., object], api: Api
     from google.api_core.exceptions import GoogleAPICallError
     from google.auth.exceptions import GoogleAuthError
 
-    from probes.keys.gcp.bearer import with_bearer
-    from probes.keys.gcp.counted import Counted
+    from probes.clouds.gcp.bearer import with_bearer
+    from probes.clouds.gcp.counted import Counted
 
     held = credentials(identity, io)
     named = endpoint(identity, api)

@@ -15,9 +15,9 @@ from keycheck.model.deployment import AwsIdentity, Vantage
 from keycheck.model.once import Once
 from keycheck.model.probe import Io
 from keycheck.model.verdict import Reason
-from probes.keys.aws.bounded import bound
-from probes.keys.aws.config_file import ConfigFile, read_config
-from probes.keys.aws.files import below, read_regular, regular
+from probes.clouds.aws.bounded import bound
+from probes.clouds.aws.config_file import ConfigFile, read_config
+from probes.clouds.aws.files import below, read_regular, regular
 
 if TYPE_CHECKING:
     from boto3.session import Session

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Final
 
 from keycheck.errors import ProbeError
 from keycheck.model.deployment import GcpIdentity
-from probes.keys.gcp.errors import login_failed, no_token
-from probes.keys.gcp.files import below, read_regular
-from probes.keys.gcp.universes import issues_tokens, of_aws_sts, of_metadata
+from probes.clouds.gcp.errors import login_failed, no_token
+from probes.clouds.gcp.files import below, read_regular
+from probes.clouds.gcp.universes import issues_tokens, of_aws_sts, of_metadata
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials

@@ -11,12 +11,12 @@ from keycheck.errors import ProbeError
 from keycheck.model.deployment import GcpIdentity
 from keycheck.model.probe import Io
 from keycheck.model.verdict import Reason
-from probes.keys.aws.reading import MalformedError, structure
-from probes.keys.gcp import clients
-from probes.keys.gcp.errors import heard, login_failed, translated
-from probes.keys.gcp.token_http import TokenTransport
-from probes.keys.gcp.tokens import TOKEN_S, Tokens
-from probes.keys.gcp.universes import check_endpoint, literal_loopback
+from probes.clouds.aws.reading import MalformedError, structure
+from probes.clouds.gcp import clients
+from probes.clouds.gcp.errors import heard, login_failed, translated
+from probes.clouds.gcp.token_http import TokenTransport
+from probes.clouds.gcp.tokens import TOKEN_S, Tokens
+from probes.clouds.gcp.universes import check_endpoint, literal_loopback
 
 CALL_S: Final = 10.0
 """Seconds that one call may take."""

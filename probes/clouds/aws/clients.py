@@ -19,14 +19,14 @@ from keycheck.model.once import Once
 from keycheck.model.probe import Io
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
-from probes.keys.aws.answers import Answers
-from probes.keys.aws.bounded import until
-from probes.keys.aws.errors import AwsError, answering
-from probes.keys.aws.operations import OPERATIONS, Service
-from probes.keys.aws.pace import Deadline, Pace
-from probes.keys.aws.reading import Answer, MalformedError, parsing, structure, text
-from probes.keys.aws.sessions import config_for, making, session_for, verify_for
-from probes.keys.aws.shapes import checked
+from probes.clouds.aws.answers import Answers
+from probes.clouds.aws.bounded import until
+from probes.clouds.aws.errors import AwsError, answering
+from probes.clouds.aws.operations import COMMON, Operations, Service
+from probes.clouds.aws.pace import Deadline, Pace
+from probes.clouds.aws.reading import Answer, MalformedError, parsing, structure, text
+from probes.clouds.aws.sessions import config_for, making, session_for, verify_for
+from probes.clouds.aws.shapes import checked
 
 if TYPE_CHECKING:
     from boto3.session import Session
@@ -62,11 +62,11 @@ class Access:
         """The client, made at first use: making one is not thread-safe, using it is."""
         return self.once.get(("aws", "client", *self.key, service, region), lambda: self._make(service, region))
 
-    def pace(self, client: BaseClient, operation: str, region: str) -> Pace | None:
-        """Turns for one call in one Region. None for an emulator on this machine: AWS's quotas are not its."""
+    def pace(self, client: BaseClient, operation: str, rate: float, region: str) -> Pace | None:
+        """Turns for one call in one Region, `rate` a second. None for an emulator on this machine: AWS's quotas are
+        not its."""
         if _is_loopback(client.meta.endpoint_url):
             return None
-        rate = OPERATIONS[operation].rate
         return self.once.get(("aws", "pace", *self.key, operation, region), lambda: Pace(rate, self.monotonic))
 
     def belongs(self, region: str) -> None:
@@ -95,15 +95,17 @@ class Api:
 
     access: Access
     deadline: Deadline
+    operations: Operations
+    """What may be called."""
     answers: Answers = field(default_factory=Answers)
 
     def ask(self, operation: str, region: str, /, **parameters: object) -> Answer:
         """The answer to one call, or ProbeError (AwsError when AWS itself says no)."""
-        spec = OPERATIONS[operation]
+        spec = COMMON.get(operation) or self.operations[operation]
         self.deadline.check(operation)
         with answering(operation, self.access.who, region):
             client = self.access.client(spec.service, region)
-        if pace := self.access.pace(client, operation, region):
+        if pace := self.access.pace(client, operation, spec.rate, region):
             pace.turn(operation, self.deadline)
         endpoint = client.meta.endpoint_url
         try:
@@ -145,7 +147,7 @@ class Api:
     def shared(self, what: str, region: str, look: Callable[[Api], T]) -> T:
         """What `look` finds, asked once for all units of work. So is its failure: a service that is silent must not
         take the time of every key. Raises ProbeError."""
-        inner = Api(self.access, self.deadline)
+        inner = Api(self.access, self.deadline, self.operations)
 
         def make() -> tuple[T | ProbeError, Answers]:
             try:
@@ -169,7 +171,7 @@ class Api:
         return found
 
 
-def api(io: Io, ref: str | None, partition: str, region: str) -> Api:
+def api(io: Io, ref: str | None, partition: str, region: str, operations: Operations = COMMON) -> Api:
     """The door to AWS as the identity `ref` of the deployment, or as the SDK's own credential chain finds one.
 
     `region` is where a role is assumed unless the identity names another. Raises ProbeError.
@@ -185,7 +187,7 @@ def api(io: Io, ref: str | None, partition: str, region: str) -> Api:
 
     access = io.once.get(("aws", "access", *key), make)
     access.belongs(region)
-    return Api(access, Deadline.of(io.budget, io.monotonic))
+    return Api(access, Deadline.of(io.budget, io.monotonic), operations)
 
 
 def unspoken(what: str, door: Api, recorded: Iterable[str | bytes]) -> None:

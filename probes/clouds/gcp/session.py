@@ -10,10 +10,10 @@ from keycheck.errors import ProbeError
 from keycheck.model.deployment import GcpIdentity
 from keycheck.model.probe import Io
 from keycheck.model.verdict import Reason
-from probes.keys.gcp import clients
-from probes.keys.gcp.errors import translated
-from probes.keys.gcp.pace import QUOTAS, Api, Pace
-from probes.keys.gcp.tokens import TOKEN_S
+from probes.clouds.gcp import clients
+from probes.clouds.gcp.errors import translated
+from probes.clouds.gcp.pace import QUOTAS, Api, Pace
+from probes.clouds.gcp.tokens import TOKEN_S
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import grpc
 
-from probes.keys.gcp.tokens import TOKEN_S, Tokens
+from probes.clouds.gcp.tokens import TOKEN_S, Tokens
 
 
 class _Details(NamedTuple):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from probes.keys.aws.reading import MAX_MEMBERS, MalformedError, members
+from probes.clouds.aws.reading import MAX_MEMBERS, MalformedError, members
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient

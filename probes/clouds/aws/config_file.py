@@ -18,7 +18,7 @@ from typing import Final
 from keycheck.errors import ProbeError
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
-from probes.keys.aws.files import read_regular
+from probes.clouds.aws.files import read_regular
 
 MAX_BYTES: Final = 64 * 1024
 _KEYS: Final = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")

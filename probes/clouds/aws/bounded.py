@@ -19,7 +19,7 @@ from keycheck.errors import ProbeError
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
 from keycheck.turns import waiting
-from probes.keys.aws.timed import Cut, Watchdog, cuttable, held_by
+from probes.clouds.aws.timed import Cut, Watchdog, cuttable, held_by
 
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest, AWSResponse
