@@ -36,7 +36,7 @@ from keycheck.forecast import Forecast, forecast
 from keycheck.lab.matrix import world
 from keycheck.lab.paperwork import Papers, write_papers
 from keycheck.registry import load_registry
-from probes.keys.gcp.pace import QUOTAS, Api
+from probes.clouds.gcp.pace import QUOTAS, Api
 
 OWN_KEYS: Final = 5
 """Of the lab's honest customer, besides the fleet."""

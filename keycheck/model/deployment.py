@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, model_validator
 
@@ -57,12 +58,26 @@ class Subject(Model):
     """Vantages it is observed from; empty means all of the deployment's."""
 
 
+COORDINATES: Final = r"^-?\d{1,2}(\.\d{1,6})?, ?-?\d{1,3}(\.\d{1,6})?$"
+"""Latitude and longitude in degrees, down to microdegrees."""
+
+
+def _literal_address(value: str) -> str:
+    return str(ipaddress.ip_address(value))
+
+
 class Vantage(Model):
     """A network place and a credential identity that a probe runs from."""
 
     id: Name
     place: Annotated[str, StringConstraints(max_length=200)] = ""
     """Where it stands, for people: `Frankfurt office`, `aws eu-central-1`."""
+    coordinates: Annotated[str, StringConstraints(pattern=COORDINATES)] | None = None
+    """Latitude and longitude in degrees, `50.11,8.68`: the premise of every bound by delay. Declared, not proved."""
+    country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] | None = None
+    """ISO 3166 code of the country that it stands in, as declared."""
+    source: Annotated[str, StringConstraints(max_length=64), AfterValidator(_literal_address)] | None = None
+    """The local address that connections leave from, on a machine that has several."""
     worker: Literal["local", "elsewhere"] = "local"
     """`elsewhere`: this process cannot observe from there; its members stay `not-tested(no-vantage)`."""
     egress: Annotated[str, StringConstraints(max_length=64)] = ""
@@ -80,6 +95,10 @@ Authority: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]
 
 HERE = Vantage(id="here")
 """The vantage of a deployment that declares none."""
+
+
+GcpService: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,40}$")]
+"""As in `storage.googleapis.com`."""
 
 
 class AwsIdentity(Model):
@@ -117,6 +136,8 @@ class GcpIdentity(Model):
     """The same for Cloud Scheduler, which is spoken to by REST."""
     storage_endpoint: Authority | None = None
     """The same for Cloud Storage, where exported logs lie."""
+    endpoints: Annotated[tuple[tuple[GcpService, Authority], ...], Field(max_length=30)] = ()
+    """The same for any other service, by its name in `NAME.googleapis.com`."""
     unsafe_plaintext_to_loopback: bool = False
     """Speak gRPC without TLS, to an emulator on this machine; refused for every other address."""
     unsafe_foreign_endpoints: bool = False

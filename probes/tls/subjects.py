@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from keycheck.model.deployment import FileRef, SecretRef, Subject
 from keycheck.model.types import Duration
+from probes.places.whereabouts import Whereabouts
 
 Scheme: TypeAlias = Literal["https", "tls", "smtp", "imap", "postgresql"]
 
@@ -174,6 +175,8 @@ class Endpoint(Subject):
     """Whether several back ends stand behind one address; `single` is a claim and recorded as such."""
     names: Annotated[tuple[NameKind, ...], Field(min_length=1, max_length=3)] = ("right", "none", "wrong")
     """Which server names are sent: the endpoint's own, none, and one that exists nowhere."""
+    whereabouts: Whereabouts | None = None
+    """Where it is said to be; asked about by the area of residency."""
     answer_within: Annotated[Duration, Field(ge=timedelta(seconds=1), le=timedelta(seconds=30))] = timedelta(seconds=3)
     """How long to wait for a connection, and for an answer; an endpoint that needs longer is unknown."""
 

@@ -1,0 +1,1 @@
+"""The area of residency: where endpoints, keys, stores, copies and AI inference really are."""
