@@ -16,7 +16,7 @@ HEAVY = (
     "boto3", "botocore", "google", "grpc", "tink", "aws_encryption_sdk", "pyarrow", "polars", "numpy", "sslyze",
     "nassl", "sqlalchemy", "fastavro", "distributed", "OpenSSL", "rich",
 )  # fmt: skip
-SHARED = ("clouds", "places")
+SHARED = ("clouds", "places", "weighing")
 """Packages beside the areas that several of them use."""
 LAYERS = ("errors", "canonical", "model", "boundary", "registry", "plan")
 """What stands below the engine: never imports upwards."""

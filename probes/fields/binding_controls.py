@@ -7,8 +7,9 @@ from typing import Annotated, Final, Literal
 from keycheck.model.control import Tighter
 from keycheck.model.verdict import Reason
 from probes.fields.facts import ColumnFacts, Contexts
-from probes.fields.field_control import FieldControl, Judgement, all_told, counted, recognised, sample
+from probes.fields.field_control import FieldControl, all_told, counted, recognised, sample
 from probes.fields.subjects import FieldRule
+from probes.weighing import Judgement
 
 SWAPS: Final = ("context-swapped", "row-swapped")
 """Negative tests that show a binding which the values themselves do not."""

@@ -9,6 +9,7 @@ from probes.fields.data_key_controls import DataKeyLength, Escrow, WrappingKey
 from probes.fields.leak_controls import Deterministic, LengthLeak, Plaintext
 from probes.fields.opening_controls import Tag, Tamper
 from probes.fields.recognition_controls import Algorithm, Encrypted
+from probes.fields.revoked_control import Revoked
 from probes.fields.use_controls import DataKeyUse, Nonce, Rotation
 
 CONTROLS: tuple[type[Control], ...] = (
@@ -28,5 +29,6 @@ CONTROLS: tuple[type[Control], ...] = (
     Tamper,
     Plaintext,
     Coverage,
+    Revoked,
 )
 """Every control that a profile can name as `fields.…`."""

@@ -10,7 +10,8 @@ from keycheck.model.facts import Facts
 from keycheck.model.types import Name, SortedSet
 from keycheck.model.verdict import Reason, Verdict
 from probes.fields.facts import ColumnFacts, Export
-from probes.fields.field_control import CAVEAT, Judgement, shown, values, whole
+from probes.fields.field_control import CAVEAT, values, whole
+from probes.weighing import Judgement, shown
 
 
 class Coverage(Control, id="fields.coverage", version=1):

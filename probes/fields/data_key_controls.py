@@ -12,7 +12,6 @@ from keycheck.model.verdict import Reason
 from probes.fields.facts import ColumnFacts, Opened, WrappedCount
 from probes.fields.field_control import (
     FieldControl,
-    Judgement,
     OneIn,
     all_told,
     bounded,
@@ -20,12 +19,12 @@ from probes.fields.field_control import (
     direct,
     remarked,
     sample,
-    shown,
     without_data_keys,
 )
 from probes.fields.key_names import difference, names
 from probes.fields.recognition_controls import BITS, measured_right, right_lengths, shows_aes
 from probes.fields.subjects import FieldRule
+from probes.weighing import Judgement, shown
 
 MEASURED_ORIGINS: Final = frozenset({"aws-kms"})
 """Providers whose wrapping was seen to lengthen a data key by a constant. Not those of Google, whose hardware and

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Final, TypeAlias
 
 from pydantic import Field
@@ -12,13 +12,12 @@ from pydantic import Field
 from keycheck.model.control import Control
 from keycheck.model.facts import Facts, Unseen
 from keycheck.model.types import Name, SortedSet
-from keycheck.model.verdict import Kind, Reason, Verdict, because, failed, inconclusive, not_applicable, passed
+from keycheck.model.verdict import Reason, Verdict, inconclusive, not_applicable
 from probes.fields.facts import ColumnFacts, Opened, Tally
 from probes.fields.opening.seed import upper_bound
 from probes.fields.subjects import FieldRule
+from probes.weighing import Judgement
 
-MAX_SHOWN: Final = 4
-"""Longest list in a message; the rest is counted."""
 PLACES_SHOWN: Final = 2
 CONFIDENCE: Final = 0.95
 """Of every bound that a sample is said to give."""
@@ -42,39 +41,6 @@ DIRECT: Final = frozenset({"aws-kms", "gcp-kms"})
 
 OneIn: TypeAlias = Annotated[int, Field(ge=2, le=100_000)]
 """`N`: the sample must rule out, at 95 %, that 1 in N values is otherwise. 100 needs 299 of them, or all."""
-
-
-class Judgement:
-    """Breaches and doubts as they are found, and what a pass leans on."""
-
-    __slots__ = ("breaches", "doubts", "leans")
-
-    def __init__(self) -> None:
-        self.breaches: list[str] = []
-        self.doubts: list[Verdict] = []
-        self.leans: list[str] = []
-
-    def breach(self, message: str) -> None:
-        """Something that is broken."""
-        self.breaches.append(message)
-
-    def doubt(self, message: str, reason: Reason = Reason.NOT_COVERED) -> None:
-        """Something that cannot be decided."""
-        self.doubts.append(because(reason, message))
-
-    def lean(self, message: str) -> None:
-        """Something that whoever reads a pass must know."""
-        self.leans.append(message)
-
-    def verdict(self, words: str) -> Verdict:
-        """A proved breach stands whatever could not be read; without one, any doubt is the verdict; else a pass."""
-        if self.breaches:
-            return failed(shown(self.breaches, "; "))
-        for kind in (Kind.ERROR, Kind.INCONCLUSIVE, Kind.NOT_TESTED):
-            if worst := [doubt for doubt in self.doubts if doubt.kind is kind]:
-                reasons = tuple(reason for doubt in worst for reason in doubt.reasons)
-                return Verdict(kind, reasons, shown((doubt.message for doubt in worst), "; "))
-        return passed("; ".join((words, *self.leans)))
 
 
 class FieldControl(Control):
@@ -207,13 +173,6 @@ def at(places: Sequence[str]) -> str:
 def counted(tally: Tally) -> str:
     """A count and its first places."""
     return f"{tally.count}{at(tally.places)}"
-
-
-def shown(items: Iterable[str], separator: str = ", ") -> str:
-    """Distinct items, sorted, the first few: so that the order of facts changes no message."""
-    distinct = sorted(set(items))
-    more = f"{separator}and {len(distinct) - MAX_SHOWN} more" if len(distinct) > MAX_SHOWN else ""
-    return separator.join(distinct[:MAX_SHOWN]) + more
 
 
 def copied(facts: ColumnFacts) -> bool:

@@ -14,7 +14,6 @@ from probes.fields.facts import ColumnFacts, Detected, Hit
 from probes.fields.field_control import (
     UNRECOGNISED,
     FieldControl,
-    Judgement,
     all_told,
     at,
     counted,
@@ -24,6 +23,7 @@ from probes.fields.field_control import (
     whole,
 )
 from probes.fields.subjects import FieldRule
+from probes.weighing import Judgement
 
 
 class Deterministic(FieldControl, id="fields.deterministic", version=1):

@@ -10,9 +10,10 @@ from keycheck.model.control import Tighter
 from keycheck.model.types import SortedSet
 from keycheck.model.verdict import Reason
 from probes.fields.facts import ColumnFacts, Negative
-from probes.fields.field_control import FieldControl, Judgement, OneIn, bounded, counted, sample, shown
+from probes.fields.field_control import FieldControl, OneIn, bounded, counted, sample
 from probes.fields.recognition_controls import undecryptable
 from probes.fields.subjects import FieldRule
+from probes.weighing import Judgement, shown
 
 
 class Tag(FieldControl, id="fields.tag", version=1):

@@ -15,7 +15,6 @@ from probes.fields.facts import CipherCount, ColumnFacts, Opened
 from probes.fields.field_control import (
     UNRECOGNISED,
     FieldControl,
-    Judgement,
     OneIn,
     alarms,
     all_told,
@@ -27,10 +26,10 @@ from probes.fields.field_control import (
     recognised,
     remarked,
     sample,
-    shown,
     values,
 )
 from probes.fields.subjects import FieldRule
+from probes.weighing import Judgement, shown
 
 BITS: Final = 256
 """Size of an AES-256 key."""

@@ -13,18 +13,10 @@ from keycheck.model.types import Duration, format_instant
 from keycheck.model.verdict import Reason
 from probes.fields.data_key_controls import wrapped_all
 from probes.fields.facts import ColumnFacts, DataKeys, Opened
-from probes.fields.field_control import (
-    FieldControl,
-    Judgement,
-    alarms,
-    all_told,
-    copied,
-    counted,
-    shown,
-    without_data_keys,
-)
+from probes.fields.field_control import FieldControl, alarms, all_told, copied, counted, without_data_keys
 from probes.fields.key_names import names
 from probes.fields.subjects import FieldRule
+from probes.weighing import Judgement, shown
 
 GCM_USES: Final = 1 << 32
 """Uses of one key with random nonces of 96 bits: NIST SP 800-38D section 8.3."""

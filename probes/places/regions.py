@@ -1,167 +1,54 @@
-"""Which countries the regions of AWS and Google Cloud are in: written by hand from the providers' own lists.
+"""Which countries the regions of the clouds are in: the door to tables written by hand from the providers' own lists.
 
 A region that is not in a table is not known, which never passes. A multi-region has every country that the provider
-names for it, or may keep data in where it names none. Sources: AWS General Reference "Regions and endpoints" and
-AWS European Sovereign Cloud; Google Cloud "Cloud KMS locations" and "Geography and regions".
+names for it, or may keep data in where it names none. A region's name proves nothing: eu-west-2 and europe-west2 are in
+London, eu-central-2 and europe-west6 in Zürich, eu-jovanovac-1 in Serbia. Sources stand in `aws_regions`,
+`azure_regions`, `gcp_regions` and `oci_regions`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from probes.places.aws_regions import AWS
+from probes.places.azure_regions import AZURE
+from probes.places.gcp_regions import GCP, MULTI_REGIONS
+from probes.places.oci_regions import OCI
+from probes.places.site import Countries, Everywhere, Place, Region, UnknownPlace, countries_of
+from probes.places.tables import TABLES, Tables
 
-@dataclass(frozen=True, slots=True)
-class Countries:
-    """A place that lies in these countries (ISO 3166), and in no other."""
+__all__ = [
+    "AWS_REGIONS",
+    "AZURE_REGIONS",
+    "GCP_MULTI_REGIONS",
+    "GCP_REGIONS",
+    "OCI_REGIONS",
+    "TABLES",
+    "Countries",
+    "Everywhere",
+    "Place",
+    "Provider",
+    "Region",
+    "Tables",
+    "UnknownPlace",
+    "place",
+    "place_of_border_group",
+]
 
-    codes: frozenset[str]
+Provider: TypeAlias = Literal["aws", "gcp", "azure", "oci"]
 
-
-@dataclass(frozen=True, slots=True)
-class Everywhere:
-    """A place without a bound: Google's `global`."""
-
-
-@dataclass(frozen=True, slots=True)
-class UnknownPlace:
-    """A region that the tables do not hold."""
-
-
-Place: TypeAlias = Countries | Everywhere | UnknownPlace
-
-
-def _table(text: str) -> Mapping[str, frozenset[str]]:
-    rows = (line.split() for line in text.strip().splitlines())
-    return {name: frozenset(codes) for name, *codes in rows}
-
-
-AWS_REGIONS: Final = _table("""
-af-south-1 ZA
-ap-east-1 HK
-ap-east-2 TW
-ap-northeast-1 JP
-ap-northeast-2 KR
-ap-northeast-3 JP
-ap-south-1 IN
-ap-south-2 IN
-ap-southeast-1 SG
-ap-southeast-2 AU
-ap-southeast-3 ID
-ap-southeast-4 AU
-ap-southeast-5 MY
-ap-southeast-6 NZ
-ap-southeast-7 TH
-ca-central-1 CA
-ca-west-1 CA
-cn-north-1 CN
-cn-northwest-1 CN
-eu-central-1 DE
-eu-central-2 CH
-eu-north-1 SE
-eu-south-1 IT
-eu-south-2 ES
-eu-west-1 IE
-eu-west-2 GB
-eu-west-3 FR
-eusc-de-east-1 DE
-il-central-1 IL
-me-central-1 AE
-me-south-1 BH
-mx-central-1 MX
-sa-east-1 BR
-us-east-1 US
-us-east-2 US
-us-gov-east-1 US
-us-gov-west-1 US
-us-iso-east-1 US
-us-iso-west-1 US
-us-isob-east-1 US
-us-isob-west-1 US
-us-isof-east-1 US
-us-isof-south-1 US
-us-west-1 US
-us-west-2 US
-""")
-
-GCP_REGIONS: Final = _table("""
-africa-south1 ZA
-asia-east1 TW
-asia-east2 HK
-asia-northeast1 JP
-asia-northeast2 JP
-asia-northeast3 KR
-asia-south1 IN
-asia-south2 IN
-asia-southeast1 SG
-asia-southeast2 ID
-australia-southeast1 AU
-australia-southeast2 AU
-europe-central2 PL
-europe-north1 FI
-europe-north2 SE
-europe-southwest1 ES
-europe-west1 BE
-europe-west10 DE
-europe-west12 IT
-europe-west2 GB
-europe-west3 DE
-europe-west4 NL
-europe-west6 CH
-europe-west8 IT
-europe-west9 FR
-me-central1 QA
-me-central2 SA
-me-west1 IL
-northamerica-northeast1 CA
-northamerica-northeast2 CA
-northamerica-south1 MX
-southamerica-east1 BR
-southamerica-west1 CL
-u-france-east1 FR
-us-central1 US
-us-east1 US
-us-east4 US
-us-east5 US
-us-south1 US
-us-west1 US
-us-west2 US
-us-west3 US
-us-west4 US
-""")
-
-GCP_MULTI_REGIONS: Final = _table("""
-asia HK ID IN JP KR SG TW
-asia1 JP KR
-ca CA
-eur3 BE NL
-eur4 FI NL
-eur5 BE GB NL
-eur6 CH DE NL
-europe BE DE ES FI FR IT NL PL SE
-nam-eur-asia1 BE TW US
-nam10 US
-nam11 US
-nam12 US
-nam3 US
-nam4 US
-nam6 US
-nam7 US
-nam8 US
-nam9 US
-us US
-""")
-"""`europe` is kept in no data centre of London or Zürich, says Google: so its countries are those of all its other
-European regions. For `asia` Google names none: all of its Asian regions."""
+AWS_REGIONS: Final = countries_of(AWS)
+AZURE_REGIONS: Final = countries_of(AZURE)
+GCP_REGIONS: Final = countries_of(GCP)
+GCP_MULTI_REGIONS: Final = MULTI_REGIONS
+OCI_REGIONS: Final = countries_of(OCI)
 
 
-def place(provider: Literal["aws", "gcp"], region: str) -> Place:
-    """Where a region or location of a provider is."""
-    if provider == "aws":
-        codes = AWS_REGIONS.get(region)
-    elif region == "global":
-        return Everywhere()
-    else:
-        codes = GCP_REGIONS.get(region) or GCP_MULTI_REGIONS.get(region)
-    return Countries(codes) if codes else UnknownPlace()
+def place(provider: Provider, region: str) -> Place:
+    """Where a region or location of a provider is, by the shipped tables."""
+    return TABLES.place(provider, region)
+
+
+def place_of_border_group(region: str, border_group: str) -> Place:
+    """Where the addresses of an AWS network border group are: never simply where its Region is."""
+    return TABLES.place_of_border_group(region, border_group)

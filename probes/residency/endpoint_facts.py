@@ -71,11 +71,22 @@ class Ranged(Model):
     """What published ranges say of an address; with `says` empty no source holds it, which says nothing."""
 
     kind: Literal["ranged"] = "ranged"
+    looked_up: Instant
     says: Annotated[tuple[RangeSays, ...], _Some]
     sources: Annotated[tuple[RangesSource, ...], _Some]
 
 
 RangeAnswer: TypeAlias = Annotated[Ranged | Unseen, Field(discriminator="kind")]
+
+
+class Reach(Model):
+    """Which countries the vacuum disc of the least signed time touches, by country polygons: it is in one of them."""
+
+    kind: Literal["reach"] = "reach"
+    radius_m: Count
+    countries: Annotated[tuple[VendorText, ...], Field(max_length=300)]
+    borders: Digest
+    """SHA-256 of the polygons' file."""
 
 
 class NetworkOwner(Model):
@@ -165,6 +176,8 @@ class AddressFacts(Facts, schema="residency.address/1"):
     connect: TimesAnswer
     """TCP alone: may measure a middlebox, and proves nothing about the server."""
     signed: Annotated[SignedTimes | Unseen, Field(discriminator="kind")]
+    reach: Annotated[Reach | NotAsked | Unseen, Field(discriminator="kind")] = NotAsked()
+    """Where the holder of the private key can be at all, by delay; needs coordinates of the vantage and polygons."""
     request: TimesAnswer
     """A request's whole time on a warm connection."""
     edge: Annotated[EdgeSeen | NoEdge | Unseen, Field(discriminator="kind")]

@@ -192,6 +192,7 @@ class OperatorFacts(Facts, schema="residency.operator/1"):
 
     assurance = Assurance.STATED
 
+    read: Instant
     declared: Operator
     documents: Annotated[tuple[Document, ...], Field(max_length=50)]
 

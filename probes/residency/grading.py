@@ -4,13 +4,13 @@ Nothing but physics and what operators state under authentication or publish lif
 names lower it at most: they can take an affirmation back that rests on published data alone, and are reported as
 suspicions beside anything stronger.
 
-=============  ==========================================================================================================
+=============  ========================================================================================================
 PROVEN_OUT     physics, or the cloud's own authenticated word, puts it outside. Nothing outvotes that.
 CONTRADICTED   what the operator publishes puts it outside, or speaks against a stronger word for inside.
 UNDETERMINED   nothing carries, or nothing but databases and names does.
 AFFIRMED       the cloud's authenticated word or published data put it inside, and nothing speaks against that.
 PROVEN_IN      physics leaves no place outside, and nothing published speaks against that.
-=============  ==========================================================================================================
+=============  ========================================================================================================
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from hashlib import sha256
 import numpy as np
 
 from probes.fields.scan.hashing import Hashes
-from probes.fields.scan.ledger import Lines
+from probes.fields.scan.spilled import Lines
 
 _30, _27, _31 = np.uint64(30), np.uint64(27), np.uint64(31)
 

@@ -173,9 +173,9 @@ class Gathering:
         labels, rank = self._labels()
         number = self._names.index(column)
         drawing = Drawing(seed, column, samples)
-        for lines in self._ledger.values():
-            here = lines[lines["column"] == number]
-            if len(here):
+        for part in self._ledger.values():
+            if len(chosen := np.flatnonzero(part["column"] == number)):
+                here = part.lines(chosen)
                 at = (order[here["shard"]].astype(np.uint64) << np.uint64(32)) | here["row"]
                 # Elements of one list share their row; equal elements are one.
                 drawing.add(here, at ^ (here["content"].astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)))
@@ -224,9 +224,7 @@ class Gathering:
             return Tally(count=count, places=tuple(_place(ordered[rank], row) for rank, row in places))
 
         repeats, _ = self._ledger.repeats(order)
-        uses, lines = self._ledger.key_uses(order)
-        for _ in lines:
-            pass
+        uses = self._ledger.key_uses(order)
         for number, (reused, copies, across) in self._corrections.items():
             if number in repeats:
                 repeats[number].reused += reused

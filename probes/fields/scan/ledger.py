@@ -12,7 +12,7 @@ group that was read again and proved different (`Gathering.confirm`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from probes.fields.facts import PLACES
 from probes.fields.scan.hashing import Longs
 from probes.fields.scan.result import Tokens
+from probes.fields.scan.spilled import Lines, Part, Spilled, Values, concatenated
 
-Lines: TypeAlias = NDArray[np.void]
 NONCES: Final = np.dtype(
     [
         ("unit", "<u8"),
@@ -49,89 +49,10 @@ USES: Final = np.dtype(
         ("own", "?"),
     ]
 )
-PARTITIONS: Final = 64
-_SHIFT: Final = np.uint64(58)
-_CHUNK: Final = 1 << 20
-"""Lines that are read at a time; more than twice as many of one partition are reduced first."""
 CANDIDATES: Final = 1_000
 """Values of duplicates that can be read again."""
 Order: TypeAlias = Longs
 """Rank of each shard in the order of the export."""
-
-
-class Spilled:
-    """Lines of one kind, in memory while they fit and in partitions on disk when not."""
-
-    def __init__(self, folder: Path, name: str, kind: np.dtype[np.void], by: str, memory: int) -> None:
-        self._folder = folder
-        self._name = name
-        self._kind = kind
-        self._by = by
-        self._memory = memory
-        self._held: list[Lines] = []
-        self._bytes = 0
-        self.on_disk = False
-
-    def add(self, lines: Lines) -> None:
-        """More lines."""
-        self._held.append(lines)
-        self._bytes += lines.nbytes
-        if self._bytes > self._memory:
-            self._spill()
-
-    def _spill(self) -> None:
-        self.on_disk = True
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for lines in self._held:
-            part = (lines[self._by] >> _SHIFT).astype(np.uint8)
-            order = np.argsort(part, kind="stable")
-            ends = np.cumsum(np.bincount(part, minlength=PARTITIONS))
-            ordered = lines[order]
-            for number, (start, end) in enumerate(zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True)):
-                if start < end:
-                    with self._path(number).open("ab") as file:
-                        ordered[start:end].tofile(file)
-        self._held, self._bytes = [], 0
-
-    def _path(self, number: int) -> Path:
-        return self._folder / f"{self._name}-{number:02}"
-
-    def lines(self) -> Iterator[Lines]:
-        """All of them, as many at a time as were added or are read."""
-        yield from self._held
-        for number in range(PARTITIONS) if self.on_disk else ():
-            if (path := self._path(number)).exists():
-                with path.open("rb") as file:
-                    while len(lines := np.fromfile(file, self._kind, _CHUNK)):
-                        yield lines
-
-    def partitions(self, reduce: Callable[[Lines], Lines]) -> Iterator[Lines]:
-        """The lines, equal ones in the same partition; `reduce` puts equal lines together where there are too many."""
-        if self._held and self.on_disk:
-            self._spill()
-        if not self.on_disk:
-            if self._held:
-                self._held = [_concatenated(self._held)]
-                yield self._held[0]
-            return
-        for number in range(PARTITIONS):
-            if not (path := self._path(number)).exists():
-                continue
-            held: list[Lines] = []
-            with path.open("rb") as file:
-                while len(lines := np.fromfile(file, self._kind, _CHUNK)):
-                    held.append(lines)
-                    if sum(map(len, held)) > 2 * _CHUNK:
-                        held = [reduce(_concatenated(held))]
-            if held:
-                yield _concatenated(held)
-
-
-def _concatenated(parts: Sequence[Lines]) -> Lines:
-    """As plain bytes: numpy copies structures field by field."""
-    if len(parts) == 1:
-        return parts[0]
-    return np.asarray(np.concatenate([part.view(np.uint8) for part in parts]).view(parts[0].dtype))
 
 
 @dataclass(slots=True)
@@ -185,57 +106,67 @@ class Ledger:
 
     def add(self, column: int, shard: int, tokens: Tokens, strata: NDArray[np.uint32]) -> None:
         """The tokens of one column of one shard; `strata` are the numbers of its strata in the whole export."""
-        lines = np.empty(len(tokens), NONCES)
-        lines["unit"], lines["check"], lines["content"] = tokens.unit, tokens.check, tokens.content
-        lines["row"], lines["shard"], lines["column"], lines["count"] = tokens.row, shard, column, 1
-        self.nonces.add(lines)
-        drawn = tokens.key != 0
-        some = tokens if drawn.all() else None
-        count = len(tokens) if some is not None else int(np.count_nonzero(drawn))
-        if not count:
+        place: dict[str, Values | int] = {"shard": shard, "column": column, "count": 1}
+        nonces: dict[str, Values] = {
+            "unit": tokens.unit,
+            "check": tokens.check,
+            "content": tokens.content,
+            "row": tokens.row,
+        }
+        self.nonces.add(Part(NONCES, len(tokens), {**nonces, **place}))
+        drawn = np.flatnonzero(tokens.key)
+        if not len(drawn):
             return
-        uses = np.empty(count, USES)
-        chosen = slice(None) if some is not None else drawn
-        uses["key"], uses["tenant"], uses["own"] = tokens.key[chosen], tokens.tenant[chosen], tokens.own[chosen]
-        uses["content"] = tokens.content[chosen]
-        uses["row"], uses["shard"], uses["column"], uses["count"] = tokens.row[chosen], shard, column, 1
-        uses["stratum"] = strata[tokens.stratum[chosen]]
-        self.uses.add(uses)
+        uses: dict[str, Values] = {
+            "key": tokens.key,
+            "tenant": tokens.tenant,
+            "own": tokens.own,
+            "content": tokens.content,
+            "row": tokens.row,
+        }
+        stratum = strata[tokens.stratum]
+        if len(drawn) < len(tokens):
+            uses, stratum = {name: values[drawn] for name, values in uses.items()}, stratum[drawn]
+        self.uses.add(Part(USES, len(drawn), {**uses, "stratum": stratum, **place}))
 
-    def values(self) -> Iterator[Lines]:
+    def values(self) -> Iterator[Part]:
         """Every value that can be drawn, as it was added: nothing is put together."""
-        yield from self.uses.lines()
+        yield from self.uses.parts()
 
     def repeats(self, order: Order) -> tuple[dict[int, Repeats], list[Group]]:
         """Duplicates by column, and the first groups of them in the order of the export."""
         found: dict[int, Repeats] = {}
         groups: list[tuple[tuple[int, int], Group]] = []
-        for lines in self.nonces.partitions(lambda many: _fewer_nonces(many, order)):
-            doubled = _doubled(lines, "unit")
+        for parts in self.nonces.partitions(lambda many: _fewer_nonces(many, order)):
+            doubled = _doubled(parts, "unit")
             if len(doubled):
                 _count_repeats(doubled, order, found, groups)
                 groups = _first_groups(groups)
         return found, [group for _, group in groups]
 
-    def key_uses(self, order: Order) -> tuple[dict[int, KeyUse], Iterator[Lines]]:
-        """Uses by column; and, to be iterated first, each data key of each column once, by its first value."""
+    def key_uses(self, order: Order) -> dict[int, KeyUse]:
+        """Uses by column."""
         found: dict[int, KeyUse] = {}
-
-        def each() -> Iterator[Lines]:
-            for lines in self.uses.partitions(lambda many: _fewer_uses(many, order)):
-                yield _count_uses(lines, order, found)
-
-        return found, each()
+        for parts in self.uses.partitions(lambda many: _fewer_uses(many, order)):
+            _count_uses(parts, order, found)
+        return found
 
 
-def _doubled(lines: Lines, by: str) -> Lines:
+def _doubled(parts: Sequence[Part], by: str) -> Lines:
     """Lines whose hash stands there more than once, or that stand for several."""
-    ordered = np.sort(lines[by])
+    ordered = np.concatenate([part[by] for part in parts])
+    ordered.sort()
     twice = ordered[1:][ordered[1:] == ordered[:-1]]
-    if not len(twice):
-        return np.asarray(lines[lines["count"] > 1])
-    at = np.minimum(np.searchsorted(twice, lines[by]), len(twice) - 1)
-    return np.asarray(lines[(twice[at] == lines[by]) | (lines["count"] > 1)])
+    return concatenated(
+        [part.lines(np.flatnonzero(np.greater(part["count"], 1) | _among(part[by], twice))) for part in parts]
+    )
+
+
+def _among(values: Values, ordered: Values) -> NDArray[np.bool_]:
+    """Which of them are among these, which are in order."""
+    if not len(ordered):
+        return np.zeros(len(values), np.bool_)
+    return np.asarray(ordered[np.minimum(np.searchsorted(ordered, values), len(ordered) - 1)] == values, np.bool_)
 
 
 def _starts(*columns: NDArray[np.generic]) -> NDArray[np.bool_]:
@@ -362,23 +293,23 @@ def _fewer_uses(lines: Lines, order: Order) -> Lines:
     return np.asarray(fewer)
 
 
-def _count_uses(lines: Lines, order: Order, found: dict[int, KeyUse]) -> Lines:
-    """Counts, and each data key of each column once."""
-    doubled = _doubled(lines, "key")
-    single = lines
+def _count_uses(parts: Sequence[Part], order: Order, found: dict[int, KeyUse]) -> None:
+    """Counts."""
+    doubled = _doubled(parts, "key")
     if len(doubled):
         doubled = _fewer_uses(doubled, order)
-        single = lines[~np.isin(lines["key"], doubled["key"])]
-    for column, count in enumerate(np.bincount(single["column"][single["own"]]).tolist()):
-        if count:
-            into = found.setdefault(column, KeyUse())
-            into.visible += count
-            into.distinct += count
-            into.most = max(into.most, 1)
+    for part in parts:
+        single = np.logical_and(part["own"], ~_among(part["key"], doubled["key"]))
+        for column, count in enumerate(np.bincount(part["column"].astype(np.int64)[single]).tolist()):
+            if count:
+                into = found.setdefault(column, KeyUse())
+                into.visible += count
+                into.distinct += count
+                into.most = max(into.most, 1)
     if not len(doubled):
-        return single
+        return
     key = np.cumsum(_starts(doubled["key"])) - 1
-    part = np.cumsum(_starts(key, doubled["column"])) - 1
+    run = np.cumsum(_starts(key, doubled["column"])) - 1
     count = doubled["count"].astype(np.int64)
     total = np.bincount(key, weights=count).astype(np.int64)
     known = doubled["tenant"] != 0
@@ -387,7 +318,7 @@ def _count_uses(lines: Lines, order: Order, found: dict[int, KeyUse]) -> Lines:
     firsts = _ranked(doubled, order, "key", "column")
     firsts = firsts[_starts(firsts["key"], firsts["column"])]
     of_key = np.cumsum(_starts(firsts["key"])) - 1
-    uses = np.bincount(part, weights=count).astype(np.int64)
+    uses = np.bincount(run, weights=count).astype(np.int64)
     rank = order[firsts["shard"]]
     for column in _distinct_values(firsts["column"]):
         here = (firsts["column"] == column) & firsts["own"]
@@ -400,4 +331,3 @@ def _count_uses(lines: Lines, order: Order, found: dict[int, KeyUse]) -> Lines:
         shared = np.flatnonzero(here & (tenants[of_key] > 1))
         into.sharing += len(shared)
         into.sharing_at = _first_places(into.sharing_at, rank[shared], firsts["row"][shared])
-    return np.concatenate((single, firsts))
