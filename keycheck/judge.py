@@ -24,11 +24,11 @@ from typing import Final, TypeVar
 from pydantic import ValidationError
 
 from keycheck.boundary import Crash, guarded
-from keycheck.model.control import Control, Group, Sighting, Sightings
+from keycheck.model.control import Control, Group, Neighbour, Sighting, Sightings
 from keycheck.model.facts import Census, Facts, Seen, Unseen
 from keycheck.model.observation import Observation
 from keycheck.model.profile import EvidenceDemands
-from keycheck.model.types import PartName
+from keycheck.model.types import PartName, vendor_text
 from keycheck.model.verdict import (
     Kind,
     Reason,
@@ -144,6 +144,18 @@ class Evidence:
         if (vantage, kind) not in self._parts:
             self._parts[(vantage, kind)] = _parts(subject, vantage, kind, self)
         return self._parts[(vantage, kind)]
+
+    def anywhere(self, subject: str, facts: type[Facts]) -> Sequence[Observation]:
+        """What was seen of a subject's parts from any vantage, or why nothing was."""
+        kinds = (facts.schema_id, f"census of {facts.schema_id.partition('/')[0]}")
+        found = [
+            observation
+            for (of, _, kind), observations in self._by_subject.items()
+            if of == subject and kind in kinds
+            for observation in observations
+            if kind == facts.schema_id or isinstance(observation.outcome, Unseen)
+        ]
+        return sorted(found, key=lambda observation: observation.seq)
 
     def _turn_to(self, subject: str) -> None:
         if subject != self._about:
@@ -284,12 +296,42 @@ def _subject_members(
         yield Member(None, "", inconclusive(Reason.NOT_RECORDED, f"{subject}: not all needed facts were recorded"))
         return
     found.sort(key=lambda item: item[1].seq)
-    verdict = _ask(control, Sightings(tuple(sighting for sighting, _ in found)))
-    verdict = _demanding(verdict, demands, [(sighting.facts, observation) for sighting, observation in found], as_of)
+    seen = Sightings(tuple(sighting for sighting, _ in found))
+    beside = _beside(control, seen, evidence)
+    if isinstance(beside, Crash):
+        yield Member(None, "", because(Reason.CANNOT_JUDGE, f"{control.reference()} crashed: {beside}"))
+        return
+    verdict = _ask(control, Sightings(seen.all, tuple(neighbour for neighbour, _ in beside)))
+    basis = [(sighting.facts, observation) for sighting, observation in found]
+    basis += [(each.facts, observation) for each, observation in beside if isinstance(each.facts, Facts)]
+    verdict = _demanding(verdict, demands, basis, as_of)
     distinct = len({sighting.vantage for sighting, _ in found})
     if verdict.kind is Kind.PASS and distinct < demands.vantages:
         verdict = _too_few_vantages(distinct, demands)
-    yield Member(None, "", verdict, tuple(observation.seq for _, observation in found), seen=True)
+    told = sorted({observation.seq for _, observation in (*found, *beside)})
+    yield Member(None, "", verdict, tuple(told), seen=True)
+
+
+def _beside(control: Control, seen: Sightings, evidence: Evidence) -> Sequence[tuple[Neighbour, Observation]] | Crash:
+    """What the evidence says of the other subjects that a control asks for. None of it is a member of E: it has no
+    census here, and what it lacks is the control's own doubt."""
+    named = guarded(lambda: sorted(set(control.neighbours(seen))))
+    if isinstance(named, Crash):
+        return named
+    told = [
+        (Neighbour(subject, _untyped(_typed(observation, kind))), observation)
+        for subject in named
+        for kind in type(control).beside
+        for observation in evidence.anywhere(subject, kind)
+    ]
+    return sorted(told, key=lambda pair: pair[1].seq)
+
+
+def _untyped(found: Facts | Verdict) -> Facts | Unseen:
+    """Why there are no facts, as what could not be seen."""
+    if isinstance(found, Verdict):
+        return Unseen(reason=next(iter(found.reasons), Reason.CANNOT_JUDGE), detail=vendor_text(found.message))
+    return found
 
 
 def _ask(control: Control, facts: Facts | Sightings) -> Verdict:

@@ -59,6 +59,7 @@ def test_the_lab_and_the_probes_never_meet() -> None:
 
 
 OFFERED = {
+    "probes.fields.hunt.detectors",
     "probes.keys.drill.aws_calls",
     "probes.keys.drill.aws_log",
     "probes.keys.drill.gcp_calls",

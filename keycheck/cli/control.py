@@ -75,7 +75,9 @@ def _explained(kind: type[Control]) -> list[str]:
     lines += ["", "Parameters", *(_parameters(kind) or ["  none"])]
     lines += ["", "Example", *textwrap.indent(inspect.cleandoc(kind.example), "  ").splitlines()]
     needs = f"technique {kind.technique} (needs an authorization)" if kind.technique else "no authorization"
-    lines += ["", f"For {kind.section}; facts {', '.join(facts.schema_id for facts in kind.needs)}; {needs}"]
+    told = ", ".join(facts.schema_id for facts in kind.beside)
+    beside = f"; told of {told} of other subjects, where recorded" if told else ""
+    lines += ["", f"For {kind.section}; facts {', '.join(facts.schema_id for facts in kind.needs)}{beside}; {needs}"]
     return [*lines, "", "Sources", *(f"  - {source}" for source in kind.sources)]
 
 

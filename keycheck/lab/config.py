@@ -118,21 +118,115 @@ class PlainHttp:
 
 
 @dataclass(frozen=True, slots=True)
+class From:
+    """Clients of a network, and how late bytes between them and the server are, each way."""
+
+    network: str
+    one_way_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class Relay:
-    """Passes bytes on to another address, ``one_way_us`` microseconds late in each direction."""
+    """Passes bytes on to another address, ``one_way_us`` microseconds late in each direction.
+
+    ``by_source``: clients of these networks wait otherwise; the first that holds one counts. ``shaken``: the time of
+    TCP's handshake, which the kernel does not take on loopback, is added to what follows it.
+    """
 
     host: str
     port: int
     one_way_us: int
+    by_source: tuple[From, ...] = ()
+    shaken: bool = True
     kind: Literal["relay"] = "relay"
 
 
-Service = Annotated[Serve | PlainHttp | Relay, Field(discriminator="kind")]
+class EdgeKind(StrEnum):
+    """Content delivery networks whose heads the lab's edges write."""
+
+    CLOUDFRONT = "cloudfront"
+    FASTLY = "fastly"
+    CLOUDFLARE = "cloudflare"
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """The origin behind an edge, and the edge's own address towards it."""
+
+    host: str
+    port: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """An edge of a content delivery network: answers ``/static/`` by itself and asks its origin for all else."""
+
+    cdn: EdgeKind
+    pop: str
+    origin: Upstream
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """A web server that keeps connections open: the vendor's own, or an edge. Without ``tls`` it is an origin that
+    only edges speak to."""
+
+    tls: TlsConfig | None = None
+    hsts: str | None = None
+    edge: Edge | None = None
+    kind: Literal["web"] = "web"
+
+
+class DnsManner(StrEnum):
+    """How a name server treats the questions about a name."""
+
+    HONEST = "honest"
+    SILENT = "silent"
+    TRUNCATED = "truncated"
+    """Every answer over UDP is cut off, and over TCP there is none."""
+    WRONG_ID = "wrong-id"
+    LOOP = "loop"
+    """The name is its own alias, by way of another."""
+    ENDLESS = "endless"
+    """An alias of an alias, and so on."""
+
+
+@dataclass(frozen=True, slots=True)
+class DnsRecord:
+    """One record: ``kind`` is ``A``, ``AAAA`` or ``CNAME``. ``clients``: a network whose clients alone are told it, and
+    then nothing else of that name; by their stated subnet, or else by their address."""
+
+    name: str
+    kind: str
+    value: str
+    clients: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DnsHost:
+    """How questions about a name, and whatever is below it, are treated."""
+
+    name: str
+    manner: DnsManner
+
+
+@dataclass(frozen=True, slots=True)
+class Dns:
+    """A name server, on a datagram or a listening socket."""
+
+    records: tuple[DnsRecord, ...]
+    hosts: tuple[DnsHost, ...] = ()
+    recursive: bool = False
+    kind: Literal["dns"] = "dns"
+
+
+Service = Annotated[Serve | PlainHttp | Relay | Web | Dns, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A listening socket inherited from the parent, and what answers on it."""
+    """A listening (or datagram) socket inherited from the parent, and what answers on it."""
 
     fd: int
     service: Service

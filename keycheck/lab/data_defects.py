@@ -122,6 +122,8 @@ DATA_DEFECTS: tuple[DataDefect, ...] = (
           _way("email", Way.NO_CONTEXT), TINK),
     _data("constant-context", "every value is bound to the same", _fails("context"),
           _way("email", Way.CONSTANT_CONTEXT)),
+    _data("undeclared-context", "contexts hold an entry that nobody agreed, in the clear", _unknown("context"),
+          _way("email", Way.MORE_CONTEXT)),
     _data("context-of-another-row", "values are bound to another row than theirs", _fails("context"),
           _way("email", Way.OTHER_ROW)),
     _data("swapped-rows", "some values stand in each other's rows", _fails("context"),

@@ -74,6 +74,7 @@ class Way(StrEnum):
     """Under a key of the customer's in another Region."""
     NO_CONTEXT = "no-context"
     CONSTANT_CONTEXT = "constant-context"
+    MORE_CONTEXT = "more-context"
     OTHER_ROW = "other-row"
     """The context of another row of the same tenant."""
     SWAPPED = "swapped"

@@ -162,6 +162,10 @@ class Ways:
             case Way.CONSTANT_CONTEXT:
                 constant = {"tenant": "all", "record": "all", "field": "all"}
                 return lambda row, column: self._bound(row, column, constant)
+            case Way.MORE_CONTEXT:
+                return lambda row, column: self._bound(
+                    row, column, {**record_context(row.tenant, row.id, column), "purpose": "sync"}
+                )
             case Way.OTHER_ROW:
                 return self._of_other_row
             case Way.MEMORISED:

@@ -38,6 +38,13 @@ class Defect(Generic[S]):
 
     section: ClassVar[str] = ""
     """The deployment section that it sits in."""
+    served: ClassVar[str] = ""
+    """What the lab has to serve for it, where that is called otherwise than the section."""
+
+    @property
+    def among(self) -> str:
+        """Which subjects of the lab it can be on: all of its section, or those that are served together."""
+        return f"{self.served}/{self.section}" if self.served else self.section
 
 
 def fails(*controls: str) -> frozenset[Promise]:

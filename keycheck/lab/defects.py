@@ -13,17 +13,30 @@ from keycheck.lab.drill_defects import DRILL_DEFECTS, DrillDefect
 from keycheck.lab.errors import LabError
 from keycheck.lab.key_defects import KEY_DEFECTS
 from keycheck.lab.key_sites import KeyDefect
+from keycheck.lab.residency_cloud_sites import CLOUD_DEFECTS, InferenceDefect, StoreDefect
+from keycheck.lab.residency_defects import RESIDENCY_DEFECTS, ResidencyDefect
 from keycheck.lab.rotation_defects import ROTATION_DEFECTS, RotationDefect
 from keycheck.lab.tls_defects import TLS_DEFECTS
 from keycheck.lab.vendor import EndpointDefect
 
-AnyDefect: TypeAlias = EndpointDefect | KeyDefect | DrillDefect | RotationDefect | DataDefect
+AnyDefect: TypeAlias = (
+    EndpointDefect
+    | KeyDefect
+    | DrillDefect
+    | RotationDefect
+    | DataDefect
+    | ResidencyDefect
+    | StoreDefect
+    | InferenceDefect
+)
 DEFECTS: Final[tuple[AnyDefect, ...]] = (
     *TLS_DEFECTS,
     *KEY_DEFECTS,
     *DRILL_DEFECTS,
     *ROTATION_DEFECTS,
     *DATA_DEFECTS,
+    *RESIDENCY_DEFECTS,
+    *CLOUD_DEFECTS,
 )
 """In the order in which they are shown."""
 
@@ -52,14 +65,15 @@ def find(name: str) -> AnyDefect:
 
 
 def choose(names: Sequence[str], places: Mapping[str, Sequence[str]]) -> tuple[Choice, ...]:
-    """Read ``defect`` or ``defect@subject``. ``places`` are the ids of a section's subjects. Raise LabError when
+    """Read ``defect`` or ``defect@subject``. ``places`` are the ids of the
+    subjects, by `Defect.among`. Raise LabError when
     either is unknown or they do not fit."""
     chosen: list[Choice] = []
     for name in names:
         id_, at, place = name.partition("@")
         defect = find(id_)
         where = place if at else defect.at
-        known = places.get(defect.section, ())
+        known = places.get(defect.among, ())
         if where not in known:
             noun = defect.section.rstrip("s")
             raise LabError(f"the lab has no {noun} {where!r}", advice=f"use one of {', '.join(known)}")

@@ -40,7 +40,7 @@ Shown: TypeAlias = Mapping[tuple[str, str], Kind]
 """(control id, subject) -> verdict, planned promises left out."""
 
 GOOD: Final = (Kind.PASS, Kind.NOT_APPLICABLE)
-_BY_DRILLS: Final = (*DRILL_CONTROLS, *ROTATION_CONTROLS)
+_BY_DRILLS: Final = (*DRILL_CONTROLS, *ROTATION_CONTROLS, "fields.revoked")
 UNDRILLED: Final = frozenset({"notes-g", "archive", "hold"})
 """Keys of the practice customer that have no canary, so that no drill is offered for them."""
 
@@ -187,7 +187,8 @@ def row(name: str, clean: Shown, registry: Registry) -> Row:
             case DataDefect():
                 only = (f"{choice.subject}:fields.column",)
                 seen = observe(lab, registry, Path(home), only=only, factory=_in_one_process)[0].assessment
-                return compare(choice, _of(clean, choice.subject), _of(shown(seen), choice.subject))
+                now = _without_drills(shown(seen))
+                return compare(choice, _of(_without_drills(clean), choice.subject), _of(now, choice.subject))
             case DrillDefect():
                 probe, controls = "keys.revocation", DRILL_CONTROLS
             case RotationDefect():

@@ -20,6 +20,7 @@ from keycheck.evidence.sign import AUTHORIZATION_TYPE, sign_file, signature_path
 from keycheck.lab.config import ClientAuth
 from keycheck.lab.data_sites import DEPLOYMENT
 from keycheck.lab.key_sites import DEAD_MAN, G_DEAD_MAN
+from keycheck.lab.residency_papers import RESIDENCY_SECTIONS, residency_clauses, with_residency
 from keycheck.lab.world import CANARY_KEY, DRILLED, Lab, LabEndpoint
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def write_papers(lab: Lab, now: datetime, *, base: str = BASE, names: tuple[str,
     approver = _key(papers.approver)
     _key(papers.signer)
     _write(papers.deployment, _deployment(lab, names))
-    _write(papers.profile, _contract(approver, base))
+    _write(papers.profile, _contract(approver, base, () if lab.residency is None else residency_clauses(lab.residency)))
     _write(papers.authorization, _authorization(now))
     signature_path(papers.authorization).unlink(missing_ok=True)  # of an earlier start in the same home
     sign_file(papers.authorization, approver, AUTHORIZATION_TYPE)
@@ -109,7 +110,7 @@ def _deployment(lab: Lab, names: tuple[str, ...]) -> dict[str, object]:
             written["witnesses"] = [dict(witness) for witness in witnesses]
     if lab.data_sets:
         written["datasets"] = [dict(data.entry) for data in lab.data_sets]
-    return written
+    return written if lab.residency is None else with_residency(written, lab.residency)
 
 
 def _drill(
@@ -170,7 +171,7 @@ def _endpoint(lab: Lab, endpoint: LabEndpoint, names: tuple[str, ...]) -> dict[s
     return written
 
 
-def _contract(approver: SigningKey, base: str) -> dict[str, object]:
+def _contract(approver: SigningKey, base: str, more: Sequence[Mapping[str, object]]) -> dict[str, object]:
     der = load_pem_public_key(approver.public.to_pem()).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return {
         "profile": CONTRACT,
@@ -185,21 +186,25 @@ def _contract(approver: SigningKey, base: str) -> dict[str, object]:
             "rotation_within": {"value": "PT3S"},
         },
         "clauses": [
+            # A drill in Google Cloud takes away the canary's own key, which says nothing of the one of an export.
+            {"id": "KEY-REVOKE", "requires": [_required("fields.revoked@1", "datasets/contacts-export")]},
             {
                 "id": "ENC-FIELD",
                 "requires": [
                     _required("fields.tag@1", "datasets"),
                     # Tink has no AEAD that commits, and the base contract does not ask for one.
                     _required("fields.commitment@1", "datasets/contacts-export"),
+                    _required("fields.context@1", "datasets", {"binds": "row", "entries": "declared"}),
                 ],
-            }
+            },
         ],
         "approvers": [{"name": "Practice customer", "public_key": base64.b64encode(der).decode()}],
     }
 
 
-def _required(control: str, of: str) -> dict[str, object]:
-    return {"control": control, "for": of, "evidence": {"assurance": "observed", "max_age": "P30D"}}
+def _required(control: str, of: str, parameters: Mapping[str, object] | None = None) -> dict[str, object]:
+    demands = {"assurance": "observed", "max_age": "P30D"}
+    return {"control": control, "for": of, **({"with": dict(parameters)} if parameters else {}), "evidence": demands}
 
 
 def _authorization(now: datetime) -> dict[str, object]:
@@ -207,7 +212,7 @@ def _authorization(now: datetime) -> dict[str, object]:
     return {
         "authorization": "practice",
         "deployment": DEPLOYMENT,
-        "subjects": ["endpoints", "keys", "datasets"],
+        "subjects": ["endpoints", "keys", "datasets", *RESIDENCY_SECTIONS],
         "techniques": ["active-tls", "drill", "rotate-canary", "canary-write"],
         "sources": ["127.0.0.0/8"],
         "windows": [{"start": f"{start:%Y-%m-%dT%H:%M}", "end": f"{end:%Y-%m-%dT%H:%M}", "zone": "Etc/UTC"}],

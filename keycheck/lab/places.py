@@ -62,6 +62,15 @@ class Places:
         left."""
         return self._on([self._host() for _ in range(count)] if self.spread else ["127.0.0.1"] * count)
 
+    def at(self, hosts: Sequence[str]) -> tuple[Place, ...]:
+        """Places on exactly these addresses, on one port. Raise LabError where the system has only 127.0.0.1."""
+        if not self.spread:
+            raise LabError(
+                "the lab's places need all of 127.0.0.0/8, and this system listens on 127.0.0.1 alone",
+                advice="use Linux, or add the addresses to the loopback interface first",
+            )
+        return self._on(hosts)
+
     def beside(self, places: Sequence[Place]) -> tuple[Place, ...]:
         """Another port of each of these places."""
         return self._on([place.host for place in places])
@@ -83,9 +92,18 @@ class Places:
         while self._held:
             self._held.pop().close()
 
+    def keep(self, bound: socket.socket) -> socket.socket:
+        """Close this socket, too, when the places are closed."""
+        self._held.append(bound)
+        return bound
+
     def release(self) -> None:
         """Close our copies of the listening sockets, once the serving processes have theirs."""
-        served = [each for each in self._held if each.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)]
+        served = [
+            each
+            for each in self._held
+            if each.type == socket.SOCK_DGRAM or each.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        ]
         for each in served:
             self._held.remove(each)
             each.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import socket
 
 from keycheck.lab.config import Relay
@@ -25,11 +26,21 @@ async def relay(service: Relay, listener: socket.socket) -> asyncio.Server:
     return await asyncio.start_server(serve, sock=listener, limit=CHUNK)
 
 
+def _one_way_us(service: Relay, peer: object) -> int:
+    """How late bytes from and to this client are."""
+    if service.by_source and isinstance(peer, tuple):
+        address = ipaddress.ip_address(peer[0])
+        for clients in service.by_source:
+            if address in ipaddress.ip_network(clients.network):
+                return clients.one_way_us
+    return service.one_way_us
+
+
 async def _pass_on(service: Relay, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     loop = asyncio.get_running_loop()
-    one_way = service.one_way_us / 1_000_000
+    one_way = _one_way_us(service, writer.get_extra_info("peername")) / 1_000_000
     accepted = loop.time()
-    established = accepted + 2 * one_way
+    established = accepted + (2 * one_way if service.shaken else 0.0)
     early = _Pump(reader, one_way, not_before=established)
     reading = asyncio.create_task(early.fill())
     try:

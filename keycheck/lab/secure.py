@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from pathlib import Path
+from typing import Protocol
 
 from OpenSSL import SSL
 
 from keycheck.lab.config import ClientAuth, TlsConfig, Version
 from keycheck.lab.early import allow_early_data, read_early_data
-from keycheck.lab.reactor import CHUNK, Peer, Want
+from keycheck.lab.reactor import CHUNK, Want
 
 _NUMBERS = {
     Version.TLS_1_0: SSL.TLS1_VERSION,
@@ -76,10 +77,16 @@ def _note_and_go_on(connection: SSL.Connection, _certificate: object, _error: in
     return True
 
 
+class Sink(Protocol):
+    """Who takes the bytes that go out."""
+
+    def send(self, data: bytes) -> None: ...
+
+
 class Secure:
     """One client's TLS connection. Reading and the handshake are generators run by the client's session."""
 
-    def __init__(self, peer: Peer, context: SSL.Context, *, early_data: int = 0) -> None:
+    def __init__(self, peer: Sink, context: SSL.Context, *, early_data: int = 0) -> None:
         self._peer = peer
         self._tls = SSL.Connection(context, None)
         self._tls.set_accept_state()

@@ -18,9 +18,10 @@ import sys
 from functools import partial
 
 from keycheck.lab import apps
-from keycheck.lab.config import Config, PlainHttp, Relay, Serve, load
+from keycheck.lab.config import Config, Dns, PlainHttp, Relay, Serve, Web, load
 from keycheck.lab.reactor import Reactor
 from keycheck.lab.relay import relay
+from keycheck.lab.residency_web import web
 from keycheck.lab.serving import doorman, rotation
 
 _PARENT_CHECK = 0.5
@@ -43,7 +44,7 @@ async def _serve(config: Config, parent: int) -> None:
     stop = asyncio.Event()
     reactor = Reactor(loop)
     sockets: list[socket.socket] = []
-    relays: list[asyncio.Server] = []
+    relays: list[asyncio.Server | asyncio.DatagramTransport] = []
     for listener in config.listeners:
         sock = socket.socket(fileno=listener.fd)
         sockets.append(sock)
@@ -54,6 +55,12 @@ async def _serve(config: Config, parent: int) -> None:
                 reactor.listen(sock, partial(apps.plain_http, authority))
             case Relay() as service:
                 relays.append(await relay(service, sock))
+            case Web() as service:
+                relays.append(await web(service, sock))
+            case Dns() as service:
+                from keycheck.lab.residency_dns import answer_questions  # loads dnspython, which only this needs
+
+                relays.append(await answer_questions(service, sock))
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_reader(sys.stdin.buffer, stop.set)  # nothing more is sent: readable means ended
     bound = [f"{host}:{port}" for host, port in (sock.getsockname() for sock in sockets)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,6 +36,8 @@ from keycheck.lab.errors import LabError
 from keycheck.lab.key_sites import KeySite, clean_keys, fleet_keys
 from keycheck.lab.pki import Issued, KeyKind, LeafSpec, Pki
 from keycheck.lab.places import Place, Places
+from keycheck.lab.residency_parts import RESIDENCY
+from keycheck.lab.residency_plan import residency_subjects
 from keycheck.lab.rotation_defects import RotationDefect
 from keycheck.lab.vendor import (
     Clear,
@@ -57,13 +59,14 @@ if TYPE_CHECKING:
     from keycheck.lab.crm.vendor import Vendor
     from keycheck.lab.data_sets import LabData
     from keycheck.lab.meddling import Meddler
+    from keycheck.lab.residency_world import Residency
 
 DRILLS: Final = "drills"
 """The vendor's application behind the keys, with canaries, for drills."""
 DATA_SETS: Final = "datasets"
 """Exports of the vendor, sealed under the keys."""
 SECTIONS: Final = frozenset({"endpoints", "keys", DRILLS, DATA_SETS})
-"""Everything that the lab can serve."""
+"""What the lab serves of itself, as one vendor; places (`RESIDENCY`) are served where they are asked for."""
 DRILLED: Final = ("contacts", "contacts-g")
 """The keys that drills are offered for, each with a vendor of its own above it."""
 _SPARED: Final = ("archive", "notes-g")
@@ -105,7 +108,8 @@ class Lab:
 
     ``home`` receives keys, certificates and logs. ``defects`` are names of the table, each optionally with
     ``@subject``. ``sections`` are what is served besides what the defects sit in: endpoints, keys in two clouds,
-    exports. Exports by themselves are those that a defect sits in, with their keys and no others. ``fleet`` adds that
+    exports, and places. Exports by themselves are those that a defect sits in, with their keys and no others; so are
+    places. ``fleet`` adds that
     many plain endpoints, ``fleet_of_keys`` keys. ``round_trip_ms`` puts a slow path before everything. ``spread`` False
     keeps to 127.0.0.1, as on macOS. Raise LabError when a name is unknown or
     a server does not start.
@@ -129,9 +133,11 @@ class Lab:
             "endpoints": [site.id for site in sites],
             "keys": [key.id for key in keys],
             DATA_SETS: [data.id for data in clean_data_sets()],
+            **residency_subjects(),
         }
         self.choices: tuple[Choice, ...] = choose(defects, places)
-        self.sections = sections | {choice.defect.section for choice in self.choices} or {"endpoints"}
+        wanted = {choice.defect.served or choice.defect.section for choice in self.choices}
+        self.sections = sections | wanted or {"endpoints"}
         if any(isinstance(choice.defect, DrillDefect | RotationDefect) for choice in self.choices):
             self.sections |= {DRILLS}
         exports = clean_data_sets()
@@ -157,6 +163,7 @@ class Lab:
         self.canaries_r: Canaries | None = None
         self.data_sets: tuple[LabData, ...] = ()
         self._meddler: Meddler | None = None
+        self.residency: Residency | None = None
         with ExitStack() as held:
             held.callback(self.close)
             self.endpoints = self._build(sites) if "endpoints" in self.sections else ()
@@ -166,6 +173,10 @@ class Lab:
                     self.data_sets = _data_sets(self.home, self.clouds, exports, self.choices)
                 if DRILLS in self.sections:
                     self._served(self.clouds)
+            if RESIDENCY in self.sections:
+                alone = self.sections == {RESIDENCY} and self.choices
+                only = {choice.subject for choice in self.choices} if alone else None
+                self.residency = _residency(self.home, only, self.choices, clock, self._pki)
             held.pop_all()
         self.ca = self._pki.ca
         self.client_ca = self._pki.client_ca
@@ -204,6 +215,8 @@ class Lab:
             self._meddler.close()
         if self.clouds is not None:
             self.clouds.close()
+        if self.residency is not None:
+            self.residency.close()
 
     def __enter__(self) -> Lab:
         return self
@@ -330,6 +343,23 @@ def _clouds(home: Path, keys: Sequence[KeySite], choices: Sequence[Choice], cloc
             advice="pip install 'keycheck[lab]'",
         ) from error
     return Clouds(home, keys, choices, clock)
+
+
+def _residency(
+    home: Path,
+    only: Collection[str] | None,
+    choices: Sequence[Choice],
+    clock: Callable[[], dt.datetime],
+    pki: Pki,
+) -> Residency:
+    try:
+        from keycheck.lab.residency_world import Residency
+    except ModuleNotFoundError as error:
+        raise LabError(
+            f"the practice vendor's places need {error.name}, which is not installed",
+            advice="pip install 'keycheck[lab]'",
+        ) from error
+    return Residency(home, only, choices, clock, pki)
 
 
 def _data_sets(

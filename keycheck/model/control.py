@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import ClassVar, Final, Literal, TypeAlias, TypeVar
 
-from keycheck.model.facts import Facts
-from keycheck.model.types import Model, PartName
+from keycheck.model.facts import Facts, Unseen
+from keycheck.model.types import Model, PartName, SubjectId
 from keycheck.model.verdict import Assurance, Verdict
 
 CONTROL_ID: Final = re.compile(r"^[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)+$")
@@ -77,10 +77,21 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
+class Neighbour:
+    """What the same evidence says of another subject, or why it says nothing."""
+
+    subject: SubjectId
+    facts: Facts | Unseen
+
+
+@dataclass(frozen=True, slots=True)
 class Sightings:
     """Everything seen of one subject that a `Group.SUBJECT` control needs."""
 
     all: tuple[Sighting, ...]
+    beside: tuple[Neighbour, ...] = ()
+    """Of the subjects that `Control.neighbours` named, in the order of their sequence numbers. Empty: the evidence
+    holds nothing about them, and nothing may be claimed of them."""
 
     def of(self, kind: type[F]) -> tuple[F, ...]:
         """The facts of one kind, in the order of their sequence numbers."""
@@ -105,6 +116,9 @@ class Control(Model):
     version: ClassVar[int] = 0
     needs: ClassVar[tuple[type[Facts], ...]] = ()
     group_by: ClassVar[Group] = Group.PART
+    beside: ClassVar[tuple[type[Facts], ...]] = ()
+    """Facts of other subjects that a `Group.SUBJECT` control is told of where the evidence holds any. Nothing is
+    observed on their account: another requirement has to ask for them."""
     section: ClassVar[str] = ""
     """The deployment section whose subjects it judges, as in `endpoints`."""
     technique: ClassVar[str] = ""
@@ -128,6 +142,10 @@ class Control(Model):
             raise TypeError(f"{cls.__name__}: a control needs an id such as 'area.rule' and a version from 1")
         cls.id = id
         cls.version = version
+
+    def neighbours(self, seen: Sightings) -> Iterable[SubjectId]:
+        """Which other subjects a `Group.SUBJECT` control wants to be told of, by what was seen of its own."""
+        return ()
 
     @classmethod
     def reference(cls) -> str:

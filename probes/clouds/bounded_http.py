@@ -21,8 +21,9 @@ from keycheck.model.probe import Resolver
 from keycheck.model.types import vendor_text
 
 MAX_BODY: Final = 1 << 20
-MAX_BYTES: Final = MAX_BODY + (1 << 17)
-"""Of head and body together, as they come out of the connection."""
+_MORE: Final = 1 << 17
+"""How many bytes head and body together may have beyond the most of a body, as they come out of the connection."""
+MAX_BYTES: Final = MAX_BODY + _MORE
 MAX_ADDRESSES: Final = 4
 _MAX_HEAD: Final = 1 << 14
 
@@ -46,6 +47,8 @@ class Request:
     method: str
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     body: bytes = field(default=b"", repr=False)
+    max_body: int = MAX_BODY
+    """The most bytes of a reply's body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ def ask(
             ) as encrypted:
                 return _exchange(encrypted, request, left)
     except _TooLargeError:
-        return NoReply(f"more than {MAX_BYTES} bytes")
+        return NoReply(f"more than {request.max_body + _MORE} bytes")
     except _RefusedError as error:
         return NoReply(str(error))
     except ProbeError as error:
@@ -184,14 +187,14 @@ def _tunnel(plain: socket.socket, target: Target, left: Callable[[], float]) -> 
 
 def _exchange(sock: socket.socket, request: Request, left: Callable[[], float]) -> Reply | NoReply:
     connection = http.client.HTTPConnection(request.target.host, request.target.port)
-    connection.sock = cast(socket.socket, _Wire(sock, left))
+    connection.sock = cast(socket.socket, _Wire(sock, left, request.max_body + _MORE))
     connection.putrequest(request.method, request.target.path, skip_accept_encoding=True)
     for name, value in request.headers:
         connection.putheader(name, value)
     connection.endheaders(request.body or None)
     reply = connection.getresponse()
-    body = reply.read(MAX_BODY + 1)
-    if len(body) > MAX_BODY:
+    body = reply.read(request.max_body + 1)
+    if len(body) > request.max_body:
         raise _TooLargeError
     if reply.length:
         return NoReply("the connection ended before the reply was whole")
@@ -203,16 +206,17 @@ def _exchange(sock: socket.socket, request: Request, left: Callable[[], float]) 
 class _Wire:
     """A socket as http.client wants it, on which every wait ends at the deadline."""
 
-    def __init__(self, sock: socket.socket, left: Callable[[], float]) -> None:
+    def __init__(self, sock: socket.socket, left: Callable[[], float], limit: int) -> None:
         self._sock = sock
         self._left = left
+        self._limit = limit
 
     def sendall(self, data: bytes) -> None:
         self._sock.settimeout(self._left())
         self._sock.sendall(data)
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_Incoming(self._sock, self._left))
+        return io.BufferedReader(_Incoming(self._sock, self._left, self._limit))
 
     def close(self) -> None:
         """Whoever opened the socket closes it."""
@@ -221,9 +225,10 @@ class _Wire:
 class _Incoming(io.RawIOBase):
     """Bytes from a stranger: counted, and only until the deadline, however slowly they drip."""
 
-    def __init__(self, sock: socket.socket, left: Callable[[], float]) -> None:
+    def __init__(self, sock: socket.socket, left: Callable[[], float], limit: int) -> None:
         self._sock = sock
         self._left = left
+        self._limit = limit
         self._bytes = 0
 
     def readable(self) -> bool:
@@ -233,6 +238,6 @@ class _Incoming(io.RawIOBase):
         self._sock.settimeout(self._left())
         size = self._sock.recv_into(buffer)
         self._bytes += size
-        if self._bytes > MAX_BYTES:
+        if self._bytes > self._limit:
             raise _TooLargeError
         return size

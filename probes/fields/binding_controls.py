@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Final, Literal
 
 from keycheck.model.control import Tighter
+from keycheck.model.types import NotRecorded
 from keycheck.model.verdict import Reason
 from probes.fields.facts import ColumnFacts, Contexts
 from probes.fields.field_control import FieldControl, all_told, counted, recognised, sample
 from probes.fields.subjects import FieldRule
-from probes.weighing import Judgement
+from probes.weighing import Judgement, shown
 
 SWAPS: Final = ("context-swapped", "row-swapped")
 """Negative tests that show a binding which the values themselves do not."""
@@ -20,7 +21,8 @@ class Context(FieldControl, id="fields.context", version=1):
 
     proves = (
         "In every row each entry of the declared context is there and equals the row's own column or the agreed text, "
-        "and with `binds: row` no context stands in two rows. Where a format shows no context, values of the sample "
+        "and with `binds: row` no context stands in two rows; what of a context the field map does not name is told, "
+        "and with `entries: declared` passes nothing. Where a format shows no context, values of the sample "
         "open with the declared associated data and with no other row's."
     )
     does_not_prove = (
@@ -32,6 +34,8 @@ class Context(FieldControl, id="fields.context", version=1):
 
     binds: Annotated[Literal["declared", "row"], Tighter("order", ("declared", "row"))] = "row"
     """`row`: no two rows have the same context, or values can change places among them."""
+    entries: Annotated[Literal["any", "declared"], Tighter("order", ("any", "declared"))] = "any"
+    """`declared`: the context holds nothing that the field map does not name, besides the format's own entries."""
 
     def weigh(self, facts: ColumnFacts, rule: FieldRule, found: Judgement) -> str:
         """Each declared entry over all rows; the sample where nothing is shown."""
@@ -48,6 +52,7 @@ class Context(FieldControl, id="fields.context", version=1):
             found.doubt("no context was seen", Reason.NO_POSITIVE)
         if contexts.shown:
             self._rules(rule, contexts, found)
+            self._undeclared(facts, contexts, found)
             self._binds(facts, contexts, found)
         if contexts.hidden:
             self._hidden(facts, rule, contexts, found)
@@ -72,12 +77,42 @@ class Context(FieldControl, id="fields.context", version=1):
             if count.equal + count.differs.count + count.absent.count < contexts.shown:
                 found.doubt(f"{entry.name!r} was compared in {count.equal} of {contexts.shown} values only")
 
+    def _undeclared(self, facts: ColumnFacts, contexts: Contexts, found: Judgement) -> None:
+        """Entries beyond the map bind a value to something that nobody compared, and stand in the clear."""
+        more = contexts.undeclared
+        if isinstance(more, NotRecorded):
+            if self.entries == "declared":
+                found.doubt("whether contexts hold more than is declared was not recorded", Reason.NOT_RECORDED)
+            return
+        if not more.values.count:
+            return
+        names = f"{shown(repr(name) for name in more.names)}{' and more' if more.more else ''}"
+        words = (
+            f"entries that the field map does not name, {names}, stand in the clear in the context of "
+            f"{counted(more.values)} values"
+        )
+        if self.entries == "declared":
+            found.doubt(f"{words}: add them to `context`, or have them left out")
+        else:
+            found.lean(words)
+        copies = facts.units.copies.count if facts.units is not None else 0
+        if self.binds == "row" and not more.many and more.distinct + copies < more.values.count:
+            found.doubt(
+                f"only entries that the field map does not name, {names}, tell the contexts of {more.values.count} "
+                f"values apart ({more.distinct} without them): whether these follow from the row nobody has compared"
+            )
+
     def _binds(self, facts: ColumnFacts, contexts: Contexts, found: Judgement) -> None:
         if self.binds == "declared":
             if contexts.many:
                 found.lean(f"more than {contexts.distinct} different contexts")
             return
         copies = facts.units.copies.count if facts.units is not None else 0
+        if not isinstance(contexts.by_entries, NotRecorded) and 0 < contexts.by_entries < contexts.shown:
+            found.doubt(
+                f"{contexts.by_entries} of {contexts.shown} contexts have entries of the format's own, a signer's key, "
+                "and others have not: whether one context stands in a row of each kind was not compared"
+            )
         if contexts.many:
             if contexts.shown > contexts.distinct + copies:
                 found.doubt(

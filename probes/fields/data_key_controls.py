@@ -8,6 +8,7 @@ from pydantic import Field
 
 from keycheck.model.control import Tighter
 from keycheck.model.facts import Unseen
+from keycheck.model.types import NotRecorded
 from keycheck.model.verdict import Reason
 from probes.fields.facts import ColumnFacts, Opened, WrappedCount
 from probes.fields.field_control import (
@@ -176,6 +177,11 @@ class WrappingKey(FieldControl, id="fields.key", version=1):
             found.breach(
                 f"of {opened.drawn} drawn values, the key service refuses under {facts.key_resource} the data keys of: "
                 f"{counted(opened.refused)}"
+            )
+        if not isinstance(opened.planted, NotRecorded) and opened.planted.refused.count:
+            found.breach(
+                f"the key service refuses under {facts.key_resource} the data keys of values that we planted: "
+                f"{counted(opened.planted.refused)}"
             )
         for used in opened.key_ids if facts.key_resource else ():
             if names("", used, facts.key_resource) is not True:

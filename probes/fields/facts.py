@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 from pydantic import Field
 
 from keycheck.model.facts import Facts, Unseen
-from keycheck.model.types import Count, Digest, Instant, Model, SafeInt, VendorText
+from keycheck.model.types import Count, Digest, Instant, Model, NotRecorded, SafeInt, VendorText
 from keycheck.model.verdict import Assurance
 from probes.fields.subjects import FieldRule, Limits, Origin
 
@@ -152,6 +152,19 @@ class ContextCount(Model):
     absent: Tally
 
 
+class Undeclared(Model):
+    """Entries of encryption contexts that the field map does not name, besides the format's own."""
+
+    values: Tally
+    """Values that have any."""
+    names: Annotated[tuple[VendorText, ...], _Few] = ()
+    more: bool = False
+    """There are more names than are told."""
+    distinct: Count
+    """Different contexts of these values by the declared entries alone; at most the bound of a million, see `many`."""
+    many: bool = False
+
+
 class Contexts(Model):
     """The encryption context as the values show it."""
 
@@ -163,6 +176,10 @@ class Contexts(Model):
     """Different contexts; at most the bound of a million, see `many`."""
     many: bool = False
     """More than the bound."""
+    by_entries: Count | NotRecorded = NotRecorded()
+    """Values that were compared by their declared entries alone, as the format adds entries of its own (a signer's
+    key, another one each time)."""
+    undeclared: Undeclared | NotRecorded = NotRecorded()
 
 
 class Lengths(Model):
@@ -256,6 +273,23 @@ class Refusals(Model):
     """Neither: the service did not answer."""
 
 
+class Planted(Model):
+    """The values of the rows that we planted, opened besides the sample and counted apart: they were not drawn."""
+
+    found: Count
+    """Values in those rows, as far as a format explains them."""
+    tried: Count
+    """Of these; at most a hundred a column."""
+    canaries: Count
+    """Opened to the very canary of their row."""
+    others: Tally = Tally()
+    """Opened to something else."""
+    refused: Tally = Tally()
+    bad: Tally = Tally()
+    """Do not decrypt under their own unwrapped data key."""
+    undecided: Count = 0
+
+
 class Opened(Model):
     """What the customer's key service and the local process made of the sample."""
 
@@ -306,6 +340,7 @@ class Opened(Model):
     """Keys that the service says it used."""
     materials: Annotated[tuple[VendorText, ...], _Few] = ()
     """Key material ids that the service named, by fingerprint: `FINGERPRINT=MATERIAL`."""
+    planted: Planted | NotRecorded = NotRecorded()
 
 
 class ColumnFacts(Facts, schema="fields.column/1"):
@@ -385,9 +420,11 @@ __all__ = [
     "Lengths",
     "Opened",
     "Place",
+    "Planted",
     "Refusals",
     "Tally",
     "Test",
+    "Undeclared",
     "Units",
     "WrappedCount",
 ]

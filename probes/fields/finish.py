@@ -87,6 +87,7 @@ def _opened(
         seed=grain,
         calls=dataset.opening.calls,
         unwrapper=partial(unwrapper, io, dataset.opening.identity),
+        planted=gathering.planted(),
     )
     return sample.opened, sample.truths, sample.truths_left
 

@@ -130,10 +130,11 @@ class ColumnProbe(Probe[Dataset, Work]):
         if subject.beside:
             yield Touch(f"files {', '.join(subject.beside)}", credential, False, Technique.PASSIVE, 1, int(SCAN_LIMIT))
         if subject.opening is not None:
-            from probes.fields.opening.price import planned_calls, price
+            from probes.fields.opening.price import PLANTED, planned_calls, price
 
             wrapped = [rule for rule in subject.fields if rule.key is not None]
-            calls = min(subject.opening.calls, planned_calls(subject.opening.samples) * len(wrapped))
+            planted = PLANTED if subject.canaries is not None else 0
+            calls = min(subject.opening.calls, (planned_calls(subject.opening.samples) + planted) * len(wrapped))
             yield Touch(
                 f"data keys of {len(wrapped)} columns, to be unwrapped",
                 subject.opening.identity,

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from keycheck.model.control import Tighter
 from keycheck.model.facts import Unseen
-from keycheck.model.types import SortedSet
+from keycheck.model.types import NotRecorded, SortedSet
 from keycheck.model.verdict import Reason
 from probes.fields.facts import CipherCount, ColumnFacts, Opened
 from probes.fields.field_control import (
@@ -79,6 +79,7 @@ class Encrypted(FieldControl, id="fields.encrypted", version=1):
         undecryptable(opened, found)
         all_opened(opened, found)
         self._fit(rule, opened, found)
+        _planted(opened, found)
         return f"{words}; {fit}; {opened.canaries} are planted canaries"
 
     def _kinds(self, facts: ColumnFacts, rule: FieldRule, found: Judgement) -> None:
@@ -115,7 +116,7 @@ class Encrypted(FieldControl, id="fields.encrypted", version=1):
     @staticmethod
     def _good(opened: Opened) -> int:
         """Values without a form count where canaries of the very column came out right."""
-        return opened.fitting + (opened.unjudged if opened.canaries else 0)
+        return opened.fitting + (opened.unjudged if _right(opened) else 0)
 
     @staticmethod
     def _fit(rule: FieldRule, opened: Opened, found: Judgement) -> None:
@@ -124,7 +125,7 @@ class Encrypted(FieldControl, id="fields.encrypted", version=1):
         elif unfit:
             message = f"{counted(opened.unfitting)} values decrypt to something else than {rule.class_}"
             found.doubt(message, Reason.CONFLICTING)
-        if opened.unjudged and opened.canaries:
+        if opened.unjudged and _right(opened):
             found.lean(f"{opened.unjudged} open to a form that keycheck cannot judge, beside canaries that are right")
         elif 1000 * opened.unjudged > UNFIT_PER_MILLE * (opened.unjudged + opened.fitting):
             found.doubt(
@@ -134,6 +135,31 @@ class Encrypted(FieldControl, id="fields.encrypted", version=1):
             )
         elif opened.unjudged:
             found.lean(f"{opened.unjudged} more open to text of another form")
+
+
+def _right(opened: Opened) -> int:
+    """Values of the column that open to the very canary which was planted there, drawn or not."""
+    return opened.canaries + (0 if isinstance(opened.planted, NotRecorded) else opened.planted.canaries)
+
+
+def _planted(opened: Opened, found: Judgement) -> None:
+    """What we planted is opened whatever is drawn, and says nothing of a share: no bound is over it."""
+    planted = opened.planted
+    if isinstance(planted, NotRecorded) or not planted.found:
+        return
+    if planted.refused.count:
+        found.doubt(f"values that we planted do not open, their data keys are refused: {counted(planted.refused)}")
+    if planted.bad.count:
+        found.breach(f"values that we planted do not decrypt under their own data key: {counted(planted.bad)}")
+    if planted.others.count:
+        found.doubt(
+            f"values that we planted open to something else than what we planted: {counted(planted.others)}; ask how "
+            "the vendor writes what it is sent",
+            Reason.CONFLICTING,
+        )
+    if planted.undecided:
+        found.doubt(f"{planted.undecided} of {planted.tried} values that we planted were not decided")
+    found.lean(f"of {planted.found} values that we planted, {planted.canaries} open to the very canary")
 
 
 def undecryptable(opened: Opened, found: Judgement) -> None:

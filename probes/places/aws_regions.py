@@ -2,7 +2,7 @@
 
 Sources: AWS General Reference "Regions and endpoints", AWS European Sovereign Cloud, the descriptions of regions in
 botocore's `partitions.json` (me-west-1 Saudi Arabia, sa-west-1 Chile), and for us-south-1 its bare mention in
-`ip-ranges.json`: no source names its country, so it is not known. Nobody says where the regions for secrets are.
+`ip-ranges.json`: no source names its country, so it is not known. Nor is eu-isoe-west-1, whose partition is British.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ cn-north-1 CN beijing
 cn-northwest-1 CN ningxia
 eu-central-1 DE frankfurt
 eu-central-2 CH zurich
-eu-isoe-west-1 ? ?
 eu-north-1 SE stockholm
 eu-south-1 IT milan
 eu-south-2 ES aragon
@@ -44,7 +43,7 @@ eusc-de-east-1 DE brandenburg
 il-central-1 IL tel-aviv
 me-central-1 AE dubai
 me-south-1 BH manama
-me-west-1 SA ?
+me-west-1 SA saudi-arabia
 mx-central-1 MX queretaro
 sa-east-1 BR sao-paulo
 sa-west-1 CL santiago

@@ -1,8 +1,8 @@
 """Regions of Azure by their long names, and the short codes of its service tags, written by hand. Pure.
 
-Sources: Microsoft Learn "List of Azure regions", "Azure service tags". Regions that only the service tags list are given
-the country that Microsoft wrote into their names; `northeurope2` names none, so it is not known. Microsoft names a state
-or a city and not always the site, so some cities are far from exact, and have the radius to show for it.
+Sources: Microsoft Learn "List of Azure regions", "Azure service tags". Regions that only the service tags list are
+given the country that Microsoft wrote into their names; `northeurope2` names none, so it is not known. Microsoft names
+a state or a city and not always the site, so some cities are far from exact, and have the radius to show for it.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def _degrees(micro: int) -> str:
 def degrees(lat: str | Decimal, lon: str | Decimal) -> Point:
     """A point from decimal degrees, rounded to microdegrees. Raises ValueError for what is no point on the globe."""
     try:
-        parts = [int(round(Decimal(value) * 1_000_000)) for value in (lat, lon)]
+        parts = [round(Decimal(value) * 1_000_000) for value in (lat, lon)]
     except (ArithmeticError, OverflowError):
         raise ValueError("write a latitude and a longitude in degrees, as in 50.11 and 8.68") from None
     return Point(parts[0], parts[1])
@@ -91,7 +91,6 @@ bogota CO 4.71 -74.07
 boston US 42.36 -71.06
 brandenburg DE 52.40 12.50
 brussels BE 50.85 4.35
-budapest HU 47.50 19.04
 buenos-aires AR -34.60 -58.38
 busan KR 35.18 129.08
 calgary CA 51.04 -114.07
@@ -187,12 +186,12 @@ portland US 45.52 -122.68
 pune IN 18.52 73.86
 quebec CA 46.81 -71.21
 queretaro MX 20.59 -100.39
-quincy US 47.23 -119.85
 ratingen DE 51.30 6.85
 rio-de-janeiro BR -22.91 -43.17
 riyadh SA 24.71 46.68
 saint-ghislain BE 50.47 3.81
 salt-lake-city US 40.76 -111.89
+saudi-arabia SA 23.89 45.08 1200
 san-francisco US 37.77 -122.42
 san-jose US 37.34 -121.89
 santiago CL -33.45 -70.67
@@ -223,7 +222,7 @@ virginia US 37.54 -78.20 300
 warsaw PL 52.23 21.01
 washington US 38.91 -77.04
 washington-state US 47.23 -119.85 250
-wyoming US 41.14 -104.82
+wyoming US 41.14 -104.82 500
 zurich CH 47.38 8.54
 """.replace("calgary CA", "calgary CA")
         )

@@ -1,8 +1,8 @@
 """Regions, multi-regions and dual-regions of Google Cloud, written by hand. Pure.
 
-Sources: Google Cloud "Geography and regions", "Cloud KMS locations", "Bucket locations", pricing pages (us-west8 Phoenix,
-us-east7 Alabama, asia-southeast3 Bangkok) and "TPU regions and zones" (us-central2 Oklahoma). No source names the place of
-europe-west15, which `cloud.json` lists.
+Sources: Google Cloud "Geography and regions", "Cloud KMS locations", "Bucket locations", pricing and release notes
+(us-west8 Phoenix, us-east7 Alabama, asia-southeast3 Bangkok) and "TPU regions and zones" (us-central2 Oklahoma). No
+source names the place of europe-west15, which `cloud.json` lists.
 """
 
 from __future__ import annotations
@@ -93,10 +93,10 @@ nam8 US
 nam9 US
 us US
 """)
-"""Locations of keys, databases and data sets that are more than one region: every country that Google names for them, or
-may keep data in where it names none. `europe` and `eu` are kept in no data centre of London or Zürich, says Google: so
-their countries are those of all its other European regions. For `asia` Google names none: all of its Asian regions. Of
-buckets only those of `DUAL_REGIONS` exist, and mean other pairs: ask `buckets`."""
+"""Locations of keys, databases and data sets that are more than one region: every country that Google names for them,
+or may keep data in where it names none. `europe` and `eu` are kept in no data centre of London or Zürich, says Google:
+so their countries are those of all its other European regions. For `asia` Google names none: all of its Asian regions.
+Of buckets only those of `DUAL_REGIONS` exist, and mean other pairs: ask `buckets`."""
 
 DUAL_REGIONS: Final = _sets("""
 ASIA1 asia-northeast1 asia-northeast2

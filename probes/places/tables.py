@@ -82,7 +82,7 @@ class Tables:
         return UnknownPlace() if row is None else row.place
 
     def listing(self, provider: str) -> Listing:
-        """Everywhere a provider may have machines, as far as the tables know: the hypotheses for physics to eliminate."""
+        """Everywhere a provider may have machines, as far as the tables know: what physics is to eliminate."""
         rows = [*self.regions.get(provider, {}).values()]
         if provider == "aws":
             rows += [Region(f"zone {code}", row.countries, row.city) for code, row in self.zones.items()]

@@ -51,6 +51,9 @@ class RangesSource(Model):
     origin: VendorText
     prefixes: Count
     private_allowed: bool
+    dated: Literal["list", "file-name", "stated", "fetched", "own", "undated"] = "undated"
+    """How its age is known (`probes.residency.ranges.seam.Dated`): with `published` None only `fetched` and `own` are
+    as old as their import, and `undated` is as bad as stale."""
 
 
 class RangeSays(Model):
@@ -176,10 +179,13 @@ class AddressFacts(Facts, schema="residency.address/1"):
     connect: TimesAnswer
     """TCP alone: may measure a middlebox, and proves nothing about the server."""
     signed: Annotated[SignedTimes | Unseen, Field(discriminator="kind")]
+    signed_variously: Annotated[tuple[SignedTimes, ...], _Some] = ()
+    """Where handshakes showed several certificates, so that `signed` holds none: each with its own times."""
     reach: Annotated[Reach | NotAsked | Unseen, Field(discriminator="kind")] = NotAsked()
     """Where the holder of the private key can be at all, by delay; needs coordinates of the vantage and polygons."""
     request: TimesAnswer
-    """A request's whole time on a warm connection."""
+    """On a warm connection, from sending a request until the whole head of its answer had come. Whoever answers could
+    have begun before it was asked: for comparison, no bound."""
     edge: Annotated[EdgeSeen | NoEdge | Unseen, Field(discriminator="kind")]
     fresh: Annotated[FreshTimes | NotAsked | Unseen, Field(discriminator="kind")]
     certificate_names: Annotated[tuple[VendorText, ...], _Many] = ()
@@ -217,7 +223,12 @@ class DnsAnswer(Model):
     """Names from the endpoint's own to the last, through CNAMEs."""
     addresses: Annotated[tuple[AddressAnswered, ...], _Some]
     dnssec: Literal["secure", "insecure", "bogus", "unknown"]
+    """What keycheck itself validated, `secure` from a trust anchor to the addresses; a resolver's claim is `unknown`."""
     ttl: Count | None
+    claimed_authentic: bool = False
+    """The resolver says that it validated (the AD flag): its word."""
+    finished_by: VendorText | None = None
+    """Who told what the last name stands for, where this server did not."""
 
 
 class DnsSilence(Model):
@@ -241,7 +252,7 @@ class NamesFacts(Facts, schema="residency.names/1"):
     declared: Whereabouts
     standpoint: Standpoint
     answers: Annotated[tuple[Annotated[DnsAnswer | DnsSilence, Field(discriminator="kind")], ...], _Many]
-    named_regions: Annotated[tuple[NamedRegion, ...], _Some] = ()
+    named_regions: Annotated[tuple[NamedRegion, ...], _Many] = ()
     """Regions that names in the chains carry, where the cloud itself chose these names."""
     realm: VendorText | None = None
     """The sovereign realm that the last name's suffix belongs to."""

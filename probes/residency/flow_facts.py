@@ -153,8 +153,10 @@ class RosterFacts(Facts, schema="residency.roster/1"):
     changes: Annotated[tuple[Change, ...], Field(max_length=2000)]
     published: Annotated[Published | NotAsked | Unseen, Field(discriminator="kind")]
     shown: Annotated[tuple[Shown, ...], Field(max_length=500)]
+    missing: Annotated[tuple[VendorText, ...], Field(max_length=500)]
+    """Parties of the contract that the roster does not list."""
     principals: Annotated[tuple[VendorText, ...], Field(max_length=500)]
-    """Principals of other accounts that the keys' policies admit, and that belong to no party of the roster."""
+    """Principals of the vendor's that the declared keys admit, and that belong to no declared party."""
     principals_seen: Annotated[Unseen | NotAsked | PrincipalsRead, Field(discriminator="kind")]
 
 

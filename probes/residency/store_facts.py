@@ -185,6 +185,8 @@ class ClosureFacts(Facts, schema="stores.closure/1"):
     provider: Literal["aws", "gcp"]
     asked: VendorText
     """Resource or account that the walk began at."""
+    whole_account: bool
+    """All that an account holds in one Region was asked for, rather than one store by its name."""
     who: VendorText
     """Identity that asked, as the cloud names it."""
     roots: Annotated[tuple[VendorText, ...], Field(max_length=MAX_NODES)]

@@ -89,11 +89,13 @@ class Asker:
         deadline_us: int,
         wait_us: int,
         pause: Callable[[float], None] = time.sleep,
+        source: str | None = None,
     ) -> None:
         self._clock = clock
         self._pause = pause
         self._deadline = deadline_us
         self._wait = wait_us
+        self._source = source
         self._jobs: dict[str, Job] = {}
         self._tried: dict[str, Tried] = {}
         self._gentle = False
@@ -132,6 +134,7 @@ class Asker:
             clock=self._clock,
             limits=self._limits(at_once, 0),
             follow=added if follow is not None else None,
+            source=self._source,
         )
         self.log += exchanges
         for exchange in exchanges:
@@ -174,7 +177,8 @@ class Asker:
                 return
 
     def _again(self, keys: list[str], pace: int) -> None:
-        exchanges = converse([self._jobs[key].call() for key in keys], clock=self._clock, limits=self._limits(1, pace))
+        calls = [self._jobs[key].call() for key in keys]
+        exchanges = converse(calls, clock=self._clock, limits=self._limits(1, pace), source=self._source)
         self.log += exchanges
         for exchange in exchanges:
             tried = self._tried[exchange.label]

@@ -36,7 +36,7 @@ from probes.tls.materials import Materials
 from probes.tls.plain_get import PlainGet
 from probes.tls.questions import KNOWN, Ask, contract, first_questions
 from probes.tls.record import answer_fact, as_handshake, handshake_tries, http_fact, outcome_of, question_fact
-from probes.tls.subjects import Endpoint, Place, Scheme, read_redirect_url
+from probes.tls.subjects import Endpoint, Place, read_redirect_url
 from probes.tls.wire.answers import Accepted
 from probes.tls.wire.codepoints import SSL2, SSL3, TLS10, TLS12, TLS13
 from probes.tls.wire.context import ClientContext
@@ -44,14 +44,12 @@ from probes.tls.wire.flight import ServerFlight
 from probes.tls.wire.handshake import Completed, Handshake, Renegotiate, Renegotiation, Stopped
 from probes.tls.wire.hello import encode_as
 from probes.tls.wire.http_head import HttpHead
-from probes.tls.wire.prelude import chain, http_connect, imap, postgresql, smtp
 from probes.tls.wire.question import Question
 from probes.tls.wire.transport import Address, Conversation, Exchange, Prelude
 
 HANDSHAKE, CERTIFIED, REDIRECT = "handshake", "handshake-certified", "redirect"
 RENEGOTIATIONS = ("renegotiation", "renegotiation-2", "renegotiation-3", "renegotiation-4")
 CLOSE_PATIENCE_US = 300_000
-EHLO_NAME = "keycheck.invalid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +84,8 @@ class Interview:
         def now() -> int:
             return int(monotonic() * 1_000_000)
 
-        self.asker = Asker(now, now() + int(io.budget * 900_000), self._wait_us)
+        deadline = now() + int(io.budget * 900_000)
+        self.asker = Asker(now, deadline, self._wait_us, source=io.vantage.source)
         self.plain_labels = frozenset({REDIRECT})
 
     def hold(self) -> None:
@@ -138,16 +137,13 @@ class Interview:
         return self._asking(ask, lambda: unused.pop() if unused else Question(hello, ask.until))
 
     def _link(self, port: int) -> Address:
-        return self._materials.proxy or Address(self._target.ip, port)
+        return self._materials.link(self._target.ip, port)
 
     def _tunnel(self, port: int) -> Prelude | None:
-        return None if self._materials.proxy is None else http_connect(self._target.ip, port)
+        return self._materials.tunnel(self._target.ip, port)
 
     def _prelude(self) -> Prelude | None:
-        tunnel, upgrade = self._tunnel(self._target.port), _upgrade(self._target.place.scheme)
-        if tunnel is not None and upgrade is not None:
-            return chain(tunnel, upgrade)
-        return tunnel or upgrade
+        return self._materials.prelude(self._target.ip, self._target.port, self._target.place.scheme)
 
     def _http_host(self) -> str | None:
         place = self._target.place
@@ -417,16 +413,3 @@ def _how_telling(answer: Spoken) -> int:
             return 3
         case _:
             return 4
-
-
-def _upgrade(scheme: Scheme) -> Prelude | None:
-    """STARTTLS, where the scheme has it."""
-    match scheme:
-        case "https" | "tls":
-            return None
-        case "smtp":
-            return smtp(EHLO_NAME)
-        case "imap":
-            return imap()
-        case "postgresql":
-            return postgresql()

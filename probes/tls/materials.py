@@ -17,13 +17,15 @@ from keycheck.model.probe import Io
 from keycheck.model.verdict import Reason
 from probes.tls.anchors import Anchors, contracted_anchors, system_anchors
 from probes.tls.chain_facts import AnchorKind
-from probes.tls.subjects import Endpoint
+from probes.tls.subjects import Endpoint, Scheme
 from probes.tls.wire.codepoints import TLS12
 from probes.tls.wire.context import ClientContext, Configuration
-from probes.tls.wire.transport import Address
+from probes.tls.wire.prelude import chain, http_connect, imap, postgresql, smtp
+from probes.tls.wire.transport import Address, Prelude
 
 MAX_FILE_BYTES: Final = 4 << 20
 HTTP_ALPN: Final = ("http/1.1",)
+EHLO_NAME: Final = "keycheck.invalid"
 LIBRARY: Final = f"{backend.openssl_version_text()}, pyOpenSSL {OpenSSL.__version__}"
 
 
@@ -50,6 +52,21 @@ class Materials:
     def legacy_context(self) -> ClientContext:
         """Up to TLS 1.2, for what TLS 1.3 does not have."""
         return _context(Configuration(alpn=self._alpn, max_version=TLS12))
+
+    def link(self, ip: str, port: int) -> Address:
+        """What to connect to: our own proxy, where there is one."""
+        return self.proxy or Address(ip, port)
+
+    def tunnel(self, ip: str, port: int) -> Prelude | None:
+        """What to say to the proxy first."""
+        return None if self.proxy is None else http_connect(ip, port)
+
+    def prelude(self, ip: str, port: int, scheme: Scheme) -> Prelude | None:
+        """What to say before TLS, on a fresh connection."""
+        tunnel, upgrade = self.tunnel(ip, port), _upgrade(scheme)
+        if tunnel is not None and upgrade is not None:
+            return chain(tunnel, upgrade)
+        return tunnel or upgrade
 
     def _client_context(self, subject: Endpoint) -> ClientContext | None:
         if subject.client_certificate is None or subject.client_key is None:
@@ -107,6 +124,19 @@ class Materials:
         if len(content) > MAX_FILE_BYTES:
             raise ProbeError(Reason.UNSUPPORTED, f"{path} is larger than {MAX_FILE_BYTES} bytes")
         return content
+
+
+def _upgrade(scheme: Scheme) -> Prelude | None:
+    """STARTTLS, where the scheme has it."""
+    match scheme:
+        case "https" | "tls":
+            return None
+        case "smtp":
+            return smtp(EHLO_NAME)
+        case "imap":
+            return imap()
+        case "postgresql":
+            return postgresql()
 
 
 @lru_cache(maxsize=8)

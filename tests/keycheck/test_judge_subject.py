@@ -12,7 +12,7 @@ from keycheck.model.control import Control, Group, Sightings
 from keycheck.model.facts import Census, Facts, Seen, Unseen, seen
 from keycheck.model.observation import Observation
 from keycheck.model.profile import EvidenceDemands
-from keycheck.model.verdict import Assurance, Kind, Reason, Verdict, failed, passed
+from keycheck.model.verdict import Assurance, Kind, Reason, Verdict, because, failed, passed
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 SUBJECT = "things/one"
@@ -236,3 +236,68 @@ def test_a_control_over_a_subject_is_asked_only_when_every_needed_kind_was_seen(
     assert book.judge(control=Together()).verdict.kind is Kind.PASS
     book.add(Unseen(reason=Reason.THROTTLED, detail="later"), "door.log/1", "log2", probe="door.log/1")
     assert book.judge(control=Together()).verdict.reasons == (Reason.THROTTLED,)
+
+
+class Beside(Control, id="door.beside", version=1):
+    """Locked, and so is what the evidence says of the house's other door."""
+
+    needs = (DoorFacts,)
+    beside = (OtherFacts,)
+    group_by = Group.SUBJECT
+
+    def neighbours(self, seen: Sightings) -> Iterable[str]:
+        return ("things/two",)
+
+    def judge(self, seen: Sightings) -> Verdict:
+        told = [each.facts for each in seen.beside]
+        if any(isinstance(each, Unseen) for each in told) or not told:
+            return because(Reason.NOT_RECORDED, f"{len(told)} told")
+        return passed()
+
+
+class Lost(Beside, id="door.lost", version=1):
+    """Does not know where it stands."""
+
+    def neighbours(self, seen: Sightings) -> Iterable[str]:
+        raise KeyError("secret=hunter2")
+
+
+def other(book: Book, outcome: Seen | Unseen, schema: str, part: str | None, vantage: str = "there") -> Book:
+    """A line about another subject."""
+    book.add(outcome, schema, part, vantage, "door.log/1")
+    book.lines[-1] = book.lines[-1].model_copy(update={"subject": "things/two"})
+    return book
+
+
+def test_a_control_is_told_of_other_subjects_where_the_evidence_holds_any() -> None:
+    book = Book().census("a").door("a", DoorFacts(locked=True))
+    assert book.judge(Beside()).verdict.kind is Kind.INCONCLUSIVE
+    seen_ = other(book, seen(OtherFacts(quiet=True)), "door.log/1", "x").judge(Beside())
+    assert seen_.verdict.kind is Kind.PASS
+    assert seen_.members[-1].observations == (2, 3)
+
+
+def test_what_could_not_be_seen_of_another_subject_is_told_as_such() -> None:
+    book = Book().census("a").door("a", DoorFacts(locked=True))
+    other(book, seen(OtherFacts(quiet=True)), "door.log/1", "x")
+    assert other(book, seen(Census(parts=("x",))), Census.schema_id, None).judge(Beside()).verdict.kind is Kind.PASS
+    lost = Unseen(reason=Reason.TIMEOUT, detail="gone")
+    assert "2 told" in other(book, lost, Census.schema_id, None).judge(Beside()).verdict.message
+    misfit = other(
+        Book().census("a").door("a", DoorFacts(locked=True)), seen(DoorFacts(locked=True)), "door.log/1", "x"
+    )
+    assert misfit.judge(Beside()).verdict.kind is Kind.INCONCLUSIVE
+
+
+def test_what_another_subject_showed_can_be_too_old() -> None:
+    book = Book().census("a").door("a", DoorFacts(locked=True))
+    other(book, seen(OtherFacts(quiet=True)), "door.log/1", "x")
+    book.lines[-1] = book.lines[-1].model_copy(update={"started": NOW - timedelta(days=3)})
+    assert book.judge(Beside(), EvidenceDemands(max_age=timedelta(days=4))).verdict.kind is Kind.PASS
+    assert Reason.STALE in book.judge(Beside(), EvidenceDemands(max_age=timedelta(days=2))).verdict.reasons
+
+
+def test_a_control_that_crashes_over_its_neighbours_cannot_judge() -> None:
+    judged = Book().census("a").door("a", DoorFacts(locked=True)).judge(Lost())
+    assert Reason.CANNOT_JUDGE in judged.verdict.reasons
+    assert "hunter2" not in judged.verdict.message

@@ -210,10 +210,12 @@ class Server:
 
 
 def _render(answer: Answer) -> bytes:
+    # a HEAD tells the length of a body that it does not send
+    length = () if "Content-Length" in answer.headers else (f"Content-Length: {len(answer.body)}",)
     lines = [
         f"HTTP/1.1 {answer.status} {_REASONS.get(answer.status, 'Answer')}",
         f"Content-Type: {answer.content_type}",
-        f"Content-Length: {len(answer.body)}",
+        *length,
         *(f"{name}: {value}" for name, value in answer.headers.items()),
     ]
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + answer.body

@@ -11,8 +11,9 @@ from keycheck.canonical import MAX_INTEGER, Jsonable, dumps, spliced
 from keycheck.model.observation import Blob
 from keycheck.model.types import format_instant, vendor_text
 
-_LEFT_OUT: Final = frozenset({"ResponseMetadata", "NextMarker", "NextToken", "Marker", "AccessKeyId"})
-"""Headers, page tokens, and the key id that AWS calls an external key store's proxy with."""
+_LEFT_OUT: Final = frozenset({"ResponseMetadata", "NextMarker", "NextToken", "Marker", "AccessKeyId", "Metadata"})
+"""Headers, page tokens, the key id that AWS calls an external key store's proxy with, and what users wrote on their
+objects in S3."""
 _APART: Final = frozenset({"Policy"})
 """Kept as a blob of its own."""
 _DEPTH: Final = 12

@@ -31,7 +31,8 @@ MAX_EVENTS: Final = 16 * 2**20
 """Fifty CloudTrail events of at most 256 KiB are the largest answer."""
 MAX_NESTS: Final = 100_000
 MAX_COMMAS: Final = 500_000
-"""What each byte of JSON may cost in memory differs by a factor of thirty: empty objects and members are counted."""
+"""What each byte of JSON may cost in memory differs by a factor of thirty: empty objects and members are counted.
+Of XML it is the tags."""
 MAX_SECONDS: Final = 30.0
 """For one answer, headers and all: a trickle is no answer."""
 _LONG_PAUSE: Final = 10.0
@@ -150,6 +151,7 @@ def _read(raw: _Raw, most: int, cut: Cut) -> bytes:
     if cut.late:
         # What was cut may look like an answer that ends there.
         raise ReadTimeoutError(endpoint_url="the body")
-    if body.count(b"{") + body.count(b"[") > MAX_NESTS or body.count(b",") > MAX_COMMAS:
+    nests = body.count(b"<") if body.lstrip()[:1] == b"<" else body.count(b"{") + body.count(b"[")
+    if nests > MAX_NESTS or body.count(b",") > MAX_COMMAS:
         raise OversizedError("more members than any answer has")
     return bytes(body)

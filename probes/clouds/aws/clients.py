@@ -165,7 +165,7 @@ class Api:
         self.answers.extend(answers)
         match found:
             case AwsError():
-                raise AwsError(found.reason, str(found), found.code)
+                raise AwsError(found.reason, str(found), found.code, found.bucket_region)
             case ProbeError():
                 raise ProbeError(found.reason, str(found))
         return found

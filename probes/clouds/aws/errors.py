@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from keycheck.errors import ProbeError
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
+from probes.clouds.aws.reading import MalformedError
 
 if TYPE_CHECKING:
     from botocore.exceptions import BotoCoreError, ClientError
@@ -33,6 +34,8 @@ _SECRETS: Final = (
 
 _DENIED: Final = frozenset(
     {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized", "AuthorizationError"}
+    # An answer to HEAD has no body, and so its status is all that is told.
+    | {"403", "Forbidden"}
 )
 _THROTTLED: Final = frozenset(
     {
@@ -100,14 +103,16 @@ _UNREADABLE: Final = (ValueError, TypeError, LookupError, AttributeError, Runtim
 
 
 class AwsError(ProbeError):
-    """AWS answered with an error: `code` is its name for it."""
+    """AWS answered with an error: `code` is its name for it. `bucket_region` is what S3 tells beside every error about
+    a bucket, whoever asks: the Region that it is in."""
 
-    def __init__(self, reason: Reason, message: str, code: str) -> None:
+    def __init__(self, reason: Reason, message: str, code: str, bucket_region: str | None = None) -> None:
         super().__init__(reason, message)
         self.code = code
+        self.bucket_region = bucket_region
 
-    def __reduce__(self) -> tuple[type[AwsError], tuple[Reason, str, str]]:
-        return (AwsError, (self.reason, str(self), self.code))
+    def __reduce__(self) -> tuple[type[AwsError], tuple[Reason, str, str, str | None]]:
+        return (AwsError, (self.reason, str(self), self.code, self.bucket_region))
 
 
 @contextmanager
@@ -132,14 +137,16 @@ def answering(operation: str, who: str, region: str) -> Iterator[None]:
                 Reason.CLOCK_UNTRUSTED,
                 f"{operation}: new credentials are expired at once; set this machine's clock right",
             ) from error
-        # The SDK's parsers raise these on answers of the wrong form; their words may quote the answer.
-        kind = type(error).__name__
+        # The SDK's parsers raise these on answers of the wrong form; their words may quote the answer, ours never do.
+        kind = str(error) if isinstance(error, MalformedError) else type(error).__name__
         raise ProbeError(Reason.MALFORMED, f"{operation}: the SDK cannot read the answer ({kind})") from error
 
 
 def _answered(error: ClientError, operation: str, who: str, region: str) -> AwsError:
     details = error.response.get("Error", {})
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    metadata = error.response.get("ResponseMetadata", {})
+    status = metadata.get("HTTPStatusCode", 0)
+    bucket_region = metadata.get("HTTPHeaders", {}).get("x-amz-bucket-region")
     code, message = str(details.get("Code", "")), str(details.get("Message", ""))
     called = operation
     if error.operation_name == "AssumeRole":  # made by the SDK on the way
@@ -148,7 +155,10 @@ def _answered(error: ClientError, operation: str, who: str, region: str) -> AwsE
     # The words about a wrong signature quote the request that was signed.
     said = "" if code in _BAD_CREDENTIALS else safe(message)
     return AwsError(
-        reason, vendor_text(f"{called} as {who}: {safe(code, 80)}{': ' if said else ''}{said}; {advice}"), code[:100]
+        reason,
+        vendor_text(f"{called} as {who}: {safe(code, 80)}{': ' if said else ''}{said}; {advice}"),
+        code[:100],
+        bucket_region,
     )
 
 

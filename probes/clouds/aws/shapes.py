@@ -1,6 +1,7 @@
 """Answers that keep to the service's own description.
 
-The SDK reads `{}` where a list belongs as an empty list, and text that is no JSON as an answer with nothing in it. So
+The SDK reads `{}` where a list belongs as an empty list, and text that is no JSON as an answer with nothing in it. Of
+XML it reads an empty body, or text where a structure belongs, as nothing there, and any word but `true` as false. So
 the body is looked at before the SDK reads it.
 """
 
@@ -10,6 +11,7 @@ import json
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from probes.clouds.aws.reading import MAX_MEMBERS, MalformedError, members
+from probes.clouds.aws.xml_shapes import check_xml, undeclared
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
 _DEPTH: Final = 24
 _INSTANT: Final = 40
 """Characters of a time."""
-_PROTOCOL: Final = "json"
+_JSON: Final = ("json", "rest-json")
+_XML: Final = ("rest-xml", "query", "ec2")
+_GOOD: Final = 300
 
 
 class _Answer(Protocol):
@@ -26,17 +30,35 @@ class _Answer(Protocol):
 
 
 def checked(client: BaseClient) -> None:
-    """Make `client` refuse (MalformedError) good answers whose JSON has not the types that their description says."""
+    """Make `client` refuse (MalformedError) good answers whose JSON or XML has not the types that their description
+    says, and every answer in XML that declares entities."""
 
     def look(operation_model: OperationModel, response_dict: _Answer, **_: object) -> None:
-        status, body = response_dict["status_code"], response_dict["body"]
-        service = operation_model.service_model
-        if isinstance(status, int) and status < 300 and service.resolved_protocol == _PROTOCOL:
-            shape = operation_model.output_shape
-            if shape is not None:
-                check(_loaded(cast(bytes, body)), shape, _DEPTH)
+        status, body = response_dict["status_code"], cast(bytes, response_dict["body"])
+        protocol = operation_model.service_model.resolved_protocol
+        if protocol in _XML:
+            undeclared(body)
+        if not isinstance(status, int) or status >= _GOOD:
+            return
+        if protocol in _XML:
+            check_xml(body, operation_model, _DEPTH)
+        elif protocol in _JSON and (shape := described(operation_model)) is not None:
+            check(_loaded(body), shape, _DEPTH)
 
     client.meta.events.register("before-parse", look)
+
+
+def described(operation: OperationModel) -> Shape | None:
+    """What the body is; None where all is told in headers, or there is nothing to tell."""
+    shape = operation.output_shape
+    if shape is None:
+        return None
+    if (payload := shape.serialization.get("payload")) is not None:
+        inner: Shape = shape.members[payload]
+        return inner if inner.type_name in ("structure", "list", "map") else None
+    inside = [member for member in shape.members.values() if "location" not in member.serialization]
+    # Where the protocol has no headers, an answer without members is still an object.
+    return shape if inside or not shape.members else None
 
 
 def _loaded(body: bytes) -> object:
@@ -62,6 +84,8 @@ def check(value: object, shape: Shape, room: int) -> None:
             fits = isinstance(value, dict)
             if isinstance(value, dict):
                 for name, member in cast("StructureShape", shape).members.items():
+                    if "location" in member.serialization:
+                        continue
                     if (inner := value.get(member.serialization.get("name", name))) is not None:
                         check(inner, member, room - 1)
         case "list":

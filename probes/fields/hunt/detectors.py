@@ -181,9 +181,11 @@ _MOST_GAPS: Final = 10
 _BLIND: Final = math.log(1e-9)
 
 
-def detect(array: pa.Array) -> tuple[Found, ...]:
-    """What of personal data stands in a string or binary array, sorted by kind. Bytes that are not UTF-8 are read with
-    replacement characters, so that what stands between them is seen. Raises TypeError for other arrays."""
+def detect(array: pa.Array, keep: int = PLACES) -> tuple[Found, ...]:
+    """What of personal data stands in a string or binary array, sorted by kind, with the first `keep` rows of each.
+
+    Bytes that are not UTF-8 are read with replacement characters, so that what stands between them is seen. Raises
+    TypeError for other arrays."""
     texts = _texts(array)
     hits = _holding(texts, _ANY)
     if not len(hits):
@@ -195,7 +197,7 @@ def detect(array: pa.Array) -> tuple[Found, ...]:
     for trigger in Trigger:
         at = _true(told[trigger.name])
         if len(at):
-            found += _examined(trigger, chosen.gather(at), hits[at])
+            found += _examined(trigger, chosen.gather(at), hits[at], keep)
     return tuple(sorted(found, key=lambda each: each.kind))
 
 
@@ -232,7 +234,7 @@ def _is_bytes(kind: pa.DataType) -> bool:
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
-def _examined(trigger: Trigger, texts: pl.Series, rows: NDArray[np.int64]) -> Iterator[Found]:
+def _examined(trigger: Trigger, texts: pl.Series, rows: NDArray[np.int64], keep: int) -> Iterator[Found]:
     for detector in DETECTORS:
         if detector.trigger is not trigger:
             continue
@@ -249,7 +251,7 @@ def _examined(trigger: Trigger, texts: pl.Series, rows: NDArray[np.int64]) -> It
                 found.append(row)
         if found:
             certain = detector.sure or not _chance_explains(passed, tried, detector.chance)
-            yield Found(detector.kind, certain, len(found), tuple(found[:PLACES]))
+            yield Found(detector.kind, certain, len(found), tuple(found[:keep]))
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Final
 
 from keycheck.model.facts import Unseen
 from keycheck.model.types import vendor_text
-from probes.fields.facts import PLACES, Negative, Opened, Refusals, Tally
+from probes.fields.facts import PLACES, Negative, Opened, Planted, Refusals, Tally
 from probes.fields.scan.seam import Draw
 
 _FEW: Final = 64
@@ -85,6 +85,20 @@ class Count:
             negative.undecided += 1
         elif opened:
             negative.opened.add(place)
+
+    def planted(self, found: int) -> Planted:
+        """As they are recorded of values that were not drawn but planted; `found` there were."""
+        tried = len(self.draw.picks)
+        decided = self.canaries + self.refused.count + self.bad.count + self.unfitting.count + self.unjudged
+        return Planted(
+            found=found,
+            tried=tried,
+            canaries=self.canaries,
+            others=self.unfitting.tally(),
+            refused=self.refused.tally(),
+            bad=self.bad.tally(),
+            undecided=self.unjudged + tried - decided,
+        )
 
     def facts(self, seed: str) -> Opened:
         """As they are recorded."""

@@ -24,10 +24,12 @@ _DEFAULT: Final = (
 _ASK: Final[Mapping[str, str]] = MappingProxyType(
     {
         mongo.ID: "ask the vendor for the key vault's documents of the drawn key ids: the wrapped data keys are there",
-        dbesdk.ID: "ask the vendor for whole items with `aws_dbe_head` and `aws_dbe_foot`, and of a hierarchical "
-        "keyring for the branch keys' items in the key store",
+        dbesdk.ID: "keycheck measures the data keys in `aws_dbe_head` and does not derive an attribute's key from its "
+        "item's; ask the vendor to decrypt the drawn items before witnesses, and of a hierarchical keyring for the "
+        "branch keys' items in the key store",
         sops.ID: "ask the vendor for the document's `sops` member: the wrapped data key is there",
-        s3ec.ID: "ask the vendor for the objects that the metadata belongs to",
+        s3ec.ID: "keycheck measures the data keys in the metadata and does not read the objects that it belongs to; "
+        "ask the vendor to decrypt the drawn objects before witnesses",
         vault.ID: "ask the vendor for the settings of the transit key (`vault read transit/keys/NAME`) and of "
         "the seal: the key is Vault's own",
         pme.ID: "ask the vendor for each column's `key_metadata` and the master key that it names",

@@ -9,6 +9,8 @@ NEGATIVE_SHARE: Final = 10
 """One in so many of the sampled data keys is sent to the key service again, changed; each of these calls must be
 refused."""
 NEGATIVE_LEAST: Final = 5
+PLANTED: Final = 100
+"""Planted values of a column that are opened besides the sample, at most."""
 _NEGATIVES: Final = 3
 """Under another row's context; and with a bit flipped, of values that the service itself encrypted in two places."""
 _RESERVED: Final = 5

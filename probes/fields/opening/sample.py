@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import zip_longest
+from types import MappingProxyType
 from typing import Final
 
 from keycheck.errors import ProbeError
@@ -24,9 +25,9 @@ from probes.fields.hunt.seam import Truth
 from probes.fields.opening.binding import Binding
 from probes.fields.opening.column import Ask, ColumnSample
 from probes.fields.opening.counting import Count
-from probes.fields.opening.price import negative_count, reserved_calls
+from probes.fields.opening.price import PLANTED, negative_count, reserved_calls
 from probes.fields.opening.remembered import Remembered
-from probes.fields.opening.rows import Row, read_rows
+from probes.fields.opening.rows import Row, Rows, read_rows
 from probes.fields.opening.unwrap import Answer, Budget, MakeUnwrapper, Sleep, Unwrapper
 from probes.fields.read.seam import Export, Shard, place
 from probes.fields.scan.hashing import Regions, WholeHasher
@@ -72,8 +73,9 @@ def open_sample(
     calls: int,
     unwrapper: MakeUnwrapper,
     sleep: Sleep | None = None,
+    planted: Mapping[str, Sequence[Pick]] = MappingProxyType({}),
 ) -> Sample:
-    """Open what was drawn, by column.
+    """Open what was drawn, by column; and `planted`, which we put there, apart from it.
 
     `shards` by their names; `seed` as the draw used it; at most `calls` calls to the key service, spread evenly over
     the columns; `unwrapper` makes the client of a key's resource name. Raises nothing: what goes wrong is in the facts.
@@ -87,7 +89,9 @@ def open_sample(
             opened[column] = found
         else:
             asked[column] = found
+    ours = {name: tuple(planted.get(name, ()))[:PLANTED] for name in asked}
     picks = [pick for each in asked.values() for pick in each.draw.picks]
+    picks += [pick for each in ours.values() for pick in each]
     rows = read_rows(export, picks, shards, {name: _beside(each.rule, plan.canaries) for name, each in asked.items()})
     budget = Budget(calls, reserved_calls((len(each.draw.picks) for each in asked.values()), calls))
     remembered = Remembered(budget, sleep or _wait)
@@ -107,6 +111,10 @@ def open_sample(
     }
     truths = _Truths()
     whole = WholeHasher(plan.key)
+    sown = {
+        name: _sown(each, ours[name], samples[name].ask, rows, shards, plan.canaries, whole)
+        for name, each in asked.items()
+    }
     for turn in zip_longest(*([(each, pick) for pick in each.picks] for each in samples.values())):
         for sampled, pick in filter(None, turn):  # columns by turns: a limit of calls hits all of them alike
             row = rows[pick]
@@ -128,7 +136,10 @@ def open_sample(
     remembered.forget()
     for sampled in samples.values():
         sampled.sample.conclude()
-    opened |= {name: _concluded(each.sample.count, seed) for name, each in samples.items()}
+    opened |= {
+        name: _concluded(each.sample.count, seed, sown[name], len(planted.get(name, ())))
+        for name, each in samples.items()
+    }
     return Sample(opened, tuple(truths.kept), truths.left)
 
 
@@ -189,6 +200,28 @@ def _asking(asked: _Asked, remembered: Remembered) -> Ask:
     return ask
 
 
+def _sown(
+    asked: _Asked,
+    picks: tuple[Pick, ...],
+    ask: Ask,
+    rows: Rows,
+    shards: Mapping[str, Shard],
+    canaries: Sequence[Canary],
+    whole: WholeHasher,
+) -> Count:
+    """What the planted values of one column open to. First of all, so that no limit of calls leaves them out."""
+    count = Count(Draw(picks, len(picks), 0))
+    beside = [row.beside for pick in picks if isinstance(row := rows[pick], Row)]
+    sample = ColumnSample(asked.rule, asked.who, count, beside, canaries)
+    for pick in picks:
+        row = rows[pick]
+        same = row if isinstance(row, Unseen) else _same(row, pick, whole, sample)
+        if isinstance(same, Row):
+            sample.open(same, _place(pick, shards), ask)
+    sample.conclude()
+    return count
+
+
 def _same(row: Row, pick: Pick, whole: WholeHasher, sample: ColumnSample) -> Row | Unseen:
     """The value that was scanned and drawn, among the elements of its row: what is served only to who reads a second
     time proves nothing."""
@@ -212,12 +245,13 @@ def _place(pick: Pick, shards: Mapping[str, Shard]) -> str:
     return pick.shard if shard is None else place(shard, pick.row)
 
 
-def _concluded(count: Count, seed: bytes) -> Opened | Unseen:
+def _concluded(count: Count, seed: bytes, sown: Count, found: int) -> Opened | Unseen:
     """The facts; where nothing at all can be opened, what to ask the vendor for."""
     stuck = [each for each in count.unanswered if each.reason is Reason.UNSUPPORTED]
     if stuck and sum(count.unanswered[each] for each in stuck) == len(count.draw.picks):
         return stuck[0]
-    return count.facts(seed.hex())
+    count.calls += sown.calls
+    return count.facts(seed.hex()).model_copy(update={"planted": sown.planted(found)})
 
 
 def _wait(seconds: float) -> None:

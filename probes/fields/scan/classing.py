@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 
 from probes.fields import recognise
+from probes.fields.formats import dbesdk, esdk, s3ec
 from probes.fields.formats.seam import Format, Parsed
 from probes.fields.scan.hashing import Longs, Regions
 from probes.fields.scan.result import OPAQUE, Shape
@@ -42,9 +45,22 @@ class Walked:
         return len(self.row)
 
 
+_OWN: Final[Mapping[str, re.Pattern[str]]] = MappingProxyType(
+    {
+        esdk.ID: re.compile("aws-crypto-public-key"),
+        dbesdk.ID: re.compile("aws-crypto-.*", re.DOTALL),
+        s3ec.ID: re.compile("aws:x-amz-cek-alg|kms_cmk_id"),
+    }
+)
+"""By the format: entries of the context that it writes itself, whatever its caller asked for."""
+
+
 def shape_of(parsed: Parsed, encoding: str) -> Shape:
     """What is counted of a parsed value."""
     start, end = parsed.payload
+    names = {name for name, _ in parsed.context or ()}
+    own = _OWN.get(parsed.format)
+    asked = tuple(sorted(names if own is None else {name for name in names if not own.fullmatch(name)}))
     return Shape(
         parsed.format,
         parsed.variant,
@@ -60,6 +76,8 @@ def shape_of(parsed: Parsed, encoding: str) -> Shape:
         parsed.deterministic,
         (len(parsed.body) or end - start) if parsed.plain_length is None else parsed.plain_length,
         parsed.remarks,
+        asked,
+        len(asked) < len(names),
     )
 
 

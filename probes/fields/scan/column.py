@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from probes.fields.facts import LeftOut
+from probes.fields.facts import PLACES, LeftOut
 from probes.fields.read.seam import BESIDE, Batch, Export, Shard
 from probes.fields.scan.arrays import NO_TIME, Cells, cells, equal, instants, rows_equal
 from probes.fields.scan.classing import Walked
@@ -98,6 +98,7 @@ class _Scan:
         self._rows = 0
         self._tenants = Distinct()
         self._present: set[int] = set()
+        self._planted: list[tuple[int, int]] = []
         self._whole: _Whole | None = None
 
     def add(self, batch: Batch) -> None:
@@ -107,7 +108,7 @@ class _Scan:
         if batch.numbers is None:
             numbers = np.arange(batch.first, batch.first + rows.num_rows)
             self._rows += rows.num_rows
-            self._canaries(found, rows.num_rows)
+            self._canaries(found, rows.num_rows, batch.first)
             self._whole = _Whole(found, self._about(found, numbers), batch.first, rows.num_rows)
             about, homes = self._whole.about, np.arange(rows.num_rows)
         else:
@@ -132,7 +133,7 @@ class _Scan:
         self._tenants += Distinct.of(hashes[column.rows])
         return hashes
 
-    def _canaries(self, found: Mapping[str, Cells], size: int) -> None:
+    def _canaries(self, found: Mapping[str, Cells], size: int, first: int) -> None:
         for index, canary in enumerate(self._plan.canaries):
             if index in self._present or not canary.row or any(name not in found for name, _ in canary.row):
                 continue
@@ -140,8 +141,10 @@ class _Scan:
             at = rows_equal(wanted, size)
             own = found.get(canary.column)
             # A row without the planted value shows nothing of it.
-            if own is not None and np.isin(at, own.rows[own.regions.length > 0]).any():
+            here = at[:0] if own is None else at[np.isin(at, own.rows[own.regions.length > 0])]
+            if len(here):
                 self._present.add(index)
+                self._planted += [(index, first + row) for row in here[:PLACES].tolist()]
 
     def _column(self, name: str, column: Cells, about: Row, homes: Longs, size: int, further: bool) -> None:
         state = self._state(name)
@@ -222,6 +225,7 @@ class _Scan:
             frozenset(self._present),
             surprises,
             self._hashers.whole.dialect,
+            tuple(self._planted),
         )
 
     def _finished(self, state: _Column, lost: int) -> ColumnResult:

@@ -22,6 +22,7 @@ from probes.fields.facts import (
     Lengths,
     Place,
     Tally,
+    Undeclared,
     Units,
     WrappedCount,
 )
@@ -93,6 +94,10 @@ class Sum:
     not_shown: int = 0
     rules: list[Rule] = field(init=False)
     contexts: Distinct = field(default_factory=Distinct)
+    by_entries: int = 0
+    undeclared: Seen[At] = field(default_factory=Seen)
+    undeclared_names: Bounded[str, Span] = field(init=False)
+    undeclared_contexts: Distinct = field(default_factory=Distinct)
     lengths: Bounded[int, Span] = field(init=False)
     lengths_total: int = 0
     statistics: Histograms = field(default_factory=Histograms)
@@ -106,6 +111,7 @@ class Sum:
         self.wrapped = Bounded(WRAPPED, self.key)
         self.static_keys = Bounded(KEYS, self.key)
         self.lengths = Bounded(LENGTHS, self.key)
+        self.undeclared_names = Bounded(KEYS, self.key)
         self.found = Bounded(HITS, self.key)
         self.rules = [Rule() for _ in self.plan.rule.context] if self.plan.rule is not None else []
 
@@ -145,6 +151,10 @@ class Sum:
         for index, rule in enumerate(result.rules):
             self.rules[index] = _rule(self.rules[index], rule, there)
         self.contexts += result.contexts
+        self.by_entries += result.by_entries
+        self.undeclared += there(result.undeclared)
+        self.undeclared_names.update(result.undeclared_names)
+        self.undeclared_contexts += result.undeclared_contexts
         self.lengths.update(result.lengths)
         self.lengths_total += result.lengths_total
         self.statistics += result.statistics
@@ -275,6 +285,14 @@ class Sum:
             ),
             distinct=len(self.contexts),
             many=self.contexts.more,
+            by_entries=self.by_entries,
+            undeclared=Undeclared(
+                values=tally_of(self.undeclared, where),
+                names=tuple(vendor_text(name) for name, _ in self.undeclared_names.items())[:FEW],
+                more=self.undeclared_names.more or len(self.undeclared_names.kept) > FEW,
+                distinct=len(self.undeclared_contexts),
+                many=self.undeclared_contexts.more,
+            ),
         )
 
     def length_facts(self) -> Lengths | None:

@@ -49,6 +49,8 @@ class Gathering:
         self._strata: dict[tuple[str, str], int] = {}
         self._tenants = Distinct()
         self._present: set[int] = set()
+        self._planted: set[tuple[int, int, int]] = set()
+        """(column, shard, row) of values that we planted."""
         self._lost: list[tuple[tuple[str, int, str], LeftOut]] = []
         self._dialect = ""
         self._surprises: set[str] = set()
@@ -102,6 +104,10 @@ class Gathering:
                 self._missing(name, result.rows, lost)
         self._tenants += result.tenants
         self._present |= result.present
+        for index, row in result.planted:
+            column_of = self._plan.canaries[index].column
+            if column_of in self._sums:
+                self._planted.add((self._names.index(column_of), number, row))
 
     @property
     def _own(self) -> tuple[str, ...]:
@@ -194,6 +200,27 @@ class Gathering:
         ]
         picks = sorted(set(picks), key=lambda pick: (pick.shard, pick.row, pick.content or 0))
         return Draw(tuple(picks), drawing.population, len(drawing.strata))
+
+    def planted(self) -> Mapping[str, tuple[Pick, ...]]:
+        """By column, the values of the rows that we planted, as far as a format explains them: to be opened besides
+        what is drawn, and never to be counted with it."""
+        order, ordered = self._order()
+        found: dict[str, set[Pick]] = {}
+        wanted = np.array([(shard << 32) | row for _, shard, row in self._planted], np.uint64)
+        for part in self._ledger.values() if len(wanted) else ():
+            chosen = np.flatnonzero(
+                np.isin((part["shard"].astype(np.uint64) << np.uint64(32)) | part["row"].astype(np.uint64), wanted)
+            )
+            for line in part.lines(chosen):
+                column, shard, row = int(line["column"]), int(line["shard"]), int(line["row"])
+                if (column, shard, row) in self._planted:
+                    name = self._names[column]
+                    pick = Pick(name, ordered[int(order[shard])].name, row, "", int(line["content"]))
+                    found.setdefault(name, set()).add(pick)
+        return {
+            name: tuple(sorted(picks, key=lambda pick: (pick.shard, pick.row, pick.content or 0)))
+            for name, picks in found.items()
+        }
 
     def _labels(self) -> tuple[list[str], Longs]:
         """Strata in the order of their names, and the rank of each number."""

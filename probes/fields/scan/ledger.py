@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from probes.fields.facts import PLACES
 from probes.fields.scan.hashing import Longs
-from probes.fields.scan.result import Tokens
 from probes.fields.scan.spilled import Lines, Part, Spilled, Values, concatenated
+from probes.fields.scan.tokens import Tokens
 
 NONCES: Final = np.dtype(
     [

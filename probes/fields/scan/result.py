@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
 from probes.fields.facts import LeftOut
 from probes.fields.formats.seam import Cipher, Commitment
-from probes.fields.scan.hashing import Hashes
 from probes.fields.scan.statistics import Histograms
 from probes.fields.scan.tallies import Bounded, Distinct, Seen
+from probes.fields.scan.tokens import Tokens
 
 KINDS: Final = 256
 WRAPPED: Final = 1_000
@@ -54,6 +51,10 @@ class Shape:
     length: int | None = None
     """Of the plaintext, or of the ciphertext where the format does not show that."""
     remarks: tuple[str, ...] = ()
+    context_names: tuple[str, ...] = ()
+    """Of the context's entries, without the format's own."""
+    own_entries: bool = False
+    """The context has entries of the format's own, such as a signer's key."""
 
     @property
     def parsed(self) -> bool:
@@ -95,31 +96,6 @@ class Found:
 
 
 @dataclass(slots=True)
-class Tokens:
-    """One line a value, in the order of the rows, each field in an array of its own."""
-
-    row: NDArray[np.uint32]
-    unit: Hashes
-    """Of (data key, nonce); of the whole value where the nonce is hidden."""
-    check: NDArray[np.uint32]
-    """The same under other coefficients."""
-    content: NDArray[np.uint32]
-    """Of the whole value, after peeling."""
-    hidden: NDArray[np.bool_]
-    key: Hashes
-    """Of the data key, or of the whole value where it has none of its own; 0: not to be drawn."""
-    own: NDArray[np.bool_]
-    """It has a data key of its own."""
-    tenant: Hashes
-    """0: none."""
-    stratum: NDArray[np.uint16]
-    """Index in `ColumnResult.strata`."""
-
-    def __len__(self) -> int:
-        return len(self.row)
-
-
-@dataclass(slots=True)
 class ColumnResult:
     """One column of one shard."""
 
@@ -149,6 +125,13 @@ class ColumnResult:
     not_shown: int = 0
     rules: tuple[RuleSeen, ...] = ()
     contexts: Distinct = field(default_factory=Distinct)
+    by_entries: int = 0
+    """Values whose context was compared by its declared entries, as it has entries of the format's own besides."""
+    undeclared: Seen[int] = field(default_factory=Seen)
+    """Values whose context has entries that no rule asks for."""
+    undeclared_names: Bounded[str, Span] = field(default_factory=lambda: Bounded(KEYS, b""))
+    undeclared_contexts: Distinct = field(default_factory=Distinct)
+    """Of these values, by the declared entries alone."""
     lengths: Bounded[int, Span] = field(default_factory=lambda: Bounded(LENGTHS, b""))
     lengths_total: int = 0
     statistics: Histograms = field(default_factory=Histograms)
@@ -177,3 +160,5 @@ class ShardResult:
     """Columns that the listing did not see."""
     dialect: str
     """Of the hashes: results of different dialects cannot be compared."""
+    planted: tuple[tuple[int, int], ...] = ()
+    """(canary, row): the first rows of each canary that are in the shard."""

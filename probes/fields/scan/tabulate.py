@@ -21,10 +21,10 @@ from probes.fields.scan.result import (
     RuleSeen,
     Shape,
     Span,
-    Tokens,
 )
 from probes.fields.scan.sampling import Sampler
 from probes.fields.scan.tallies import Bounded, Distinct, Seen
+from probes.fields.scan.tokens import Tokens
 from probes.fields.subjects import ContextRule
 
 Flags: TypeAlias = NDArray[np.bool_]
@@ -72,7 +72,7 @@ class Tabulation:
         self.result = ColumnResult(column)
         for bounded in (self.result.kinds, self.result.ciphers, self.result.wrapped, self.result.static_keys):
             bounded.key = key
-        self.result.lengths.key = key
+        self.result.lengths.key = self.result.undeclared_names.key = key
         self.result.rules = tuple(RuleSeen() for _ in rules)
         self._tokens: list[Tokens] = []
         self._strata: Bounded[str, Span] = Bounded(STRATA, key)
@@ -186,7 +186,8 @@ class Tabulation:
         if not any(shows):
             return
         chosen = _where(walked, shows)
-        self._contexts.append(self._hash.context.regions(walked.context if all(shows) else walked.context[chosen]))
+        hashes = self._hash.context.regions(walked.context if all(shows) else walked.context[chosen])
+        self._contexts.append(self._by_entries(walked, rows, chosen, hashes))
         self._pending += len(self._contexts[-1])
         if self._pending > _CONTEXTS:
             self._settle_contexts()
@@ -199,6 +200,38 @@ class Tabulation:
                 told[index].absent + Seen(int(np.count_nonzero(absent)), _first(rows, absent)),
             )
         self.result.rules = tuple(told)
+
+    def _by_entries(self, walked: Walked, rows: Longs, chosen: Flags, hashes: Hashes) -> Hashes:
+        """Hashes of the contexts that are shown; of those with entries of the format's own, as a signer's key, which is
+        another one each time and binds nothing, by the declared entries alone. Counts what no rule asks for."""
+        ruled = {rule.name for rule in self._rules}
+        strange = [bool(shape.shows_context and set(shape.context_names) - ruled) for shape in walked.shapes]
+        own = [shape.own_entries and not odd for shape, odd in zip(walked.shapes, strange, strict=True)]
+        if not ruled or not (any(strange) or any(own)):
+            self._undeclared(walked, rows, strange, np.empty(0, np.uint64))
+            return hashes
+        declared = np.zeros(len(walked), np.uint64)
+        for number, name in enumerate(sorted(ruled)):
+            salt = np.where(walked.has[name], np.uint64(2 * number + 1), np.uint64(2 * number))
+            declared += self._hash.context.regions(walked.entries[name], salt)
+        self._undeclared(walked, rows, strange, declared)
+        others = _where(walked, own)
+        self.result.by_entries += int(np.count_nonzero(others))
+        return np.where(others, declared, _spread(hashes, chosen))[chosen]
+
+    def _undeclared(self, walked: Walked, rows: Longs, strange: Sequence[bool], declared: Hashes) -> None:
+        if not any(strange):
+            return
+        odd = _where(walked, strange)
+        result = self.result
+        result.undeclared += Seen(int(np.count_nonzero(odd)), _first(rows, odd))
+        if len(declared):
+            result.undeclared_contexts += Distinct.of(declared[odd])
+        ruled = {rule.name for rule in self._rules}
+        counts = np.bincount(walked.shape, minlength=len(walked.shapes)).tolist()
+        for shape, count in zip(walked.shapes, counts, strict=True):
+            for name in set(shape.context_names) - ruled if shape.shows_context else ():
+                result.undeclared_names.add(name, Span(count))
 
     def _settle_contexts(self) -> None:
         held = self._contexts
@@ -237,7 +270,6 @@ class Tabulation:
             unit,
             (check >> np.uint64(32)).astype(np.uint32),
             (content & np.uint64(0xFFFFFFFF)).astype(np.uint32),
-            ~visible,
             drawn,
             own,
             tenants,
@@ -292,6 +324,7 @@ class Tabulation:
         for bounded in (result.kinds, result.ciphers, result.wrapped, result.static_keys):
             bounded.trim()
         result.lengths.trim()
+        result.undeclared_names.trim()
         result.statistics = self._sampler.histograms(self._hash.block, self._hash.check)
         if self._tokens:
             result.tokens = _joined(self._tokens)
@@ -337,6 +370,13 @@ def _months(written: Longs) -> Longs:
     return np.where((written == NO_TIME) | (months < 1) | (months > 9_998 * 12), 0, months)
 
 
+def _spread(hashes: Hashes, chosen: Flags) -> Hashes:
+    """One of the hashes for each chosen value, 0 for the others."""
+    out = np.zeros(len(chosen), np.uint64)
+    out[chosen] = hashes
+    return out
+
+
 def _where(walked: Walked, wanted: Sequence[bool]) -> Flags:
     return np.array(wanted, np.bool_)[walked.shape]
 
@@ -348,7 +388,7 @@ def _first(rows: Longs, chosen: Flags) -> tuple[int, ...]:
 
 def _joined(parts: Sequence[Tokens]) -> Tokens:
     """In the order of their rows."""
-    names = ("row", "unit", "check", "content", "hidden", "key", "own", "tenant", "stratum")
+    names = ("row", "unit", "check", "content", "key", "own", "tenant", "stratum")
     whole = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     row = whole["row"]
     if len(row) > 1 and (row[1:] <= row[:-1]).any():

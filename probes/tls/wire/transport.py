@@ -143,15 +143,17 @@ def converse(
     clock: Clock,
     limits: Limits = DEFAULT_LIMITS,
     follow: Callable[[Exchange[T]], Iterable[Call[T]]] | None = None,
+    source: str | None = None,
 ) -> list[Exchange[T]]:
     """Hold all conversations side by side in this thread and return what happened, one exchange a call.
 
     Results come in the order of ``calls``, whatever the order of events. ``follow`` may add calls when an exchange is
     over (the next question of an elimination, a resumption); theirs come right after the exchange they follow.
+    ``source`` is the local address that connections leave from; where it cannot be used, that is ``LOCAL``.
     Raises only what ``follow`` raises: sockets' errors are answers. All sockets are closed on the way out.
     """
     with turn():
-        return _Multiplexer(clock, limits, follow).run(calls)
+        return _Multiplexer(clock, limits, follow, source).run(calls)
 
 
 @dataclass(slots=True)
@@ -186,10 +188,17 @@ class _Link(Generic[T]):
 
 
 class _Multiplexer(Generic[T]):
-    def __init__(self, clock: Clock, limits: Limits, follow: Callable[[Exchange[T]], Iterable[Call[T]]] | None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        limits: Limits,
+        follow: Callable[[Exchange[T]], Iterable[Call[T]]] | None,
+        source: str | None,
+    ) -> None:
         self._clock = clock
         self._limits = limits
         self._follow = follow
+        self._source = source
         self._selector = selectors.DefaultSelector()
         self._waiting: dict[Address, deque[tuple[tuple[int, ...], Call[T]]]] = {}
         self._links: dict[int, _Link[T]] = {}
@@ -268,6 +277,12 @@ class _Multiplexer(Generic[T]):
         link.fd = sock.fileno()
         self._links[link.fd] = link
         self._busy[call.address] += 1
+        if self._source is not None:
+            try:
+                sock.bind((self._source, 0))
+            except OSError as error:  # of another family, or no address of this machine: ours, whatever its number
+                self._end(link, NoAnswer(Kind.LOCAL, Phase.CONNECT, _errno_name(error.errno)))
+                return
         try:
             code = sock.connect_ex((call.address.ip, call.address.port))
         except OSError as error:

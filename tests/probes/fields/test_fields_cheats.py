@@ -37,9 +37,9 @@ from keycheck.plan import Task
 from keycheck.run import Engine
 from probes.fields.binding_controls import Context
 from probes.fields.controls import CONTROLS
-from probes.fields.coverage_control import Coverage
 from probes.fields.data_key_controls import DataKeyLength
-from probes.fields.facts import ColumnFacts, Contexts
+from probes.fields.facts import ColumnFacts, Contexts, Opened, Planted
+from probes.fields.field_control import FieldControl
 from probes.fields.leak_controls import Plaintext
 from probes.fields.observe import ColumnProbe
 from probes.fields.recognition_controls import Encrypted
@@ -150,7 +150,9 @@ def kind(control: type[Control], facts: ColumnFacts, **parameters: object) -> Ki
 def kinds(facts: ColumnFacts) -> Mapping[str, Kind]:
     """Every control over columns, as ENC-FIELD asks for them."""
     agreed = {"fields.rotation": {"applies": "declared"}, "fields.length-leak": {"applies": "declared"}}
-    return {each.id: kind(each, facts, **agreed.get(each.id, {})) for each in CONTROLS if each is not Coverage}
+    return {
+        each.id: kind(each, facts, **agreed.get(each.id, {})) for each in CONTROLS if issubclass(each, FieldControl)
+    }
 
 
 def rows(vendor: Vendor, count: int, seal: Callable[[int, str], str]) -> list[Mapping[str, object]]:
@@ -357,3 +359,62 @@ def test_numbers_that_happen_to_be_somebodys_subscriber_number(vendor: Vendor) -
     pq.write_table(pa.table({**table, "order": pa.array(range(470_000_000, 470_040_000))}), vendor.folder / "a.parquet")
     fields = [ID, {**EMAIL, "class": "phone", "optional": True}, {"column": "order", "class": "none"}]
     assert kind(Plaintext, vendor.look(fields, "a.parquet")["order"]) is not Kind.FAIL
+
+
+def planted(vendor: Vendor, *numbers: int, value: str = "") -> str:
+    """The file of canaries, one a row."""
+    records = [
+        {
+            "id": f"canary-{at}",
+            "sealed": True,
+            "state": "planted",
+            "row": [["id", f"c-{at}"]],
+            "values": [{"id": f"canary-{at}.email", "class": "email", "column": "email", "value": value or email(at)}],
+            "began": "2026-11-22T12:00:00Z",
+        }
+        for at in numbers
+    ]
+    file = {"deployment": "whole", "dataset": "export", "plan": "p", "plan_sha256": "0" * 64, "records": records}
+    path = vendor.folder / "canaries.json"
+    path.write_text(json.dumps(file))
+    path.chmod(0o600)
+    return path.name
+
+
+def told(facts: ColumnFacts) -> Planted:
+    assert isinstance(facts.opened, Opened)
+    assert isinstance(facts.opened.planted, Planted)
+    return facts.opened.planted
+
+
+def test_canaries_are_opened_whatever_is_drawn(vendor: Vendor) -> None:
+    vendor.export(rows(vendor, 60, lambda at, record: vendor.seal(email(at), record)))
+    seen = vendor.look([ID, EMAIL], samples=5, canaries=planted(vendor, 7, 40, 99))["email"]
+    assert (told(seen).found, told(seen).tried, told(seen).canaries) == (2, 2, 2)
+    assert isinstance(seen.opened, Opened)
+    assert (seen.opened.drawn, seen.opened.population) == (5, 60)
+    assert "of 2 values that we planted, 2 open to the very canary" in Encrypted(one_in=2).judge(seen).message
+
+
+def test_our_own_rows_alone_are_under_another_key(vendor: Vendor) -> None:
+    """Or everything is, but for what a small sample draws: what we planted is opened anyway."""
+    vendor.export(rows(vendor, 200, lambda at, record: vendor.seal(email(at), record, wrong=at == 150)))
+    seen = vendor.look([ID, EMAIL], samples=11, canaries=planted(vendor, 150))["email"]
+    assert told(seen).bad.count == 1
+    assert kind(Encrypted, seen, one_in=4) is Kind.FAIL
+
+
+def test_our_own_rows_hold_something_else(vendor: Vendor) -> None:
+    vendor.export(rows(vendor, 30, lambda at, record: vendor.seal(email(at), record)))
+    seen = vendor.look([ID, EMAIL], samples=3, canaries=planted(vendor, 5, value="nora.claes@example.org"))["email"]
+    assert (told(seen).canaries, told(seen).others.count) == (0, 1)
+    assert kind(Encrypted, seen, one_in=2) is Kind.INCONCLUSIVE
+
+
+def test_canaries_that_were_not_drawn_judge_a_class_without_a_form(vendor: Vendor) -> None:
+    secret = {**EMAIL, "class": "secret"}
+    vendor.export(rows(vendor, 60, lambda at, record: vendor.seal(f"plan {at}", record)))
+    canary = planted(vendor, 7, value="plan 7")
+    seen = vendor.look([ID, secret], samples=20, canaries=canary)["email"]
+    assert told(seen).canaries == 1
+    assert kind(Encrypted, seen, one_in=4) is Kind.PASS

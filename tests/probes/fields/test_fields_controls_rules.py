@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_columns import CLEAN, DENIED, EXPORT, LOST, PLACE, PLAIN, ROWS, TALLY, but, kinds, opened, rule
+from made_drills import drill
 
 from keycheck.canonical import dumps
-from keycheck.model.control import Control, Group, Sighting, Sightings
+from keycheck.model.control import Control, Group, Neighbour, Sighting, Sightings
 from keycheck.model.facts import Unseen, seen
 from keycheck.model.verdict import Kind, Reason, Verdict
 from probes.fields.controls import CONTROLS
@@ -35,6 +36,7 @@ IDS = [
     "fields.tamper",
     "fields.plaintext",
     "fields.coverage",
+    "fields.revoked",
 ]
 RULES = [control() for control in CONTROLS]
 OF_COLUMNS = [control for control in RULES if isinstance(control, FieldControl)]
@@ -45,7 +47,8 @@ def judged(control: Control, facts: ColumnFacts) -> Verdict:
     """The verdict, of one column or of a data set that has only this one."""
     if control.group_by is Group.PART:
         return control.judge(facts)
-    return control.judge(Sightings((Sighting(facts.column, "here", ColumnFacts.assurance, facts),)))
+    sightings = (Sighting(facts.column, "here", ColumnFacts.assurance, facts),)
+    return control.judge(Sightings(sightings, (Neighbour("keys/contacts", drill()),)))
 
 
 def test_the_controls_are_those_that_a_profile_may_name() -> None:

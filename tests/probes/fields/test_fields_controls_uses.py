@@ -40,7 +40,18 @@ from made_columns import (
 from keycheck.model.control import Sighting, Sightings
 from keycheck.model.types import Model
 from keycheck.model.verdict import Assurance, Kind, Reason
-from probes.fields.facts import ColumnFacts, Detected, Export, Hit, Hunt, LeftOut, Refusals, Tally, WrappedCount
+from probes.fields.facts import (
+    ColumnFacts,
+    Detected,
+    Export,
+    Hit,
+    Hunt,
+    LeftOut,
+    Refusals,
+    Tally,
+    Undeclared,
+    WrappedCount,
+)
 from probes.fields.subjects import ContextRule, Limits
 
 Cases: TypeAlias = list[Case]
@@ -113,6 +124,18 @@ USE: Cases = [
 ONE = (ContextRule(name="id", column="id"),)
 UNBOUND = inside("contexts", shown=0, hidden=ROWS, rules=(), distinct=0)
 BOUND = but(UNBOUND, rule=rule(associated="context-json"))
+
+
+def more(values: int, distinct: int | None = None) -> ColumnFacts:
+    """With an entry in contexts that the field map does not name."""
+    told = Undeclared(
+        values=Tally(count=values, places=(PLACE,) if values else ()),
+        names=("purpose",) if values else (),
+        distinct=values if distinct is None else distinct,
+    )
+    return inside("contexts", undeclared=told, by_entries=0)
+
+
 CONTEXT: Cases = [
     (
         "of another row",
@@ -149,6 +172,13 @@ CONTEXT: Cases = [
     ("very many", {}, inside("contexts", distinct=ROWS, many=True), PASS, ""),
     ("very many, not told apart", {}, inside("contexts", distinct=5, many=True), unsure(), "more than 5"),
     ("very many, as agreed", {"binds": "declared"}, inside("contexts", distinct=5, many=True), PASS, "more than 5"),
+    ("only what is declared", {"entries": "declared"}, more(0), PASS, ""),
+    ("more than declared", {}, more(5), PASS, "5 (contacts"),
+    ("more than declared, and not agreed", {"entries": "declared"}, more(5), unsure(), "'purpose'"),
+    ("more, not recorded", {"entries": "declared"}, CLEAN, unsure(Reason.NOT_RECORDED), "not recorded"),
+    ("told apart by what is not declared", {}, more(5, distinct=1), unsure(), "only entries that the field map"),
+    ("the same, as agreed", {"binds": "declared"}, more(5, distinct=1), PASS, "stand in the clear"),
+    ("signed in part", {}, inside("contexts", by_entries=7), unsure(), "signer's key"),
     ("no rule", {}, but(CLEAN, rule=rule(context=())), unsure(), "context: [{"),
     ("not read", {}, but(CLEAN, contexts=None), unsure(), "not read"),
     ("hidden, nothing declared", {}, UNBOUND, unsure(), "associated"),

@@ -32,7 +32,7 @@ from made_columns import (
 
 from keycheck.model.facts import Unseen
 from keycheck.model.verdict import Reason
-from probes.fields.facts import CipherCount, ColumnFacts, Tally, WrappedCount
+from probes.fields.facts import CipherCount, ColumnFacts, Planted, Tally, WrappedCount
 from probes.fields.key_names import difference, names
 
 Cases: TypeAlias = list[Case]
@@ -62,6 +62,13 @@ def alarm(name: str) -> ColumnFacts:
 
 
 GRAMMAR: dict[str, object] = {"proof": "grammar"}
+
+
+def sown(**changes: object) -> Planted:
+    """Nine values that we planted, of which most open."""
+    return Planted.model_validate({"found": 9, "tried": 9, "canaries": 7, **changes})
+
+
 ENCRYPTED: Cases = [
     ("a mixed column", {}, but(CLEAN, kinds=kinds(esdk=ROWS - 1, plaintext=1)), FAIL, PLACE),
     ("base64 only", {}, but(CLEAN, kinds=kinds(plaintext=ROWS)), FAIL, "not encrypted"),
@@ -114,6 +121,17 @@ ENCRYPTED: Cases = [
         unsure(Reason.NO_POSITIVE, Reason.UNSUPPORTED),
         "canary plant",
     ),
+    ("planted refused", {}, opened(planted=sown(refused=TALLY)), unsure(), "that we planted do not open"),
+    ("planted broken", {}, opened(planted=sown(bad=TALLY)), FAIL, "do not decrypt"),
+    (
+        "planted otherwise",
+        {},
+        opened(planted=sown(others=TALLY)),
+        unsure(Reason.CONFLICTING),
+        "something else than what",
+    ),
+    ("planted undecided", {}, opened(planted=sown(undecided=2)), unsure(), "2 of 9"),
+    ("words beside planted ones", {}, opened(fitting=0, canaries=0, unjudged=300, planted=sown()), PASS, "300"),
     ("words beside canaries", {}, opened(fitting=5, canaries=5, unjudged=295), PASS, "295"),
     (
         "cannot be opened here",
@@ -217,6 +235,7 @@ KEYS: Cases = [
     ("a raw key", {}, keyed("raw-aes", "vendor/key-1"), FAIL, "vendor/key-1"),
     ("an alias", {}, keyed(key="arn:aws:kms:eu-central-1:111122223333:alias/crm"), PASS, "300 of 300 values"),
     ("a claim alone", {}, unopened(CLEAN), unsure(Reason.NO_POSITIVE), "no sample: no opening"),
+    ("planted refused", {}, opened(planted=sown(refused=TALLY)), FAIL, "that we planted"),
     ("a forged header", {}, opened(refused=TALLY, unwrapped=297), FAIL, PLACE),
     ("all refused", {}, opened(refused=Tally(count=300), unwrapped=0), FAIL, "300"),
     ("the service used another", {}, opened(key_ids=(KEY, VENDORS)), FAIL, VENDORS),

@@ -371,7 +371,7 @@ def test_a_data_key_whose_values_lie_elsewhere_is_measured_and_nothing_more(aws:
     export = Memory({"id": ["c-0"], "email": [json.dumps(described)]})
     facts = facts_of(opened(export, "email", rule(context=BOUND), aws.make, aws.key.arn))
     assert (facts.unwrapped, facts.lengths, facts.opened, facts.unanswered) == (1, ((32, 1),), 0, 0)
-    assert "the objects that the metadata belongs to" in facts.why_unanswered[0].detail
+    assert "does not read the objects that it belongs to" in facts.why_unanswered[0].detail
 
 
 def detail(found: Sample) -> str:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from scan_stage import ARN, OTHER_ARN, MemoryExport, b64, esdk, kms_blob, plan, rule, tink, told, vault
 
-from probes.fields.facts import ColumnFacts
+from probes.fields.facts import ColumnFacts, Tally, Undeclared
 from probes.fields.read.seam import Batch, Reading, Shard
 from probes.fields.scan.column import scan_shard
 from probes.fields.scan.gathering import Gathering
@@ -229,3 +229,38 @@ def test_further_elements_of_a_list_belong_to_their_rows(tmp_path: Path) -> None
     contexts = seen["mails[]"].contexts
     assert contexts is not None
     assert (contexts.rules[0].equal, contexts.rules[0].differs.count, contexts.rules[0].absent.count) == (7, 1, 0)
+
+
+@pytest.mark.parametrize("rows", [12, 900], ids=["one-by-one", "by-templates"])
+@pytest.mark.parametrize("signed", [False, True])
+def test_entries_that_the_field_map_does_not_name_are_told(tmp_path: Path, rows: int, signed: bool) -> None:
+    rng = random.Random(5)
+
+    def entries(number: int) -> dict[str, str]:
+        own = {"aws-crypto-public-key": str(rng.random())} if signed else {}
+        return {"id": str(number // 2), **own, **({"nonce": str(number)} if number >= rows // 3 else {})}
+
+    mail = [b64(esdk(rng, 24, entries(number), signed=signed)) for number in range(rows)]
+    export = MemoryExport({"a": {"id": [b"1"] * rows, "mail": mail}}, frozenset(("id", "mail")))
+    seen = facts(export, plan(rule("mail", format="aws-esdk", context=({"name": "id", "column": "id"},))), tmp_path)
+    contexts = seen["mail"].contexts
+    assert contexts is not None
+    assert isinstance(contexts.undeclared, Undeclared)
+    assert contexts.undeclared.values.count == rows - rows // 3
+    assert contexts.undeclared.names == ("nonce",)
+    assert contexts.undeclared.distinct == len({number // 2 for number in range(rows // 3, rows)})
+    assert contexts.by_entries == (rows // 3 if signed else 0)
+    assert contexts.distinct == rows - rows // 3 + len({number // 2 for number in range(rows // 3)})
+
+
+def test_a_signers_key_tells_no_contexts_apart(tmp_path: Path) -> None:
+    rng = random.Random(6)
+    rows = 400
+    keyed = [{"field": "mail", "aws-crypto-public-key": str(rng.random())} for _ in range(rows)]
+    mail = [b64(esdk(rng, 24, each, signed=True)) for each in keyed]
+    export = MemoryExport({"a": {"id": [b"1"] * rows, "mail": mail}}, frozenset(("id", "mail")))
+    given = plan(rule("mail", format="aws-esdk", context=({"name": "field", "value": "mail"},)))
+    contexts = facts(export, given, tmp_path)["mail"].contexts
+    assert contexts is not None
+    assert (contexts.distinct, contexts.by_entries) == (1, rows)
+    assert contexts.undeclared == Undeclared(values=Tally(), distinct=0)

@@ -1,0 +1,1 @@
+"""Services of AWS that hold data, spoken over the wire as botocore's own service models say."""

@@ -1,0 +1,64 @@
+"""What the residency section adds to the lab's deployment file and contract."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from keycheck.lab.residency_world import Residency
+
+RESIDENCY_SECTIONS: Final = ("stores", "inference", "prompts", "subprocessors", "operators", "references")
+"""Sections of the deployment that only places have."""
+_JURISDICTION: Final = {"jurisdiction": ["EU"]}
+
+
+def with_residency(written: Mapping[str, object], residency: Residency) -> dict[str, object]:
+    """The deployment with the places in it. What was there before is looked at from where it was before."""
+    whole = dict(written)
+    others = [name for name, entries in whole.items() if isinstance(entries, list) and name in _OBSERVED]
+    here = whole.pop("vantages")
+    for name in others:
+        whole[name] = [{**entry, "vantages": ["here"]} for entry in _entries(whole[name])]
+    vantages = [dict(each) for each in residency.vantages]
+    whole["vantages"] = [*_entries(here), *vantages] if others else vantages
+    if identities := [*_entries(whole.get("identities", [])), *map(dict, residency.identities)]:
+        whole["identities"] = identities
+    for name in ("endpoints", *RESIDENCY_SECTIONS):
+        own = [{"vantages": [vantages[0]["id"]], **entry} for entry in residency.section(name)]
+        if entries := [*_entries(whole.get(name, [])), *own]:
+            whole[name] = entries
+    return whole
+
+
+_OBSERVED: Final = ("endpoints", "keys", "datasets")
+
+
+def _entries(value: object) -> list[dict[str, object]]:
+    return [dict(entry) for entry in value] if isinstance(value, list) else []
+
+
+def residency_clauses(residency: Residency) -> Sequence[Mapping[str, object]]:
+    """What the practice contract demands of places, beside its base."""
+    return tuple(_endpoint_clauses(residency))
+
+
+def _endpoint_clauses(residency: Residency) -> list[Mapping[str, object]]:
+    demands: list[Mapping[str, object]] = []
+    for entry in residency.section("endpoints"):
+        where = entry["whereabouts"]
+        cdn = where.get("cdn") if isinstance(where, Mapping) else None
+        of = f"endpoints/{entry['id']}"
+        demands += [
+            _required("residency.endpoints@1", of, {"edges": "local"} if cdn else {}),
+            _required("residency.steering@1", of),
+            _required("residency.anycast@1", of, {"allowed": [cdn]} if cdn else {}),
+            _required("residency.origin@1", of),
+        ]
+        if "realm" in str(entry.get("note", "")):
+            demands.append(_required("residency.realm@1", of, {"realms": ["aws-eusc"]}))
+    return [{"id": "RES-ENDPOINTS", "text": "…", "tier": "must-have", "requires": demands}] if demands else []
+
+
+def _required(control: str, of: str, more: Mapping[str, object] | None = None) -> Mapping[str, object]:
+    return {"control": control, "for": of, "with": {**_JURISDICTION, **(more or {})}, "evidence": {"max_age": "P30D"}}

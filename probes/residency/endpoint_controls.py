@@ -1,0 +1,162 @@
+"""The controls over where endpoints answer from: their addresses, and whose cloud it is. Pure."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Final, Literal
+
+from pydantic import Field, StringConstraints
+
+from keycheck.model.control import Group, Sightings, Tighter
+from keycheck.model.facts import Facts
+from keycheck.model.types import SortedSet
+from keycheck.model.verdict import Reason, Verdict
+from probes.places.realm_regions import REALM_NAMES, realm_of_region
+from probes.residency.address_cases import Placed, cases, judged, placed, resolved, said
+from probes.residency.endpoint_facts import AddressFacts, NamesFacts, Ranged
+from probes.residency.grading import Grade
+from probes.residency.residency_control import RangedControl
+from probes.weighing import Judgement, shown
+
+_SOURCES: Final = (
+    "published ranges of AWS, Google Cloud, Azure, Oracle, Cloudflare, Fastly",
+    "AWS: network border groups",
+    "ISO 3166-1; RFC 7871; RFC 6890",
+)
+
+
+class EndpointControl(RangedControl):
+    """Base of the controls that see all sightings of an endpoint's names and addresses together."""
+
+    needs: ClassVar[tuple[type[Facts], ...]] = (NamesFacts, AddressFacts)
+    group_by: ClassVar[Group] = Group.SUBJECT
+    section: ClassVar[str] = "endpoints"
+
+
+class Endpoints(EndpointControl, id="residency.endpoints", version=1):
+    """Every address at which the endpoint answers is in the jurisdiction."""
+
+    proves = (
+        "For every address that any resolver named, or that is declared: ranges that the provider publishes put it "
+        "into "
+        "the jurisdiction, by border group rather than Region; nothing of what the provider publishes puts it "
+        "elsewhere; "
+        "and no answer came sooner than light allows. Where delay bounds it to the jurisdiction, or excludes that, "
+        "this "
+        "is proved."
+    )
+    does_not_prove = (
+        "That no copy is elsewhere, or that what answers does the work itself. Delay proves where the holder of the "
+        "certificate's private key is, and distance alone never proves anything for the vendor. With `edges: local` "
+        "the "
+        "edge of the declared content delivery network is judged by the point of presence that answered us: other "
+        "clients meet others."
+    )
+    example = "{control: residency.endpoints@1, for: endpoints, with: {jurisdiction: [EU]}}"
+    sources = _SOURCES
+
+    edges: Annotated[Literal["forbidden", "local"], Tighter("order", order=("local", "forbidden"))] = "forbidden"
+    """`local`: addresses of the content delivery network that the deployment declares count by the place that answered;
+    what stands behind it is for `residency.origin`."""
+
+    def judge(self, seen: Sightings) -> Verdict:
+        """Every address, by everything that was seen of it."""
+        found = Judgement()
+        resolved(seen, found)
+        affirmed: list[str] = []
+        elsewhere = 0
+        for case in cases(seen, self.jurisdiction):
+            if case.foreign:
+                elsewhere += 1
+                continue
+            place = placed(case, self.jurisdiction, self.ranges_max_age)
+            if self.edges == "local" and _declared_edge(place):
+                words = _edge(place, found)
+            else:
+                words = judged(place, found)
+            affirmed += [words] if words else []
+        if not affirmed and not found.breaches and not found.doubts:
+            found.doubt("no address was seen", Reason.NO_POSITIVE)
+        if elsewhere:
+            found.lean(f"{elsewhere} addresses are only given to clients outside the jurisdiction")
+        return found.verdict(f"{len(affirmed)} addresses: {shown(affirmed, '; ')}")
+
+
+_OF_CDN: Final = {"cloudfront": "aws", "cloudflare": "cloudflare", "fastly": "fastly", "azure-front-door": "azure"}
+
+
+def _declared_edge(place: Placed) -> bool:
+    """Whether an address is the declared network's own, by the network's published ranges."""
+    cdns = {facts.declared.cdn for facts in place.case.seen} | {names.declared.cdn for names in place.case.names}
+    return any(_OF_CDN.get(cdn or "") in place.heard.providers for cdn in cdns) and bool(place.heard.anycast)
+
+
+def _edge(place: Placed, found: Judgement) -> str | None:
+    address = place.case.address
+    if place.edge is None:
+        found.doubt(f"{address} is of a content delivery network, and no answer told which place of it answered")
+        return None
+    match place.edge.grade:
+        case Grade.AFFIRMED | Grade.PROVEN_IN:
+            return f"{address} answered us from inside: {said(place.edge.used)}"
+        case Grade.UNDETERMINED:
+            found.doubt(f"{address}: {said(place.edge.used)}")
+        case _:
+            found.breach(f"{address} answers from outside: {said(place.edge.used)}")
+    return None
+
+
+def _realm(value: str) -> str:
+    if value not in REALM_NAMES:
+        raise ValueError(f"{value!r} is no realm; keycheck knows {', '.join(sorted(REALM_NAMES))}")
+    return value
+
+
+class Realm(EndpointControl, id="residency.realm", version=1):
+    """The endpoint stands in one of the named sovereign realms of a cloud."""
+
+    proves = (
+        "Each address that ranges attribute lies in a Region of the realm, and where the chain of names ends in a name "
+        "of a cloud, its suffix is the realm's."
+    )
+    does_not_prove = (
+        "Which room it is in, who works there, or whose law reaches them: a realm is a partition of a cloud."
+    )
+    example = "{control: residency.realm@1, for: endpoints, with: {jurisdiction: [EU], realms: [aws-eusc]}}"
+    sources = ("botocore partitions; AWS European Sovereign Cloud; S3NS, Bleu, Delos, Oracle EU Sovereign Cloud",)
+
+    realms: Annotated[
+        SortedSet[Annotated[str, StringConstraints(max_length=40)]], Field(min_length=1), Tighter("subset")
+    ]
+
+    def judge(self, seen: Sightings) -> Verdict:
+        """By the last names, and by every attributed address."""
+        found = Judgement()
+        resolved(seen, found)
+        told: set[str] = set()
+        for names in seen.of(NamesFacts):
+            if names.realm is not None and names.realm not in self.realms:
+                found.breach(f"{names.host} leads to a name of {names.realm}")
+            elif names.realm is not None:
+                told.add(names.realm)
+        for case in cases(seen, self.jurisdiction):
+            if not case.foreign:
+                self._address(placed(case, self.jurisdiction, self.ranges_max_age), found, told)
+        if not told and not found.breaches and not found.doubts:
+            found.doubt("neither names nor ranges tell the realm", Reason.NO_POSITIVE)
+        return found.verdict(f"in {', '.join(sorted(told))}")
+
+    def _address(self, place: Placed, found: Judgement, told: set[str]) -> None:
+        realms = {
+            realm
+            for answer in place.case.ranges
+            if isinstance(answer, Ranged)
+            for says in answer.says
+            if says.region is not None and (realm := realm_of_region(says.provider, says.region)) is not None
+        }
+        if outside := realms - self.realms:
+            found.breach(f"{place.case.address} is of {', '.join(sorted(outside))}")
+        elif place.heard.stale:
+            found.doubt(f"{place.case.address}: {'; '.join(place.heard.stale)}", Reason.STALE)
+        elif not realms:
+            found.doubt(f"no ranges tell the realm of {place.case.address}")
+        told |= realms

@@ -1,0 +1,1 @@
+"""Captured prompts: what was sent to a model, read and looked through."""

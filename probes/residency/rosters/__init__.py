@@ -1,0 +1,1 @@
+"""Rosters of subprocessors: read from whatever a vendor publishes, compared with the one before."""
