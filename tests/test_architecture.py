@@ -64,13 +64,19 @@ OFFERED = {
     "probes.keys.drill.aws_log",
     "probes.keys.drill.gcp_calls",
     "probes.keys.drill.gcp_crc",
+    "probes.keys.drill.gcp_log",
     "probes.keys.drill_facts",
     "probes.keys.principals",
     "probes.keys.subjects",
     "probes.keys.timeline",
+    "probes.tls.chain",
+    "probes.tls.chain_facts",
+    "probes.tls.materials",
     "probes.tls.subjects",
+    "probes.tls.wire",
 }
-"""What areas offer to the others besides their facts: how their subjects are declared, and the calls that open."""
+"""What areas offer to the others besides their facts: how their subjects are declared, the calls that open, and the
+handshakes: connections, what they need of files and the vantage, and whom a chain leads to."""
 
 
 def test_areas_import_each_others_facts_and_what_is_offered_at_most() -> None:

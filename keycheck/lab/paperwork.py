@@ -197,6 +197,7 @@ def _contract(approver: SigningKey, base: str, more: Sequence[Mapping[str, objec
                     _required("fields.context@1", "datasets", {"binds": "row", "entries": "declared"}),
                 ],
             },
+            *(dict(clause) for clause in more),
         ],
         "approvers": [{"name": "Practice customer", "public_key": base64.b64encode(der).decode()}],
     }

@@ -1,29 +1,143 @@
 """The clouds' control planes that the residency section asks: stores and inference, up.
 
-Filled by the builder of the clouds; `residency_world` calls `make_clouds` and nothing else.
+Who looks is the role that looks at the keys, with what it needs for stores besides. What is agreed is always the honest
+plan's; a defect changes only what the clouds hold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Final
 
+from keycheck.lab.aws.identity import Credentials
+from keycheck.lab.aws.seams import Document
+from keycheck.lab.aws_estate import EXTERNAL_ID_FILE
+from keycheck.lab.aws_stores.service import HANDLERS as AWS_HANDLERS
+from keycheck.lab.aws_stores.service import StoresCloud
+from keycheck.lab.clouds import Clouds
 from keycheck.lab.defects import Choice
-from keycheck.lab.residency_parts import Added, Part
+from keycheck.lab.key_sites import AUDITOR, INSPECTOR, READS
+from keycheck.lab.residency_parts import Added, Entry, Part
+from keycheck.lab.store_keys import KeyBook
+from keycheck.lab.store_sites import (
+    INFERENCE,
+    STORES,
+    CloudPlan,
+    InferenceDefect,
+    InferenceSite,
+    StoreDefect,
+    StoreSite,
+    clean_clouds,
+)
+
+CONFIG_FILE: Final = "aws-stores.config"
+AWS_IDENTITY: Final = "res-aws"
+GCP_IDENTITY: Final = "res-gcp"
+_IN_KMS: Final = ("kms", "sts")
+"""Services that the lab's KMS answers for."""
+_READS: Final = (
+    "s3:List*", "s3:Get*", "backup:List*", "backup:Get*", "backup:Describe*", "rds:Describe*", "rds:List*",
+    "dynamodb:Describe*", "dynamodb:List*", "ec2:Describe*", "ec2:Get*", "elasticfilesystem:Describe*",
+    "account:ListRegions", "account:GetRegionOptStatus", "organizations:Describe*", "organizations:List*",
+    "bedrock:Get*", "bedrock:List*",
+)  # fmt: skip
+"""What whoever looks at stores needs: reading alone, but s3:GetObject, without which no object's key is told."""
 
 
-class _Nothing:
-    added = Added()
+class StoreClouds:
+    """Both clouds' stores, up once it is made."""
+
+    def __init__(self, home: Path, plan: CloudPlan, only: Collection[str] | None, clouds: Clouds) -> None:
+        self._home = home
+        self._clouds = clouds
+        self._book = KeyBook(clouds)
+        with ExitStack() as held:
+            held.callback(self.close)
+            self.aws = StoresCloud(
+                plan.aws, directory=clouds.aws.cloud.directory, clock=clouds.clock, arn_of=self._book.arn
+            ).start()
+            self._open_aws(plan)
+            stores = [site for site in STORES if only is None or f"stores/{site.id}" in only]
+            models = [site for site in INFERENCE if only is None or f"inference/{site.id}" in only]
+            self.added = Added(
+                (_AWS_ENTRY,),
+                {"stores": tuple(map(_store, stores)), "inference": tuple(map(_model, models))},
+            )
+            held.pop_all()
 
     def close(self) -> None:
-        """Nothing was started."""
+        """End the servers."""
+        self.aws.close()
+
+    def _open_aws(self, plan: CloudPlan) -> None:
+        """Let the inspecting role look at stores, and write the configuration that names where they are."""
+        directory = self._clouds.aws.cloud.directory
+        keys = _allow(*READS, "kms:ListAliases", "kms:DescribeCustomKeyStores")
+        denials = tuple(_deny(action, resource) for action, resource in plan.aws.denied)
+        directory.set_policies(INSPECTOR, (keys, _allow(*_READS), *denials))
+        auditor = directory.add_user(AUDITOR, policies=(_allow("sts:AssumeRole"),))
+        services = {**dict.fromkeys(AWS_HANDLERS, self.aws.url), **dict.fromkeys(_IN_KMS, self._clouds.aws.cloud.url)}
+        path = self._home / CONFIG_FILE
+        path.write_text(_config(auditor, services), encoding="ascii")
+        path.chmod(0o600)
 
 
-def make_clouds(
-    home: Path, only: Collection[str] | None, choices: Sequence[Choice], clock: Callable[[], datetime]
-) -> Part:
+_AWS_ENTRY: Final[Entry] = {
+    "id": AWS_IDENTITY,
+    "provider": "aws",
+    "config_file": CONFIG_FILE,
+    "profile": "auditor",
+    "role_arn": INSPECTOR,
+    "external_id": f"file:{EXTERNAL_ID_FILE}",
+}
+
+
+def make_clouds(home: Path, only: Collection[str] | None, choices: Sequence[Choice], clouds: Clouds) -> Part:
     """Serve the stores and models whose subject (`stores/ID`, `inference/ID`) is in `only` (None: all of them), as the
-    defects chosen among them have it. Raises LabError when a server does not start."""
-    del home, only, choices, clock
-    return _Nothing()
+    defects chosen among them have it. `clouds` hold their keys. Raises LabError when a server does not start."""
+    plan = clean_clouds()
+    for choice in choices:
+        if isinstance(choice.defect, StoreDefect | InferenceDefect):
+            plan = choice.defect.change(plan)
+    return StoreClouds(home, plan, only, clouds)
+
+
+def _store(site: StoreSite) -> Entry:
+    entry: dict[str, object] = {
+        "id": site.id,
+        "provider": site.provider,
+        "what": dict(site.what),
+        "identity": AWS_IDENTITY if site.provider == "aws" else GCP_IDENTITY,
+        "agreed": {"keys": list(site.keys)},
+    }
+    return entry if site.region is None else {**entry, "region": site.region}
+
+
+def _model(site: InferenceSite) -> Entry:
+    entry: dict[str, object] = {
+        "id": site.id,
+        "provider": site.provider,
+        "model": site.model,
+        "region": site.region,
+        "scope": site.scope,
+        "identity": AWS_IDENTITY if site.provider == "aws" else GCP_IDENTITY,
+    }
+    return entry if site.zone is None else {**entry, "zone": site.zone}
+
+
+def _allow(*actions: str) -> Document:
+    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": list(actions), "Resource": "*"}]}
+
+
+def _deny(action: str, resource: str) -> Document:
+    return {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": action, "Resource": resource}]}
+
+
+def _config(credentials: Credentials, services: Mapping[str, str]) -> str:
+    places = "".join(f"{name} =\n  endpoint_url = {url}\n" for name, url in sorted(services.items()))
+    return (
+        f"[profile auditor]\naws_access_key_id = {credentials.access_key_id}\n"
+        f"aws_secret_access_key = {credentials.secret}\nservices = stores\n\n[services stores]\n{places}"
+    )

@@ -30,6 +30,7 @@ _LONGEST_CHAIN = 16
 _LONGEST = 1232
 """Bytes over UDP, as DNS flag day 2020 has it."""
 _PATIENCE = 5.0
+_SOA = "ns.crm.example. hostmaster.crm.example. 1 3600 600 86400 60"
 
 
 async def answer_questions(service: Dns, sock: socket.socket) -> asyncio.Server | asyncio.DatagramTransport:
@@ -152,6 +153,8 @@ class _Server:
             name = aliases[0]
         if not known:
             reply.set_rcode(dns.rcode.NXDOMAIN)
+        if manner is DnsManner.HONEST and not any(rrset.rdtype == kind for rrset in reply.answer):
+            reply.authority.append(_rrset(name.split(".", 1)[-1], "SOA", [_SOA]))  # RFC 2308
         return scope
 
     def _told(self, name: str, kinds: Sequence[str], address: str) -> Iterator[DnsRecord]:

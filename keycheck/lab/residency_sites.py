@@ -34,6 +34,10 @@ from keycheck.lab.vendor import DOMAIN
 
 FRESH: Final = "/fresh/{nonce}"
 STATIC: Final = "/static/logo.svg"
+SOVEREIGN_SITES: Final = ("eu-sovereign",)
+"""Of which the contract demands a realm."""
+FAR_FROM_ORIGIN: Final = ("edge-reunion",)
+"""Edges so far from their origin that no time bounds where that is: the contract asks that of other edges."""
 
 
 @dataclass(frozen=True, slots=True)

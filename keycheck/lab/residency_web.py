@@ -229,7 +229,8 @@ def _told(edge: Edge, waited_us: int | None) -> str:
 def _lines(edge: Edge, waited_ms: int, *, hit: bool) -> list[str]:
     match edge.cdn:
         case EdgeKind.CLOUDFRONT:
-            asked = f"cdn-upstream-dns;dur=0,cdn-upstream-connect;dur=0,cdn-upstream-fbl;dur={waited_ms},cdn-cache-miss"
+            layer = 'cdn-upstream-layer;desc="EDGE",'
+            asked = f"{layer}cdn-upstream-connect;dur=0,cdn-upstream-fbl;dur={waited_ms},cdn-cache-miss"
             timing = f'{"cdn-cache-hit" if hit else asked},cdn-pop;desc="{edge.pop}"'
             return [
                 "Via: 1.1 8c1f5e2d9b7a4c60.cloudfront.net (CloudFront)",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from keycheck.lab.children import Child
 from keycheck.lab.config import (
@@ -29,13 +29,17 @@ from keycheck.lab.config import (
     Version,
     Web,
 )
+from keycheck.lab.defect import Defect
 from keycheck.lab.defects import Choice
 from keycheck.lab.errors import LabError
 from keycheck.lab.pki import LeafSpec, Pki
 from keycheck.lab.places import Place, Places
+from keycheck.lab.residency_operators import OperatorDefect, clean_operators, write_operator
 from keycheck.lab.residency_parts import Added, Entry, Part
 from keycheck.lab.residency_places import EVERYWHERE, VANTAGES, Somewhere, one_way_us
+from keycheck.lab.residency_prompts import PromptDefect, clean_prompts, write_prompts
 from keycheck.lab.residency_ranges import RANGES_FILE, RANGES_SOURCE, ranges_file
+from keycheck.lab.residency_rosters import RosterDefect, clean_rosters, write_roster
 from keycheck.lab.residency_sites import (
     FRESH,
     STATIC,
@@ -45,7 +49,11 @@ from keycheck.lab.residency_sites import (
     Stand,
     clean_places,
 )
+from keycheck.lab.store_sites import in_clouds
 from keycheck.lab.vendor import APPROVED_SUITES, HSTS, Groups
+
+if TYPE_CHECKING:
+    from keycheck.lab.clouds import Clouds
 
 VANTAGE_IDS: Final = ("frankfurt", "ashburn")
 _COUNTRIES: Final = ("DE", "US")
@@ -166,8 +174,49 @@ _RANGES: Final[Entry] = {
 }
 
 
+class Statements:
+    """What the vendor states and what was captured: rosters, operators, prompts, as files in the lab's home."""
+
+    def __init__(self, home: Path, only: Collection[str] | None, choices: Sequence[Choice], now: datetime) -> None:
+        rosters = _really(_chosen(clean_rosters(), RosterDefect, only), RosterDefect, choices)
+        operators = _really(_chosen(clean_operators(), OperatorDefect, only), OperatorDefect, choices)
+        prompts = _really(_chosen(clean_prompts(), PromptDefect, only), PromptDefect, choices)
+        self.added = Added(
+            sections={
+                "subprocessors": tuple(write_roster(home, site, now) for site in rosters),
+                "operators": tuple(write_operator(home, site, now) for site in operators),
+                "prompts": tuple(write_prompts(home, site) for site in prompts),
+            }
+        )
+
+    def close(self) -> None:
+        """Files stay as long as the lab's home does."""
+
+
+class _Named(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+S = TypeVar("S", bound=_Named)
+
+
+def _chosen(sites: Sequence[S], kind: type[Defect[S]], only: Collection[str] | None) -> tuple[S, ...]:
+    """The sites that are served."""
+    return tuple(site for site in sites if only is None or f"{kind.section}/{site.id}" in only)
+
+
+def _really(sites: Sequence[S], kind: type[Defect[S]], choices: Sequence[Choice]) -> tuple[S, ...]:
+    """The sites with the defects in them."""
+    for choice in choices:
+        defect: object = choice.defect
+        if isinstance(defect, kind):
+            sites = [defect.change(site) if site.id == choice.at else site for site in sites]
+    return tuple(sites)
+
+
 class Residency:
-    """All parts, up."""
+    """All parts, up. `only` are the subjects that are served, None for all."""
 
     def __init__(
         self,
@@ -176,23 +225,20 @@ class Residency:
         choices: Sequence[Choice],
         clock: Callable[[], datetime],
         pki: Pki,
+        clouds: Clouds | None = None,
     ) -> None:
         self._parts: list[Part] = []
-        agreed = tuple(site for site in clean_places() if only is None or f"endpoints/{site.id}" in only)
-        really = list(agreed)
-        for choice in choices:
-            if isinstance(choice.defect, PlaceDefect):
-                really = [choice.defect.change(site) if site.id == choice.at else site for site in really]
+        agreed = _chosen(clean_places(), PlaceDefect, only)
+        really = _really(agreed, PlaceDefect, choices)
         with ExitStack() as held:
             held.callback(self.close)
-            self.network: Network | None = None
+            self._parts.append(Statements(home, only, choices, clock()))
             if agreed:
-                self.network = Network(home, agreed, really, pki, clock())
-                self._parts.append(self.network)
-            if only is None or any(one.startswith(("stores/", "inference/")) for one in only):
+                self._parts.append(Network(home, agreed, really, pki, clock()))
+            if clouds is not None and in_clouds(only):
                 from keycheck.lab.residency_clouds import make_clouds
 
-                self._parts.append(make_clouds(home, only, choices, clock))
+                self._parts.append(make_clouds(home, only, choices, clouds))
             held.pop_all()
 
     @property

@@ -39,6 +39,7 @@ from keycheck.lab.places import Place, Places
 from keycheck.lab.residency_parts import RESIDENCY
 from keycheck.lab.residency_plan import residency_subjects
 from keycheck.lab.rotation_defects import RotationDefect
+from keycheck.lab.store_sites import EXTRA_KEYS, in_clouds, store_keys
 from keycheck.lab.vendor import (
     Clear,
     Door,
@@ -146,6 +147,11 @@ class Lab:
             exports = tuple(site for site in exports if site.id in chosen)
             needed = {site.key for site in exports}
             keys = tuple(replace(key, canary=None) for key in keys if key.id in needed)
+        alone = self.sections == {RESIDENCY} and self.choices
+        placed = {choice.subject for choice in self.choices} if alone else None
+        stored = RESIDENCY in self.sections and in_clouds(placed)
+        if stored:
+            keys = (*keys, *EXTRA_KEYS) if self.sections & {"keys", DATA_SETS} else store_keys(placed)
         self.home = home.resolve()
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._pki = Pki(self.home, clock())
@@ -167,16 +173,14 @@ class Lab:
         with ExitStack() as held:
             held.callback(self.close)
             self.endpoints = self._build(sites) if "endpoints" in self.sections else ()
-            if self.sections & {"keys", DATA_SETS}:
+            if self.sections & {"keys", DATA_SETS} or stored:
                 self.clouds = _clouds(self.home, keys, self.choices, clock)
                 if DATA_SETS in self.sections:
                     self.data_sets = _data_sets(self.home, self.clouds, exports, self.choices)
                 if DRILLS in self.sections:
                     self._served(self.clouds)
             if RESIDENCY in self.sections:
-                alone = self.sections == {RESIDENCY} and self.choices
-                only = {choice.subject for choice in self.choices} if alone else None
-                self.residency = _residency(self.home, only, self.choices, clock, self._pki)
+                self.residency = _residency(self.home, placed, self.choices, clock, self._pki, self.clouds)
             held.pop_all()
         self.ca = self._pki.ca
         self.client_ca = self._pki.client_ca
@@ -351,6 +355,7 @@ def _residency(
     choices: Sequence[Choice],
     clock: Callable[[], dt.datetime],
     pki: Pki,
+    clouds: Clouds | None,
 ) -> Residency:
     try:
         from keycheck.lab.residency_world import Residency
@@ -359,7 +364,7 @@ def _residency(
             f"the practice vendor's places need {error.name}, which is not installed",
             advice="pip install 'keycheck[lab]'",
         ) from error
-    return Residency(home, only, choices, clock, pki)
+    return Residency(home, only, choices, clock, pki, clouds)
 
 
 def _data_sets(

@@ -71,12 +71,16 @@ def plant_command(
         Path, typer.Option("--authorization", "-a", help="Signed, with the technique canary-write for the data set.")
     ],
     times: Annotated[int, typer.Option("--times", "-n", min=1, max=100, help="Records with canaries.")] = 5,
+    apart: Annotated[
+        int, typer.Option("--apart", min=0, max=3600, help="Seconds between records, to twice as many by chance.")
+    ] = 0,
     vantage: VantageName = None,
 ) -> int:
     """Write records with canaries through the vendor's front door under a test account.
 
     As many records without anything sensitive are written beside them: the difference is the cost of encryption. What
-    was written stands in the file CANARIES, with mode 0600. Exit 0: all planted and read back; 3: not all.
+    was written stands in the file CANARIES, with mode 0600. Under keys of Google Cloud give --apart 30 or more, as only
+    the moments of calls can tie canaries there. Exit 0: all planted and read back; 3: not all.
     """
     registry = load_registry()
     loaded = load_deployment(deployment, registry)
@@ -98,6 +102,8 @@ def plant_command(
                 clock=lambda: datetime.now(UTC),
                 entropy=secrets.token_bytes,
                 stopped=lambda: stop.is_set() or datetime.now(UTC) >= until,
+                apart=apart,
+                wait=stop.wait,
             )
         except FileExistsError:
             raise UsageError(

@@ -8,6 +8,7 @@ export, where `fields.encrypted` seeks them.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,8 +44,12 @@ def plant(
     clock: Clock,
     entropy: Entropy,
     stopped: Callable[[], bool] = lambda: False,
+    apart: int = 0,
+    wait: Callable[[float], object] = time.sleep,
 ) -> Story:
-    """Plant `times` records with canaries and, where the plan says how, as many plain ones, in turn. Raises
+    """Plant `times` records with canaries and, where the plan says how, as many plain ones, in turn, with `apart` to
+    twice as many seconds between them, by chance: where only the moments of calls can tie them, nobody shall know
+    these beforehand. Raises
     FileExistsError where the file of canaries is there already, OSError where it cannot be written; then nothing more
     is asked of the vendor."""
     file = CanaryFile(
@@ -56,6 +61,8 @@ def plant(
     create_canaries(path, file)
     troubles: list[str] = []
     for number in range(times):
+        if number and apart and not stopped():
+            wait(apart * (1 + int.from_bytes(entropy(4), "big") / (1 << 32)))
         for call, sealed in ((plan.create, True), (plan.plain, False)):
             if call is None or stopped():
                 continue

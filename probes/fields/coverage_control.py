@@ -79,10 +79,13 @@ class Coverage(Control, id="fields.coverage", version=1):
         if not any(column.hunt.present for column in columns):
             found.doubt("no canary of ours is in the export: `keycheck canary plant`, and ask for a newer export")
         elif self.canaries == "tied" and export.canaries != "tied":
+            why = f" ({export.tie})" if isinstance(export.tie, str) and export.tie else ""
             found.doubt(
                 "canaries are in the export, but nothing ties them to the live store: their data keys do not stand in "
-                "our own key's log of when they were planted"
+                f"our own key's log of when they were planted{why}"
             )
+        elif export.canaries == "tied" and isinstance(export.tie, str) and export.tie:
+            found.lean(f"canaries tie it to the live store, {export.tie}")
 
     def _classes(self, columns: Sequence[ColumnFacts], found: Judgement) -> None:
         held = {column.rule.class_ for column in columns if column.rule is not None and values(column)}

@@ -64,6 +64,8 @@ class Export(Model):
     canaries: Literal["tied", "untied", "none"] = "none"
     """`tied`: canaries that we planted are in these rows, and their data keys were made in our own key's log when we
     planted them."""
+    tie: VendorText | NotRecorded = NotRecorded()
+    """How they are tied (by contexts that name each record, or by the moments of calls alone), or why they are not."""
     limits: Limits
 
 

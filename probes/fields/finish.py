@@ -40,6 +40,8 @@ class Finished:
     """By column; a column that is not there was not drawn from."""
     hunts: Mapping[str, Hunt] = field(default_factory=dict)
     tied: Literal["tied", "untied", "none"] = "none"
+    tie: str = ""
+    """How canaries are tied, or why they are not."""
     left_out: tuple[LeftOut, ...] = ()
     """What could not be read a second time."""
 
@@ -56,11 +58,11 @@ def finished(
         shards=tuple(each for each in listing.shards if each.name not in gathering.lost),
         files=tuple(each for each in listing.files if each.path not in lost),
     )
-    tied = _tied(dataset, gathering, io)
+    tied, tie = _tied(dataset, gathering, io)
     _again("duplicates were not compared byte by byte", lambda: gathering.confirm(source), left_out)
     opened, truths, unsought = _opened(dataset, source, listing, plan, gathering, manifest, io)
     hunts = _again("not searched for opened values", lambda: _hunted(source, plan, truths, unsought, listing), left_out)
-    return Finished(opened, hunts or {}, tied, tuple(left_out))
+    return Finished(opened, hunts or {}, tied, tie, tuple(left_out))
 
 
 def _opened(
@@ -114,14 +116,15 @@ def _hunted(
     return {name: each.model_copy(update={"short": each.short + unsought}) for name, each in found.items()}
 
 
-def _tied(dataset: Dataset, gathering: Gathering, io: Io) -> Literal["tied", "untied", "none"]:
-    """Whether the canaries tie the export to the live store: their data keys were made when we planted them, and every
-    one of their rows is here."""
+def _tied(dataset: Dataset, gathering: Gathering, io: Io) -> tuple[Literal["tied", "untied", "none"], str]:
+    """Whether the canaries tie the export to the live store, and how or why not: their data keys were made when we
+    planted them, and every one of their rows is here."""
     if dataset.canaries is None:
-        return "none"
+        return "none", ""
     from probes.fields.canaries import load_canaries
     from probes.fields.tie import tied
 
     if not gathering.all_canaries:
-        return "untied"
-    return tied(load_canaries(io.base / dataset.canaries), dataset, io).state
+        return "untied", "not every planted row is in the export"
+    answer = tied(load_canaries(io.base / dataset.canaries), dataset, io)
+    return answer.state, answer.why

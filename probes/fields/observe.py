@@ -240,6 +240,7 @@ class ColumnProbe(Probe[Dataset, Work]):
             origin=subject.origin,
             origin_digests=handed_over(subject.origin, (total.digests.get(file.path, "") for file in own)),
             canaries=done.tied,
+            tie=vendor_text(done.tie),
             limits=subject.limits,
         )
         opened = done.opened if lost is None else dict.fromkeys(known.columns, lost)

@@ -1,12 +1,12 @@
 """Whether our own key's log ties planted canaries to the live system.
 
 A vendor can encrypt while it exports. What it cannot do later is to have asked our key for a data key at the moment of
-planting, bound to the very record that we planted: its id was drawn at random just before, so nobody knew it earlier,
-and the log's times are the cloud's. Tied therefore shows that the vendor's principal had a data key made for each
-record while it was being written. It does not show that the value was sealed under that key: the export's own bytes do.
+planting. Tied therefore shows that the vendor's principal had data keys made for each record while it was being
+written. It does not show that the value was sealed under that key: the export's own bytes do.
 
-Told from AWS CloudTrail, which shows encryption contexts. Google Cloud's log shows no additional authenticated data, so
-canaries under its keys stay untied.
+AWS CloudTrail shows encryption contexts, so that the calls name the very record: its id was drawn at random just
+before, so nobody knew it earlier, and the log's times are the cloud's. Google Cloud's log shows none: there only the
+moments of the calls tell, and only where chance would hardly have put them there (`tie_by_time`).
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class Tie:
 
     state: Literal["tied", "untied"]
     why: str = ""
+    """Or, of a tie, how it was found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +65,35 @@ def tied(file: CanaryFile, dataset: Dataset, io: Io) -> Tie:
         return Tie("untied", f"the canaries were planted for the data set {file.dataset}")
     if keyless := [rule.column for rule in rules if rule.key is None]:
         return Tie("untied", f"the field map names no key for {keyless[0]}")
+    how: list[str] = []
     for name in sorted({rule.key for rule in rules if rule.key is not None}):
         subject = _key(name, io)
-        if subject is None or subject.provider != "aws":
-            return Tie("untied", f"key {name} is none of AWS: its log shows no encryption context")
+        if subject is None:
+            return Tie("untied", f"the deployment declares no key {name}")
+        own = [rule for rule in rules if rule.key == name]
         try:
-            made = _read(subject, min(record.began for record in records), io)
+            answer = _by_key(subject, records, own, io)
         except ProbeError as error:
             return Tie("untied", f"the log of key {name} cannot be read: {error}")
-        answer = judged(records, [rule for rule in rules if rule.key == name], made)
         if answer.state == "untied":
             return answer
-    return Tie("tied")
+        how.append(f"keys/{name} {answer.why}")
+    return Tie("tied", "; ".join(how))
+
+
+def _by_key(subject: Key, records: Sequence[Record], rules: Sequence[FieldRule], io: Io) -> Tie:
+    """By the log of one key. Raises ProbeError."""
+    if subject.provider == "aws":
+        return judged(records, rules, _read(subject, min(record.began for record in records), io))
+    from probes.fields.tie_by_time import judged_by_time, read_calls
+
+    columns = {rule.column for rule in rules}
+    written = [
+        (record.began, record.planted, len({value.column for value in record.values} & columns))
+        for record in records
+        if record.planted is not None and {value.column for value in record.values} & columns
+    ]
+    return judged_by_time(written, *read_calls(subject, written, io))
 
 
 def judged(records: Sequence[Record], rules: Sequence[FieldRule], made: Sequence[Made]) -> Tie:
@@ -92,7 +110,7 @@ def judged(records: Sequence[Record], rules: Sequence[FieldRule], made: Sequence
                 return Tie("untied", f"the context of {rule.column} does not name the record that we planted")
             if not any(_ties(record, expected, each) for each in made):
                 return Tie("untied", f"no data key was made for {rule.column} of {record.id} while it was planted")
-    return Tie("tied")
+    return Tie("tied", "by the contexts in the log, which name each record")
 
 
 def _ties(record: Record, expected: Mapping[str, str | None], made: Made) -> bool:

@@ -45,7 +45,7 @@ def degrees(lat: str | Decimal, lon: str | Decimal) -> Point:
     """A point from decimal degrees, rounded to microdegrees. Raises ValueError for what is no point on the globe."""
     try:
         parts = [round(Decimal(value) * 1_000_000) for value in (lat, lon)]
-    except (ArithmeticError, OverflowError):
+    except (ArithmeticError, ValueError):
         raise ValueError("write a latitude and a longitude in degrees, as in 50.11 and 8.68") from None
     return Point(parts[0], parts[1])
 

@@ -170,11 +170,10 @@ class Extent:
 
         None stands for "not known which": then only what is permitted for every one.
         """
-        cells = list(self._cells(activity, data))
-        found = cells[0]
-        for cell in cells[1:]:
-            found = found & cell
-        return found
+        first, *others = {id(cell): cell for cell in self._cells(activity, data)}.values()
+        for cell in others:
+            first = first & cell
+        return first
 
     def _cells(self, activity: Activity | None, data: str | None) -> Iterator[Permitted]:
         for one in Activity if activity is None else (activity,):

@@ -9,9 +9,8 @@ import re
 from typing import Final
 
 from probes.places import realms
-from probes.places.oci_regions import OCI
+from probes.places.oci_regions import REALM_OF
 
-_OCI_APART: Final = {"eu-frankfurt-2": "oc19", "eu-madrid-2": "oc19", "eu-madrid-3": "oc19", "eu-jovanovac-1": "oc20"}
 _BY_NAME: Final = (
     ("aws", re.compile(r"eusc-[a-z]{2}-.+"), realms.AWS_EUSC),
     ("aws", re.compile(r"us-gov-.+"), realms.AWS_GOV),
@@ -25,15 +24,11 @@ _BY_NAME: Final = (
     ("gcp", re.compile(r".+"), realms.GOOGLE),
     ("azure", re.compile(r"usgov.+|usdod.+"), realms.AZURE_GOV),
     ("azure", re.compile(r"china.+"), realms.AZURE_CN),
+    ("azure", re.compile(r"bleufrance.+"), realms.BLEU),
     ("azure", re.compile(r".+"), realms.AZURE),
 )
 
-REALM_NAMES: Final = frozenset({realm.name for _, _, realm in _BY_NAME}) | {
-    realms.AZURE_SG.name,
-    realms.BLEU.name,
-    realms.DELOS.name,
-    *(f"oc{number}" for number in (1, 2, 3, 4, 8, 9, 10, 14, 15, 19, 20, 21, 24, 26, 29, 35)),
-}
+REALM_NAMES: Final = frozenset(realm.name for realm in realms.REALMS)
 """Names that a contract can use."""
 
 
@@ -41,7 +36,7 @@ def realm_of_region(provider: str, region: str) -> str | None:
     """The realm's name; None for a provider without realms here, or a region of Oracle's that the table does not hold:
     its name does not tell the realm."""
     if provider == "oci":
-        return _OCI_APART.get(region) or ("oc1" if region in OCI else None)
+        return REALM_OF[region].lower() if region in REALM_OF else None
     return next(
         (realm.name for name, pattern, realm in _BY_NAME if name == provider and pattern.fullmatch(region)), None
     )

@@ -69,6 +69,7 @@ _OCI: Final = {
     "oc19": _realm("oci", "oc19", "Oracle EU Sovereign Cloud", "DE ES"),
     "oc20": _realm("oci", "oc20", "Oracle", "RS"),
     "oc21": _realm("oci", "oc21", "Oracle", "QA"),
+    "oc23": _realm("oci", "oc23", "Oracle", "US"),
     "oc24": _realm("oci", "oc24", "Oracle", "CH"),
     "oc26": _realm("oci", "oc26", "Oracle", "AE"),
     "oc29": _realm("oci", "oc29", "Oracle", "AE"),
@@ -78,6 +79,11 @@ _OCI: Final = {
 _PARTITIONS: Final = {
     one.name: one for one in (AWS, AWS_CN, AWS_GOV, AWS_EUSC, AWS_ISO, AWS_ISO_B, AWS_ISO_E, AWS_ISO_F)
 }
+
+REALMS: Final = (
+    *_PARTITIONS.values(), GOOGLE, S3NS, AZURE, AZURE_GOV, AZURE_CN, AZURE_SG, BLEU, DELOS, *_OCI.values(),
+)  # fmt: skip
+"""All of them."""
 
 _SUFFIXES: Final = {
     "amazonaws.com": AWS,

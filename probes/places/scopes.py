@@ -83,13 +83,20 @@ class Scope(Model):
     def extent(self) -> Extent:
         """What it means, in the algebra of `Extent`."""
         classes = sorted({data for one in self.exceptions for data in one.data or ()})
+        worked_out: dict[tuple[Exempt, ...], Permitted] = {}
+
+        def permitted(activity: Activity, data: str | None) -> Permitted:
+            concerned = tuple(one for one in self.exceptions if one.concerns(activity, data))
+            if concerned not in worked_out:
+                worked_out[concerned] = self._permitted(concerned)
+            return worked_out[concerned]
+
         return extent(
-            {one: self._permitted(one, None) for one in Activity},
-            {(one, data): self._permitted(one, data) for one in Activity for data in classes},
+            {one: permitted(one, None) for one in Activity},
+            {(one, data): permitted(one, data) for one in Activity for data in classes},
         )
 
-    def _permitted(self, activity: Activity, data: str | None) -> Permitted:
-        concerned = [one for one in self.exceptions if one.concerns(activity, data)]
+    def _permitted(self, concerned: tuple[Exempt, ...]) -> Permitted:
         allowed = self.allow.union(*(one.allow for one in concerned))
         denied = self.deny.union(*(one.deny for one in concerned))
         return Permitted.of(_of(allowed)).without({code for code, _ in _of(denied)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,6 +41,20 @@ class Listing:
     as_of: date
     sites: tuple[Site, ...]
     unplaced: tuple[str, ...]
+
+    def lines(self) -> tuple[str, ...]:
+        """The whole list in words: name, countries, point and radius of each place, then what cannot be placed."""
+        placed = (
+            f"{site.name}: {' '.join(sorted(site.countries)) or 'country not known'}, within {site.city.radius_m} m of "
+            f"({site.city.point.worded()})"
+            for site in self.sites
+        )
+        return (*placed, *(f"{name}: not placed" for name in self.unplaced))
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the lines, each ended by a line feed: so that premises can name exactly this list."""
+        return hashlib.sha256("".join(f"{line}\n" for line in self.lines()).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

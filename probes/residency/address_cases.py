@@ -11,7 +11,7 @@ from keycheck.model.facts import Unseen
 from keycheck.model.verdict import Reason
 from probes.places.extents import Activity, Standing
 from probes.places.scopes import Scope
-from probes.residency.address_signals import Heard, edge_place, heard, named, physics, suspicions, unread
+from probes.residency.address_signals import Heard, edge_place, excluded, heard, named, physics, suspicions, unread
 from probes.residency.endpoint_facts import AddressFacts, DnsAnswer, DnsSilence, EdgeSeen, NamesFacts, RangeAnswer
 from probes.residency.grading import Grade, Graded, Signal, Why, grade
 from probes.weighing import Judgement
@@ -110,6 +110,8 @@ class Placed:
     graded: Graded
     heard: Heard
     unread: tuple[Unseen, ...]
+    excluded: tuple[str, ...]
+    """Places that ranges name and that physics excludes."""
     edge: Graded | None
     """Of the points of presence that answered, where a content delivery network did."""
 
@@ -131,6 +133,7 @@ def placed(case: Case, scope: Scope, max_age: timedelta) -> Placed:
         grade(signals, permitted),
         _merged(spoke),
         silent,
+        tuple(sorted({word for facts in case.seen for word in excluded(facts)})),
         grade(edges, permitted) if edges else None,
     )
 
@@ -149,6 +152,9 @@ def _merged(spoke: Iterable[Heard]) -> Heard:
 def judged(place: Placed, found: Judgement) -> str | None:
     """Breach or doubt about where one address is; the words of what affirms it, where nothing speaks against it."""
     address, graded = place.case.address, place.graded
+    if place.excluded and graded.grade not in (Grade.PROVEN_OUT, Grade.CONTRADICTED):
+        found.doubt(f"{address}: {'; '.join(place.excluded)}", Reason.CONFLICTING)
+        return None
     match graded.grade:
         case Grade.PROVEN_OUT:
             found.breach(f"{address} is outside: {said(graded.used)}")

@@ -97,6 +97,19 @@ def physics(facts: AddressFacts) -> Iterator[Signal]:
             yield left_of(provider, bound)
 
 
+def excluded(facts: AddressFacts) -> Iterator[str]:
+    """Places that ranges name for the address, and that light cannot have reached and come back from in that time."""
+    bound = signed_disc(facts)
+    if bound is None or not isinstance(facts.ranges, Ranged):
+        return
+    for says in facts.ranges.says:
+        row = None if says.region is None else TABLES.region(says.provider, says.region)
+        if says.provider == "aws" and says.region is not None and says.border_group is not None:
+            row = TABLES.border_group(says.region, says.border_group)
+        if row is not None and row.city is not None and bound.excludes(row.city.point, row.city.radius_m):
+            yield f"{_named(says)} is too far away for an answer within {bound.radius_m // 1000} km ({bound.worded()})"
+
+
 def suspicions(facts: AddressFacts) -> Iterator[Signal]:
     """What third parties guess: lowers, and never lifts."""
     owner = facts.network

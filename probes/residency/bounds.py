@@ -42,13 +42,13 @@ def signed_disc(facts: AddressFacts) -> Bound | None:
     return from_round_trip(trip, Speed.VACUUM)
 
 
-def origin_disc(edge: EdgeSeen) -> Bound | None:
+def origin_disc(edge: EdgeSeen, speed: Speed) -> Bound | None:
     """Where the origin behind an edge can be, by the network's own clock; None where its header tells too little."""
     city = None if edge.pop is None else pop_city(edge.pop)
     if city is None or edge.origin_us is None:
         return None
     return from_edge(
-        city, edge.origin_us, _HEADER_RESOLUTION_US, f"{edge.cdn} {edge.origin_header or ''}".strip(), Speed.VACUUM
+        city, edge.origin_us, _HEADER_RESOLUTION_US, f"{edge.cdn} {edge.origin_header or ''}".strip(), speed
     )
 
 

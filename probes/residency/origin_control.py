@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from keycheck.model.control import Sightings
+from typing import Annotated, Literal
+
+from keycheck.model.control import Sightings, Tighter
 from keycheck.model.facts import Unseen
 from keycheck.model.verdict import Reason, Verdict, not_applicable
 from probes.places.tables import TABLES
@@ -12,6 +14,7 @@ from probes.residency.bounds import left_of, origin_disc
 from probes.residency.endpoint_controls import EndpointControl
 from probes.residency.endpoint_facts import AddressFacts, EdgeSeen, FreshTimes, NamesFacts, NotAsked, Ranged
 from probes.residency.grading import Grade, grade
+from probes.residency.physics.discs import Speed
 from probes.weighing import Judgement, shown
 
 
@@ -27,13 +30,17 @@ class Origin(EndpointControl, id="residency.origin", version=1):
     does_not_prove = (
         "That requests of another kind, or of other clients, end there too; that the origin has no origin of its own. "
         "The network's clock is the network's, and the vendor may be able to rewrite its headers. A long time proves "
-        "nothing, for whoever answers can wait."
+        "nothing, for whoever answers can wait; near a border even a short one leaves places on both sides of it."
     )
     example = "{control: residency.origin@1, for: endpoints, with: {jurisdiction: [EU]}}"
     sources = (
         "Fastly: X-Timer; CloudFront: Server-Timing; Cloudflare: Server-Timing",
         "Gill et al., Dude, where's that IP?, USENIX Security 2010: delay can be added and never taken away",
     )
+
+    speed: Annotated[Literal["vacuum", "fibre"], Tighter("order", order=("fibre", "vacuum"))] = "vacuum"
+    """How fast signals are taken to travel at most: `vacuum` is the only strict bound; `fibre` holds where the whole path
+    between edge and origin is ordinary fibre, and leaves fewer places."""
 
     def judge(self, seen: Sightings) -> Verdict:
         """The declaration, the declared address, and the time that edges needed."""
@@ -94,7 +101,7 @@ class Origin(EndpointControl, id="residency.origin", version=1):
                 found.doubt(f"{facts.address}: no fresh answer: {unread(fresh)}", fresh.reason)
             if not isinstance(fresh, FreshTimes) or not fresh.echoed or not isinstance(fresh.edge, EdgeSeen):
                 continue
-            bound = origin_disc(fresh.edge)
+            bound = origin_disc(fresh.edge, Speed(self.speed))
             if bound is None:
                 continue
             region = TABLES.region(origin.provider, origin.region)

@@ -145,7 +145,9 @@ def _route(name: str, operation: OperationModel) -> Route:
             if member.serialization.get("location") == "querystring":
                 wanted.setdefault(str(member.serialization["name"]), "")
     literal = len(_LABEL.sub("", path))
-    return Route(name, str(operation.http["method"]), re.compile(pattern + "/?"), tuple(labels), wanted, (len(wanted), literal))
+    return Route(
+        name, str(operation.http["method"]), re.compile(pattern + "/?"), tuple(labels), wanted, (len(wanted), literal)
+    )
 
 
 def _form(body: bytes) -> list[tuple[str, str]]:

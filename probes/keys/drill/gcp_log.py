@@ -85,7 +85,11 @@ def recent(subject: Key, keys: Sequence[KeyName], span: timedelta, io: Io) -> Se
     """What the Logging API says of the last `span` about each key, read as the identity that reads the log. Only
     entries of the logs that Google alone writes are taken. Raises ProbeError."""
     until = io.clock()
-    window = (until - span, until + _AHEAD)
+    return between(subject, keys, (until - span, until + _AHEAD), io)
+
+
+def between(subject: Key, keys: Sequence[KeyName], window: tuple[datetime, datetime], io: Io) -> Sequence[GcpRawLog]:
+    """The same of any time. Raises ProbeError."""
     session = Session(clients.identity_of(subject.identities.log, io), io)
     named = subject.drill.canary_key if subject.drill is not None else None
     logs = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Generic, TypeVar, assert_never
@@ -14,6 +14,7 @@ from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
 from probes.clouds.aws.answers import Answers
 from probes.clouds.aws.clients import Api, api
+from probes.clouds.aws.errors import AwsError
 from probes.clouds.aws.pages import Page, collect
 from probes.clouds.aws.reading import Answer, MalformedError, children, flag, parsing, text_or_none
 from probes.residency.aws.graph import Graph, Matters
@@ -85,11 +86,13 @@ class Asking:
         token: tuple[str, str] = ("NextToken", "NextToken"),
         required: bool = True,
         most: int = MAX_ITEMS,
+        absent: Collection[str] = (),
         parameters: Mapping[str, object] | None = None,
     ) -> tuple[T, ...]:
         """All entries of a listing, as far as they come; where it is short, an open end at `at`.
 
-        `token` is the name of the page token in the request and in the answer. Raises nothing for what AWS does not
+        `token` is the name of the page token in the request and in the answer; `absent` are errors that say that there
+        is nothing to list. Raises nothing for what AWS does not
         tell: then there are none and the end is open.
         """
 
@@ -106,7 +109,8 @@ class Asking:
         try:
             listing = collect(operation, fetch, max_items=most)
         except ProbeError as error:
-            self.opens(at, error, *matters)
+            if not (isinstance(error, AwsError) and error.code in absent):
+                self.opens(at, error, *matters)
             return ()
         if listing.short is not None:
             self.opens(at, listing.short, *matters)
@@ -187,5 +191,4 @@ def few(items: Iterable[T], kind: Callable[[T], K], most: int) -> tuple[Alike[T]
         Alike(one, len(found) - most if number == most else 0)
         for found in by_kind.values()
         for number, one in enumerate(found[:most], 1)
-        if number < most or len(found) >= most
     )

@@ -6,7 +6,7 @@ exist: both are asked, as a plan can be changed after it copied.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -39,8 +39,6 @@ _PAGE: Final = 500
 _SHOWN: Final = 10
 """Recovery points of a vault that are alike in all that is judged."""
 _COPIED: Final = ("COMPLETED", "PARTIAL", "RUNNING", "CREATED")
-_UNKNOWN_VAULT: Final = ("ResourceNotFoundException", "AccessDeniedException")
-_PAGED: Final = ("NextToken", "NextToken")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +50,10 @@ class _Rule:
     """ARNs of vaults."""
     selections: tuple[_Selection, ...] | None
     """None: they are not told."""
+
+    def touches(self, resource: str) -> bool:
+        """Whether it backs the resource up, as far as that can be decided; what cannot be decided does."""
+        return self.selections is None or any(each.touches(resource) for each in self.selections)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,6 @@ class _Job:
     source: str
     """Vault, or resource."""
     target: str
-    resource: str | None
     state: str
     at: datetime
 
@@ -350,13 +351,8 @@ class Backups:
 
     def _backed_up(self, region: str, door: Door, vaults: set[str], roots: tuple[str, ...]) -> None:
         def job(item: Answer) -> _Job:
-            return _Job(
-                text(item, "ResourceArn"),
-                text_or_none(item, "BackupVaultArn") or "",
-                None,
-                text(item, "State"),
-                instant(item, "CreationDate"),
-            )
+            vault = text_or_none(item, "BackupVaultArn") or ""
+            return _Job(text(item, "ResourceArn"), vault, text(item, "State"), instant(item, "CreationDate"))
 
         graph = self.asking.graph
         for each in self._jobs_of("backup:ListBackupJobs", "BackupJobs", job, region, door):
@@ -374,7 +370,6 @@ class Backups:
             return _Job(
                 text(item, "SourceBackupVaultArn"),
                 text(item, "DestinationBackupVaultArn"),
-                text_or_none(item, "ResourceArn"),
                 text(item, "State"),
                 instant(item, "CreationDate"),
             )
@@ -384,13 +379,15 @@ class Backups:
             self._jobs[key] = self._jobs_of("backup:ListCopyJobs", "CopyJobs", job, region, door)
         return self._jobs[key]
 
-    def _jobs_of(self, operation: str, member: str, job: object, region: str, door: Door) -> tuple[_Job, ...]:
+    def _jobs_of(
+        self, operation: str, member: str, job: Callable[[Answer], _Job], region: str, door: Door
+    ) -> tuple[_Job, ...]:
         which: dict[str, object] = {} if self.resource is None else {"ByResourceArn": self.resource}
         return self.asking.listed(
             operation,
             region,
             member,
-            job,  # type: ignore[arg-type]
+            job,
             at=f"{operation} in {region} as {door.account}",
             matters=("backups",),
             door=door,

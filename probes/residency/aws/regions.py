@@ -26,6 +26,14 @@ def enabled(asking: Asking) -> tuple[str, ...]:
         return _described(asking)
 
 
+def elsewhere(asking: Asking, region: str, at: str) -> tuple[str, ...]:
+    """The other Regions that copies of `at` may be in; where they are not told, none, and an open end."""
+    if not asking.regions:
+        with asking.graph.opening(at, "copies", "backups"):
+            asking.regions = enabled(asking)
+    return tuple(each for each in asking.regions if each != region)
+
+
 def _listed(asking: Asking) -> tuple[str, ...]:
     operation = "account:ListRegions"
     found: set[str] = set()

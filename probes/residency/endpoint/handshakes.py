@@ -1,4 +1,4 @@
-"""Full TLS 1.3 handshakes, timed from the ClientHello to the verified CertificateVerify. Conversations of the transport.
+"""Full TLS 1.3 handshakes, timed from ClientHello to verified CertificateVerify. Conversations of the transport.
 
 What the time bounds: CertificateVerify signs the whole handshake so far, our random and our fresh key share in it (RFC
 8446, 4.4.3). So whoever holds the certificate's private key had our ClientHello in hand before signing, and the

@@ -39,7 +39,7 @@ class Lies(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Jurisdiction:
+class Territory:
     """Polygons held against a set of countries, ready to be asked.
 
     `wholly` are the shapes of which every part is in the set, `partly` those of which some part is, for a polygon of
@@ -59,9 +59,9 @@ class Jurisdiction:
     tolerance_m: int
 
 
-def jurisdiction(
+def territory(
     polygons: Polygons, countries: Collection[str], tolerance_m: int = TOLERANCE_M, *, on_land: bool = False
-) -> Jurisdiction:
+) -> Territory:
     """Prepare polygons for questions about a set of countries (with the parts that their names cover).
 
     `on_land` takes for granted that nothing stands outside of every polygon, as on the high seas: a premise that makes
@@ -83,7 +83,7 @@ def jurisdiction(
     shared = Counter(_undirected(edge) for shape in wholly for edge in _edges(shape.rings))
     outline = [] if on_land else [edge for edge, times in shared.items() if times == 1]
     outline += [edge for shape in foreign for edge in _edges(shape.rings)]
-    return Jurisdiction(
+    return Territory(
         tuple(wholly),
         tuple(partly),
         tuple(foreign),
@@ -102,26 +102,26 @@ def _undirected(edge: Edge) -> Edge:
     return (edge[0], edge[1]) if edge[0] <= edge[1] else (edge[1], edge[0])
 
 
-def lies(bound: Bound, among: Jurisdiction) -> Lies:
+def lies(bound: Bound, among: Territory) -> Lies:
     """How the disc of a bound lies to the set of countries."""
     return disc_lies(bound.centre, bound.radius_m, among)
 
 
-def disc_lies(centre: Point, radius_m: int, among: Jurisdiction) -> Lies:
+def disc_lies(centre: Point, radius_m: int, among: Territory) -> Lies:
     """How a disc lies to the set of countries."""
     needed = radius_m + among.tolerance_m
     side, edges = _side(centre, among)
     return side if nearest_m(centre, edges, needed + 1) > needed else Lies.UNDETERMINED
 
 
-def clearance_m(centre: Point, among: Jurisdiction) -> tuple[Lies, int]:
+def clearance_m(centre: Point, among: Territory) -> tuple[Lies, int]:
     """On which side a point lies, and the radius of the largest disc round it that still does: for choosing where to
     measure from. Up to half a kilometre less than could be shown."""
     side, edges = _side(centre, among)
     return side, max(0, nearest_m(centre, edges, HALF_ROUND_M) - among.tolerance_m - 1)
 
 
-def _side(centre: Point, among: Jurisdiction) -> tuple[Lies, tuple[Edge, ...]]:
+def _side(centre: Point, among: Territory) -> tuple[Lies, tuple[Edge, ...]]:
     """On which side a point lies, and the borders that a disc round it must stay clear of."""
     if _within(centre, among.wholly):
         return (Lies.UNDETERMINED if _within(centre, among.foreign) else Lies.INSIDE), among.outline

@@ -1,8 +1,8 @@
 """What discs mean for the places that a contract permits: signals for the grading. Pure.
 
-A disc in a vacuum is proof. A disc in fibre rests on what cables are made of, and elimination on the operator's list of
-its places: both count as published. Proof for inside wants every permitted place to be permitted without conditions;
-proof for outside takes conditional places for permitted.
+A disc in a vacuum from our own clock is proof. A disc in fibre rests on what cables are made of, one round a CDN's edge
+on the CDN's headers, and elimination on the operator's list of its places: they count as published. Proof for inside
+wants every permitted place to be permitted without conditions; proof for outside takes conditional places for permitted.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from probes.places.extents import ALWAYS, Permitted
 from probes.residency.grading import Grade, Signal, Strength
-from probes.residency.physics.borders import TOLERANCE_M, Jurisdiction, Lies, jurisdiction, lies
-from probes.residency.physics.discs import Bound, Speed
+from probes.residency.physics.borders import TOLERANCE_M, Lies, Territory, lies, territory
+from probes.residency.physics.discs import Bound
 from probes.residency.physics.elimination import Remaining
 from probes.residency.physics.polygons import Polygons
 
@@ -22,9 +22,9 @@ from probes.residency.physics.polygons import Polygons
 class Drawn:
     """A scope on the map: prepare it once and hold many discs against it."""
 
-    always: Jurisdiction
+    always: Territory
     """What is permitted without a condition."""
-    ever: Jurisdiction
+    ever: Territory
     """What is permitted at all."""
     premises: str
 
@@ -36,8 +36,8 @@ def draw(polygons: Polygons, scope: Permitted, tolerance_m: int = TOLERANCE_M, *
     """
     always = {code for code, condition in scope.countries.items() if condition == ALWAYS}
     return Drawn(
-        jurisdiction(polygons, always, tolerance_m, on_land=on_land),
-        jurisdiction(polygons, scope.countries.keys(), tolerance_m),
+        territory(polygons, always, tolerance_m, on_land=on_land),
+        territory(polygons, scope.countries.keys(), tolerance_m),
         f"polygons sha256 {polygons.sha256}, taken to be off by at most {tolerance_m} m"
         + (", and nothing stands outside of every polygon" if on_land else ""),
     )
@@ -57,9 +57,7 @@ def by_borders(bounds: Sequence[Bound], drawn: Drawn) -> tuple[Signal, ...]:
         else:
             continue
         what = f"disc of {bound.radius_m} m ({bound.speed}) {where}"
-        found.append(
-            Signal(strength_of(bound.speed), what, supports=says, premises=f"{bound.worded()}; {drawn.premises}")
-        )
+        found.append(Signal(strength_of(bound), what, supports=says, premises=f"{bound.worded()}; {drawn.premises}"))
     return tuple(found)
 
 
@@ -72,10 +70,10 @@ def by_elimination(remaining: Remaining, bounds: Sequence[Bound]) -> Signal:
         Strength.PUBLISHED,
         remaining.worded(),
         countries=remaining.countries if remaining.complete else frozenset(),
-        premises="; ".join([*(bound.worded() for bound in bounds), remaining.worded()]),
+        premises="; ".join([*(bound.worded() for bound in bounds), remaining.premises()]),
     )
 
 
-def strength_of(speed: Speed) -> Strength:
-    """Only the speed of light is a law."""
-    return Strength.PROOF if speed is Speed.VACUUM else Strength.PUBLISHED
+def strength_of(bound: Bound) -> Strength:
+    """Only the speed of light is a law, and only our own clock is ours."""
+    return Strength.PROOF if bound.strict else Strength.PUBLISHED

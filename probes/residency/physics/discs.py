@@ -96,6 +96,13 @@ class Bound:
     radius_m: int
     speed: Speed
     premises: tuple[str, ...]
+    stated: bool = False
+    """Whether it rests on what a header says, and not on our own clock and a known vantage alone."""
+
+    @property
+    def strict(self) -> bool:
+        """Whether it is proof: our own measurement, and no assumption but the speed of light in a vacuum."""
+        return self.speed is Speed.VACUUM and not self.stated
 
     def excludes(self, point: Point, radius_m: int = 0) -> bool:
         """Whether nothing within `radius_m` of a point can be in the disc."""
@@ -150,6 +157,7 @@ def from_edge(edge: City, origin_time_us: int, resolution_us: int, source: str, 
             "rounded up",
             f"so the origin is within {reach} + {edge.radius_m} = {radius} m of ({edge.point.worded()})",
         ),
+        stated=True,
     )
 
 
@@ -180,6 +188,7 @@ def through_edge(trip: RoundTrip, edge: City, speed: Speed) -> Bound | None:
             f"vantage to edge is at least {least} m",
             f"so the origin is within {left} + {edge.radius_m} = {radius} m of ({edge.point.worded()})",
         ),
+        stated=True,
     )
 
 

@@ -40,6 +40,13 @@ class Remaining:
         listing = f"given the {whole} places of {self.listing.provider} as of {self.listing.as_of.isoformat()}"
         return f"{listing}, the discs leave {names}{unplaced}"
 
+    def premises(self) -> str:
+        """For a reader who recomputes it: the list by its digest, what is left, and where that is."""
+        where = "; ".join(
+            f"{site.name} within {site.city.radius_m} m of ({site.city.point.worded()})" for site in self.left
+        )
+        return f"{self.worded()}; list sha256 {self.listing.sha256}" + (f"; {where}" if where else "")
+
 
 def eliminate(listing: Listing, bounds: Sequence[Bound]) -> Remaining:
     """Strike every place that some disc excludes, allowing each the radius within which it may be off its city."""

@@ -19,6 +19,7 @@ BLOCK: Final = 1 << 20
 MAX_LINE: Final = 1 << 16
 """A longer line is malformed."""
 _SEPARATORS: Final = (None, "\t", ";", ",", "|")
+_ANY: Final = re.compile(r"[\s;,|]+")
 _TRIM: Final = " \t\r\"'"
 _WITH_PORT: Final = re.compile(r"\[([0-9A-Fa-f:.]{2,45})\](?::\d{1,5})?|(\d[\d.]{5,14}):\d{1,5}")
 
@@ -123,20 +124,33 @@ class FlowLog:
 
 def _found(line: str, wanted: int | None) -> Column | None:
     """The column of the line's first address, or the separator by which the wanted column holds one."""
+    if wanted is not None:
+        columns = [Column(wanted, separator) for separator in _SEPARATORS]
+        return next((column for column in columns if _address(line, column) is not None), None)
+    # What is first is seen with all separators at once: `192.0.2.1, 192.0.2.9` has the second one in a column of its
+    # own by white space, and the first one only by commas.
+    first = next((found for word in _ANY.split(line) if (found := _clean(word)) is not None), None)
+    if first is None:
+        return None
     for separator in _SEPARATORS:
-        numbers = (wanted,) if wanted is not None else range(1, len(line.split(separator)) + 1)
-        for number in numbers:
-            if _address(line, column := Column(number, separator)) is not None:
-                return column
+        for number, cell in enumerate(line.split(separator), 1):
+            if (found := _clean(cell)) is not None:
+                if found == first:
+                    return Column(number, separator)
+                break
     return None
 
 
 def _address(line: str, column: Column) -> tuple[str, bytes] | None:
-    """The address of a line, without quotes and port, also in network order."""
     try:
-        text = column.of(line).strip(_TRIM)
+        return _clean(column.of(line))
     except (IndexError, ValueError):
         return None
+
+
+def _clean(cell: str) -> tuple[str, bytes] | None:
+    """An address without quotes and port, also in network order."""
+    text = cell.strip(_TRIM)
     if (ported := _WITH_PORT.fullmatch(text)) is not None:
         text = ported[1] or ported[2]
     try:

@@ -163,7 +163,7 @@ def test_what_cannot_be_asked_is_untied_and_said(stage: AwsStage) -> None:
     assert "no canary" in tied(file(record(1, planted=None, state="begun")), dataset(), io).why
     assert "data set other" in tied(file(record(1), dataset="other"), dataset(), io).why
     assert "names no key" in tied(file(record(1)), dataset(fields=[{"column": "email", "class": "email"}]), io).why
-    assert "no encryption context" in tied(file(record(1)), dataset(), replace(io, subjects=())).why
+    assert "declares no key" in tied(file(record(1)), dataset(), replace(io, subjects=())).why
     stage.now = NOON + timedelta(days=91)
     assert "longer ago" in tied(file(record(1)), dataset(), io_with(stage, key)).why
     stage.now = NOON

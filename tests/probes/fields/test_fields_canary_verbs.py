@@ -438,3 +438,14 @@ def test_an_interrupt_ends_planting_and_leaves_a_file_that_removes(stage: Stage)
     assert "interrupted" in story.troubles[-1]
     assert remove(plan, stage.front(plan), stage.file, story.file).troubles == ()
     assert stage.store.list("acme") == ()
+
+
+def test_records_are_planted_apart_by_chance(stage: Stage) -> None:
+    plan, data = load_plan(stage.plan())
+    waits: list[float] = []
+    plant(
+        plan, stage.front(plan), stage.file, deployment="crm", plan_bytes=data, times=4,
+        clock=lambda: datetime.now(UTC), entropy=os.urandom, apart=30, wait=waits.append,
+    )  # fmt: skip
+    assert len(set(waits)) == 3
+    assert all(30 <= each < 60 for each in waits)

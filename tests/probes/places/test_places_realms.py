@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from probes.places.hosts import RegionNamed, labels, region_named_by, region_of_ocid
 from probes.places.oci_regions import OCI, REALM_OF, REGION_OF_KEY
+from probes.places.realm_regions import REALM_NAMES, realm_of_region
 from probes.places.realms import realm_of_arn, realm_of_host, realm_of_ocid, realm_of_universe
 
 REALMS = """
@@ -143,6 +144,19 @@ def test_realms_and_regions_of_ocids() -> None:
         assert realm_of_ocid(bad) is None
     assert region_of_ocid("ocid1.tenancy.oc1..abc") is None
     assert set(REGION_OF_KEY.values()) <= set(OCI) == set(REALM_OF)
+
+
+def test_realms_of_regions() -> None:
+    assert realm_of_region("oci", "eu-frankfurt-2") == "oc19"
+    assert realm_of_region("oci", "eu-jovanovac-1") == "oc20"
+    assert realm_of_region("oci", "eu-dcc-milan-1") == "oc14"
+    assert realm_of_region("oci", "eu-frankfurt-1") == realm_of_region("oci", "eu-madrid-3") == "oc1"
+    assert realm_of_region("oci", "eu-moon-1") is None
+    assert realm_of_region("aws", "eusc-de-east-1") == "aws-eusc"
+    assert realm_of_region("aws", "eu-central-1") == "aws"
+    assert realm_of_region("aws", "eu-isoe-west-1") == "aws-iso-e"
+    assert realm_of_region("azure", "bleufrancecentral") == "bleu"
+    assert {realm.lower() for realm in REALM_OF.values()} <= REALM_NAMES
 
 
 def test_universes() -> None:

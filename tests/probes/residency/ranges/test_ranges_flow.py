@@ -58,8 +58,9 @@ def test_the_first_column_with_an_address_is_that_of_every_line() -> None:
 @pytest.mark.parametrize(
     "log",
     [
-        b"a,3.2.2.2,b\n", b'"x y","3.2.2.2","z"\n', b"a\t3.2.2.2\n", b"a;b c;3.2.2.2\r\n", b"3.2.2.2\r\n", b"3.2.2.2", b"  3.2.2.2  \n",
-        b"10:11:12 3.2.2.2:443 x\n", b"t [::ffff:3.2.2.2]:443\n", b"x|3.2.2.2|y\n", b"3.2.2.2, 9.9.9.9\n", b"\xff\xfe 3.2.2.2\n",
+        *(b"a,3.2.2.2,b\n", b'"x y","3.2.2.2","z"\n', b"a\t3.2.2.2\n", b"a;b c;3.2.2.2\r\n", b"3.2.2.2\r\n"),
+        *(b"10:11:12 3.2.2.2:443 x\n", b"t [::ffff:3.2.2.2]:443\n", b"x|3.2.2.2|y\n", b"3.2.2.2, 9.9.9.9\n"),
+        *(b"\xff\xfe 3.2.2.2\n", b"  3.2.2.2  \n", b"3.2.2.2"),
     ],
 )  # fmt: skip
 def test_columns_are_parted_as_logs_part_them(log: bytes) -> None:
@@ -138,12 +139,12 @@ def test_memory_is_bounded_by_the_block(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(flow, "BLOCK", 1 << 16)
 
     class Endless(io.RawIOBase):
-        left = 20_000_000
+        left = 6_000_000
 
         def read1(self, size: int, /) -> bytes:
             Endless.left -= size
             return (
-                (b"x" * size if Endless.left > 10_000_000 else b"a 3.2.2.2 b\n" * (size // 12))
+                (b"x" * size if Endless.left > 4_000_000 else b"a 3.2.2.2 b\n" * (size // 12))
                 if Endless.left > 0
                 else b""
             )
@@ -157,6 +158,6 @@ def test_memory_is_bounded_by_the_block(monkeypatch: pytest.MonkeyPatch) -> None
     log.run(Endless(), Sink())
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert log.counts.lines > 800_000
+    assert log.counts.lines > 300_000
     assert log.counts.malformed == 1
-    assert peak < 8 << 20
+    assert peak < 4 << 20

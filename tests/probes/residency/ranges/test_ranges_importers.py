@@ -201,7 +201,7 @@ def test_a_sudden_shrink_is_refused_and_recorded_where_it_is_accepted() -> None:
         ("gcp", written(AWS), "creationTime"),
         ("gcp", written({**GCP, "creationTime": "0001-01-01T00:00:00+23:00"}), "no date"),
         ("gcp", written({**GCP, "prefixes": [{"ipv4Prefix": "8.8.8.0/24", "scope": "a,b", "service": "x"}]}), "scope"),
-        ("azure", b'{"values": [{"name": "AzureCloud.a", "properties": {"region": "b", "addressPrefixes": []}}]}', "'b'"),
+        ("azure", b'{"values":[{"name":"AzureCloud.a","properties":{"region":"b","addressPrefixes":[]}}]}', "'b'"),
         ("cloudflare", b"\n\n", "no prefix"),
         ("cloudflare", b"<html>\n", "no address"),
         ("own:a", b"8.8.8.0/24,acme\n8.9.0.0/16,acme,x,y,z,a\n", "columns"),

@@ -1,0 +1,1 @@
+"""Services of Google Cloud that hold data, by their JSON APIs."""

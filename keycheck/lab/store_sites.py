@@ -1,0 +1,360 @@
+"""The practice customer's stores and models as a plan, before any cloud exists. Defects go from a plan to a plan.
+
+Everything is in the EU and under the customer's keys, copies and backups too, with traps that are none: a replica in
+another country of the EU, a copy of backups in Sweden, a witness in Paris, a dual-region of Finland and the
+Netherlands, a replica of a multi-Region key. What is declared as agreed never changes with a defect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from keycheck.lab.aws_stores.plan import (
+    AwsPlan,
+    BackupRule,
+    Bucket,
+    Cluster,
+    Database,
+    DbSnapshot,
+    FileSystem,
+    Image,
+    Item,
+    Job,
+    Plan,
+    Point,
+    Profile,
+    Rule,
+    Snapshot,
+    Sse,
+    Table,
+    TableReplica,
+    Vault,
+    Volume,
+)
+from keycheck.lab.defect import Defect
+from keycheck.lab.gcp_stores.plan import (
+    BqTable,
+    Dataset,
+    Disk,
+    DiskImage,
+    DiskSnapshot,
+    GcpPlan,
+    GcsBucket,
+    GcsObject,
+    SqlInstance,
+)
+from keycheck.lab.key_sites import CUSTOMER, HONEST_BINDINGS, GcpSite, KeySite, clean_keys
+from keycheck.lab.residency_parts import RESIDENCY
+
+HOME: Final = "eu-central-1"
+ACCOUNT: Final = CUSTOMER
+PROJECT: Final = "acme-contacts"
+AWS_KEYS: Final = ("contacts", "archive", "hold")
+GCP_KEYS: Final = ("contacts-g", "notes-g", "exports-g")
+CUSTOMER_KEY: Final = "other"
+"""A key of the customer's that is not among those agreed; there is one in every Region."""
+VENDOR_KEY: Final = "vendor"
+"""A key of the vendor's."""
+PROFILE: Final = "a1b2c3d4e5f6"
+"""Id of the customer's own inference profile."""
+MODEL: Final = "anthropic.claude-sonnet-4-5-20250929-v1:0"
+EMBEDDING: Final = "amazon.titan-embed-text-v2:0"
+GEMINI: Final = "gemini-2.5-flash"
+
+
+@dataclass(frozen=True, slots=True)
+class CloudPlan:
+    """Both clouds."""
+
+    aws: AwsPlan
+    gcp: GcpPlan
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSite:
+    """One store of the deployment."""
+
+    id: str
+    provider: str
+    what: Mapping[str, object] = field(hash=False)
+    keys: tuple[str, ...]
+    """Ids of those agreed."""
+    region: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceSite:
+    """One model that data is sent to."""
+
+    id: str
+    provider: str
+    model: str
+    region: str
+    scope: str = "region"
+    zone: str | None = None
+    account: str | None = None
+
+
+class StoreDefect(Defect[CloudPlan]):
+    """A defect of one store."""
+
+    __slots__ = ()
+    section = "stores"
+    served = RESIDENCY
+
+
+class InferenceDefect(Defect[CloudPlan]):
+    """A defect of one inference endpoint."""
+
+    __slots__ = ()
+    section = "inference"
+    served = RESIDENCY
+
+
+def arn(service: str, rest: str, region: str = HOME, account: str = ACCOUNT) -> str:
+    """Of something of the customer's."""
+    return f"arn:aws:{service}:{region}:{account}:{rest}"
+
+
+def vault(name: str, region: str) -> str:
+    """ARN of one of the customer's vaults."""
+    return arn("backup", f"backup-vault:{name}", region)
+
+
+def _resource(name: str) -> Mapping[str, object]:
+    return {"kind": "resource", "name": name}
+
+
+STORES: Final = (
+    StoreSite("exports", "aws", _resource("arn:aws:s3:::acme-crm-exports"), AWS_KEYS, HOME),
+    StoreSite("crm-db", "aws", _resource(arn("rds", "db:crm")), AWS_KEYS),
+    StoreSite("sessions", "aws", _resource(arn("dynamodb", "table/sessions")), AWS_KEYS),
+    StoreSite("estate", "aws", {"kind": "account", "account": ACCOUNT, "home": HOME}, AWS_KEYS),
+    StoreSite("exports-g", "gcp", _resource("//storage.googleapis.com/projects/_/buckets/acme-exports-g"), GCP_KEYS),
+    StoreSite(
+        "analytics-g",
+        "gcp",
+        _resource(f"//bigquery.googleapis.com/projects/{PROJECT}/datasets/crm"),
+        GCP_KEYS,
+    ),
+    StoreSite("project-g", "gcp", {"kind": "account", "account": PROJECT}, GCP_KEYS),
+)
+INFERENCE: Final = (
+    InferenceSite("assistant", "aws", arn("bedrock", f"application-inference-profile/{PROFILE}"), HOME, "unknown"),
+    InferenceSite("search", "aws", EMBEDDING, HOME),
+    InferenceSite("summaries-g", "gcp", GEMINI, "europe-west3"),
+)
+CLOUD_IDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "stores": tuple(site.id for site in STORES),
+    "inference": tuple(site.id for site in INFERENCE),
+}
+"""Section to the ids of its subjects in the honest plan."""
+EXTRA_KEYS: Final[tuple[KeySite, ...]] = (GcpSite("exports-g", "eur4", PROJECT, on_key=HONEST_BINDINGS),)
+"""Keys that only stores need: a bucket in a dual-region wants its key there."""
+
+
+def store_keys(only: Collection[str] | None) -> tuple[KeySite, ...]:
+    """The keys that these stores (`stores/ID`; None: all) are agreed to lie under, without their canaries' keys."""
+    agreed = {key for site in STORES if only is None or f"stores/{site.id}" in only for key in site.keys}
+    return tuple(replace(site, canary=None) for site in (*clean_keys(), *EXTRA_KEYS) if site.id in agreed)
+
+
+def in_clouds(only: Collection[str] | None) -> bool:
+    """Whether any of these subjects is a store or a model."""
+    return only is None or any(one.startswith(("stores/", "inference/")) for one in only)
+
+
+_KMS: Final = Sse("aws:kms", "contacts")
+_ARCHIVED: Final = Sse("aws:kms", "archive")
+
+
+def _aws() -> AwsPlan:
+    database, table = arn("rds", "db:crm"), arn("dynamodb", "table/sessions")
+    return AwsPlan(
+        account=ACCOUNT,
+        regions=("eu-central-1", "eu-west-1", "eu-west-2", "eu-west-3", "eu-north-1", "us-east-1", "us-west-2"),
+        disabled=("eu-south-1", "ap-southeast-3"),
+        buckets=(
+            Bucket(
+                "acme-crm-exports",
+                HOME,
+                ACCOUNT,
+                _KMS,
+                rules=(Rule("to-ireland", "acme-crm-exports-copy", key="archive"),),
+                items=tuple(
+                    Item(f"2026/{month:02d}/contacts.parquet", _KMS, 330 - 30 * month, replicated="COMPLETED")
+                    for month in range(1, 11)
+                ),
+            ),
+            Bucket(
+                "acme-crm-exports-copy",
+                "eu-west-1",
+                ACCOUNT,
+                _ARCHIVED,
+                items=tuple(
+                    Item(f"2026/{month:02d}/contacts.parquet", _ARCHIVED, 330 - 30 * month, replicated="REPLICA")
+                    for month in range(1, 11)
+                ),
+            ),
+        ),
+        databases=(
+            Database("crm", HOME, "contacts", backed_up_to=(("eu-west-3", "archive@eu-west-3"),)),
+            Database("crm-replica", "eu-west-1", "archive", replica_of="crm@eu-central-1", retention=0),
+        ),
+        clusters=(
+            Cluster("crm-audit", HOME, "contacts", of_global="crm-audit-global"),
+            Cluster("crm-audit-ireland", "eu-west-1", "archive", of_global="crm-audit-global", writes=False),
+        ),
+        global_clusters=("crm-audit-global",),
+        db_snapshots=(
+            DbSnapshot("rds:crm-2026-11-20", "crm", HOME, "contacts", "automated", days=2),
+            DbSnapshot("crm-before-upgrade", "crm", HOME, "contacts"),
+            DbSnapshot(
+                "crm-before-upgrade-copy", "crm", "eu-west-1", "archive", copied_from=f"crm-before-upgrade@{HOME}"
+            ),
+            DbSnapshot("crm-audit-yearly", "crm-audit", HOME, "contacts", of_cluster=True),
+        ),
+        tables=(
+            Table(
+                "sessions", HOME, "contacts", (TableReplica("eu-west-1", "archive"),), ("eu-west-3",), ("sessions-1",)
+            ),
+        ),
+        volumes=(Volume("vol-0a1b2c3d4e5f60001", f"{HOME}a", "contacts"),),
+        snapshots=(
+            Snapshot("snap-0a1b2c3d4e5f60001", "vol-0a1b2c3d4e5f60001", HOME, "contacts"),
+            Snapshot(
+                "snap-0a1b2c3d4e5f60002",
+                "vol-0a1b2c3d4e5f60001",
+                "eu-west-1",
+                "archive",
+                copied_from=f"snap-0a1b2c3d4e5f60001@{HOME}",
+            ),
+        ),
+        images=(Image("ami-0a1b2c3d4e5f60001", HOME, ("snap-0a1b2c3d4e5f60001",)),),
+        file_systems=(
+            FileSystem("fs-0a1b2c3d4e5f60001", HOME, "contacts", (("eu-west-1", "fs-0a1b2c3d4e5f60002"),)),
+            FileSystem("fs-0a1b2c3d4e5f60002", "eu-west-1", "archive"),
+        ),
+        vaults=(
+            Vault(
+                "crm",
+                HOME,
+                "contacts",
+                (
+                    Point(
+                        "11111111-0000-4000-8000-000000000001",
+                        database,
+                        "RDS",
+                        "contacts",
+                        arn=arn("rds", "snapshot:awsbackup:job-1"),
+                    ),
+                    Point("11111111-0000-4000-8000-000000000002", table, "DynamoDB", "contacts"),
+                ),
+            ),
+            Vault(
+                "crm-far",
+                "eu-north-1",
+                "hold",
+                (
+                    Point(
+                        "11111111-0000-4000-8000-000000000003",
+                        database,
+                        "RDS",
+                        "hold",
+                        f"crm@{HOME}",
+                        arn("rds", "snapshot:awsbackup:copyjob-1", "eu-north-1"),
+                        days=4,
+                    ),
+                ),
+            ),
+        ),
+        plans=(
+            Plan(
+                "22222222-0000-4000-8000-000000000001",
+                "crm-daily",
+                HOME,
+                (BackupRule("daily", "crm", (vault("crm-far", "eu-north-1"),)),),
+                (database, table),
+            ),
+        ),
+        jobs=(
+            Job("33333333-0000-4000-8000-000000000001", database, "RDS", "crm", HOME),
+            Job("33333333-0000-4000-8000-000000000002", table, "DynamoDB", "crm", HOME),
+            Job(
+                "33333333-0000-4000-8000-000000000003",
+                database,
+                "RDS",
+                "crm",
+                HOME,
+                to=vault("crm-far", "eu-north-1"),
+                days=4,
+            ),
+        ),
+        profiles=(
+            Profile(
+                PROFILE,
+                "crm-assistant",
+                MODEL,
+                ("eu-central-1", "eu-north-1", "eu-west-1", "eu-west-3"),
+                (HOME,),
+                own=True,
+            ),
+            Profile(
+                f"eu.{MODEL}",
+                "EU Claude Sonnet",
+                MODEL,
+                ("eu-central-1", "eu-north-1", "eu-west-1", "eu-west-3"),
+                ("eu-central-1", "eu-north-1", "eu-west-1", "eu-west-3"),
+            ),
+            Profile(f"global.{MODEL}", "Global Claude Sonnet", MODEL, ("*", HOME), (HOME, "us-east-1")),
+        ),
+        models=((HOME, EMBEDDING), ("eu-west-1", EMBEDDING), ("us-east-1", EMBEDDING)),
+        guards=(("eu-only", ("eu-central-1", "eu-west-1", "eu-west-3", "eu-north-1")),),
+    )
+
+
+def _gcp() -> GcpPlan:
+    return GcpPlan(
+        organization="acme.example",
+        buckets=(
+            GcsBucket(
+                "acme-exports-g",
+                PROJECT,
+                "EUR4",
+                "exports-g",
+                "dual-region",
+                objects=tuple(
+                    GcsObject(f"2026/{month:02d}/contacts.ndjson.gz", "exports-g", 330 - 30 * month)
+                    for month in range(1, 11)
+                ),
+            ),
+            GcsBucket(
+                "acme-raw-g", PROJECT, "EUROPE-WEST3", "contacts-g", objects=(GcsObject("raw.ndjson", "contacts-g", 5),)
+            ),
+        ),
+        datasets=(
+            Dataset(
+                "crm",
+                PROJECT,
+                "europe-west3",
+                "contacts-g",
+                (BqTable("contacts", "contacts-g"), BqTable("events", "contacts-g")),
+            ),
+        ),
+        databases=(
+            SqlInstance("crm", PROJECT, "europe-west3", "contacts-g", backups_in="europe-west3"),
+            SqlInstance("crm-replica", PROJECT, "europe-west4", "notes-g", replica_of="crm", backups=False),
+        ),
+        disks=(Disk("crm-data", PROJECT, "europe-west3-a", "contacts-g"),),
+        snapshots=(DiskSnapshot("crm-data-daily", PROJECT, "crm-data", ("europe-west3",), "contacts-g"),),
+        images=(DiskImage("crm-app", PROJECT, ("europe-west3",), "contacts-g"),),
+        models=(("europe-west3", GEMINI), ("europe-west4", GEMINI), ("us-central1", GEMINI), ("global", GEMINI)),
+        allowed=("in:eu-locations",),
+    )
+
+
+def clean_clouds() -> CloudPlan:
+    """Everything of the honest customer."""
+    return CloudPlan(_aws(), _gcp())

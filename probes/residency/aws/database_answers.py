@@ -1,0 +1,167 @@
+"""What RDS says of instances, clusters and their snapshots, which it tells alike in other words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from probes.clouds.aws.reading import (
+    Answer,
+    MalformedError,
+    children,
+    flag,
+    instant_or_none,
+    text,
+    text_or_none,
+    texts,
+)
+from probes.residency.aws.names import Arn, arn
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """The words for one of them."""
+
+    resource: str
+    """As in the ARN."""
+    describe: str
+    listed: str
+    id: str
+    arn: str
+    created: str
+    snapshots: str
+    snapshots_listed: str
+    snapshot_arn: str
+    encrypted: str
+    """Of a snapshot."""
+    attributes: str
+    result: str
+    listed_attributes: str
+    snapshot_id: str
+    automated: str
+    automated_listed: str
+    automated_arn: str
+    absent: tuple[str, ...]
+    """Errors that say that there is nothing of it in a Region."""
+
+
+INSTANCE: Final = Kind(
+    "db",
+    "rds:DescribeDBInstances",
+    "DBInstances",
+    "DBInstanceIdentifier",
+    "DBInstanceArn",
+    "InstanceCreateTime",
+    "rds:DescribeDBSnapshots",
+    "DBSnapshots",
+    "DBSnapshotArn",
+    "Encrypted",
+    "rds:DescribeDBSnapshotAttributes",
+    "DBSnapshotAttributesResult",
+    "DBSnapshotAttributes",
+    "DBSnapshotIdentifier",
+    "rds:DescribeDBInstanceAutomatedBackups",
+    "DBInstanceAutomatedBackups",
+    "DBInstanceAutomatedBackupsArn",
+    ("DBInstanceNotFound", "DBInstanceAutomatedBackupNotFound", "DBSnapshotNotFound"),
+)
+CLUSTER: Final = Kind(
+    "cluster",
+    "rds:DescribeDBClusters",
+    "DBClusters",
+    "DBClusterIdentifier",
+    "DBClusterArn",
+    "ClusterCreateTime",
+    "rds:DescribeDBClusterSnapshots",
+    "DBClusterSnapshots",
+    "DBClusterSnapshotArn",
+    "StorageEncrypted",
+    "rds:DescribeDBClusterSnapshotAttributes",
+    "DBClusterSnapshotAttributesResult",
+    "DBClusterSnapshotAttributes",
+    "DBClusterSnapshotIdentifier",
+    "rds:DescribeDBClusterAutomatedBackups",
+    "DBClusterAutomatedBackups",
+    "DBClusterAutomatedBackupsArn",
+    ("DBClusterNotFoundFault", "DBClusterAutomatedBackupNotFoundFault", "DBClusterSnapshotNotFoundFault"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    arn: Arn
+    zone: str | None
+    encrypted: bool
+    key: str | None
+    created: datetime | None
+    replicas: tuple[str, ...]
+    """Names in the same Region, or ARNs."""
+    automated: tuple[str, ...]
+    """ARNs of automated backups that are replicated elsewhere."""
+    source: str | None
+    """What it is a replica of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    arn: str
+    name: str
+    of: str
+    manual: bool
+    encrypted: bool
+    key: str | None
+    created: datetime | None
+    source: str | None
+    """ARN of the snapshot that it is a copy of."""
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        return (self.of, self.encrypted, self.key, self.source is not None, self.manual)
+
+
+def database(item: Answer, kind: Kind, region: str) -> Database:
+    """An entry of DescribeDBInstances or DescribeDBClusters. Raises MalformedError."""
+    instance = kind is INSTANCE
+    automated = children(item, "DBInstanceAutomatedBackupsReplications") if instance else ()
+    replicas = (
+        (*texts(item, "ReadReplicaDBInstanceIdentifiers"), *texts(item, "ReadReplicaDBClusterIdentifiers"))
+        if instance
+        else texts(item, "ReadReplicaIdentifiers")
+    )
+    source = "ReadReplicaSourceDBInstanceIdentifier" if instance else "ReplicationSourceIdentifier"
+    return Database(
+        rds_arn(text(item, kind.arn), region),
+        text_or_none(item, "AvailabilityZone") if instance else None,
+        flag(item, "StorageEncrypted"),
+        text_or_none(item, "KmsKeyId"),
+        instant_or_none(item, kind.created),
+        replicas,
+        tuple(text(each, "DBInstanceAutomatedBackupsArn") for each in automated),
+        text_or_none(item, source),
+    )
+
+
+def snapshot(item: Answer, kind: Kind) -> Snapshot:
+    """An entry of DescribeDBSnapshots or DescribeDBClusterSnapshots. Raises MalformedError."""
+    return Snapshot(
+        text(item, kind.snapshot_arn),
+        text(item, kind.snapshot_id),
+        text(item, kind.id),
+        text(item, "SnapshotType") == "manual",
+        flag(item, kind.encrypted),
+        text_or_none(item, "KmsKeyId"),
+        instant_or_none(item, "SnapshotCreateTime"),
+        text_or_none(item, "SourceDBSnapshotIdentifier" if kind is INSTANCE else "SourceDBClusterSnapshotArn"),
+    )
+
+
+def rds_arn(told: str, region: str | None) -> Arn:
+    """The parts of an ARN of RDS, in one Region where that is known. Raises MalformedError."""
+    try:
+        found = arn(told)
+    except ValueError as error:
+        raise MalformedError("what is no ARN") from error
+    if found.service != "rds" or (region is not None and found.region != region):
+        raise MalformedError("an ARN of another service or Region")
+    return found

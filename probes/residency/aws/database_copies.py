@@ -1,0 +1,207 @@
+"""Copies of databases: automated backups, snapshots and who may restore them, exports to S3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, TypeVar
+
+from keycheck.model.facts import Unseen
+from probes.clouds.aws.reading import (
+    Answer,
+    MalformedError,
+    child,
+    children,
+    flag,
+    instant_or_none,
+    parsing,
+    text,
+    text_or_none,
+    texts,
+)
+from probes.residency.aws.asking import Asking, Door, few
+from probes.residency.aws.buckets import Buckets
+from probes.residency.aws.database_answers import Kind, Snapshot, rds_arn, snapshot
+from probes.residency.aws.graph import in_region, unknown
+from probes.residency.aws.keys import Keys
+from probes.residency.aws.names import Arn, arn, is_bucket
+from probes.residency.store_facts import Basis, EdgeKind, Encryption, NodeKind
+
+T = TypeVar("T")
+
+_PAGE: Final = 100
+_SHOWN: Final = 10
+_SHARED: Final = 50
+"""Snapshots of one listing whose sharing is asked about."""
+_EXPORTED: Final = ("COMPLETE", "IN_PROGRESS", "STARTING")
+
+
+@dataclass(frozen=True, slots=True)
+class _Automated:
+    id: str
+    of: Arn
+    encrypted: bool
+    key: str | None
+    created: datetime | None
+
+
+@dataclass(slots=True)
+class DatabaseCopies:
+    """The copies of databases in one walk."""
+
+    asking: Asking
+    keys: Keys
+    buckets: Buckets
+
+    def automated(
+        self, kind: Kind, region: str, door: Door, name: str | None, backup: str | None = None
+    ) -> tuple[str, ...]:
+        """Automated backups in a Region: of one database, of all (no name), or one by its ARN. Their ids."""
+
+        def automated(item: Answer) -> _Automated:
+            of = rds_arn(text(item, kind.arn), None)
+            return _Automated(
+                text_or_none(item, kind.automated_arn) or f"{of}/automated-backups/{region}",
+                of,
+                flag(item, kind.encrypted),
+                text_or_none(item, "KmsKeyId"),
+                instant_or_none(item, kind.created),
+            )
+
+        which = (kind.id, name) if backup is None else (kind.automated_arn, backup)
+        found = self.listing(kind.automated, region, kind.automated_listed, automated, door, which, kind.absent)
+        graph = self.asking.graph
+        for each in found:
+            encryption = self.encryption(each.encrypted, each.key, region, each.of.owner)
+            graph.put(each.id, NodeKind.BACKUP, each.of.owner, in_region(region), encryption, created=each.created,
+                      note=f"of {each.of}")  # fmt: skip
+            self.keys.tie(each.id, encryption)
+            if graph.node(str(each.of)) is not None:
+                graph.edge(str(each.of), each.id, EdgeKind.BACKS_UP, Basis.HAPPENED, "automated backups")
+        return tuple(each.id for each in found)
+
+    def snapshots(self, kind: Kind, region: str, door: Door, name: str | None) -> tuple[str, ...]:
+        """Snapshots in a Region: of one database, or of all (no name). Ids of those that are shown."""
+        found = self.listing(
+            kind.snapshots,
+            region,
+            kind.snapshots_listed,
+            lambda item: snapshot(item, kind),
+            door,
+            (kind.id, name),
+            kind.absent,
+        )
+        graph = self.asking.graph
+        shown = few(found, lambda each: each.kind, _SHOWN)
+        for alike in shown:
+            each = alike.one
+            encryption = self.encryption(each.encrypted, each.key, region, door.account)
+            graph.put(
+                each.arn,
+                NodeKind.SNAPSHOT,
+                door.account,
+                in_region(region),
+                encryption,
+                created=each.created,
+                note=f"of {each.of}" + (f", and {alike.more} alike" if alike.more else ""),
+            )
+            self.keys.tie(each.arn, encryption)
+            self._made_from(kind, each, region, door)
+        manual = [each for each in found if each.manual]
+        for each in manual[:_SHARED]:
+            with graph.opening(each.arn, "copies"):
+                self._sharing(kind, each, region, door)
+        if len(manual) > _SHARED:
+            why = unknown(f"whether {len(manual) - _SHARED} more snapshots are shared was not asked")
+            self.asking.opens(f"{kind.snapshots} in {region}", why, "copies")
+        return tuple(alike.one.arn for alike in shown)
+
+    def _made_from(self, kind: Kind, made: Snapshot, region: str, door: Door) -> None:
+        graph = self.asking.graph
+        partition = self.asking.partition
+        database = f"arn:{partition}:rds:{region}:{door.account}:{kind.resource}:{made.of}"
+        if graph.node(database) is not None:
+            graph.edge(database, made.arn, EdgeKind.BACKS_UP, Basis.HAPPENED, "snapshot", made.created)
+        if made.source is None:
+            return
+        try:
+            source = arn(made.source)
+        except ValueError:
+            # A copy within the Region names its source without an ARN.
+            return
+        pending = unknown("the snapshot that another is a copy of; it need not exist any more")
+        graph.put(str(source), NodeKind.SNAPSHOT, source.owner, in_region(source.region), pending)
+        graph.edge(str(source), made.arn, EdgeKind.COPIES, Basis.HAPPENED, "copied snapshot", made.created)
+
+    def _sharing(self, kind: Kind, shared: Snapshot, region: str, door: Door) -> None:
+        """Another account that may restore a snapshot may copy it anywhere."""
+        answer = self.asking.ask(kind.attributes, region, door, **{kind.snapshot_id: shared.name})
+        with parsing(kind.attributes):
+            told = child(answer, kind.result)
+            who = {
+                value
+                for item in children(told, kind.listed_attributes, required=True)
+                if text(item, "AttributeName") == "restore"
+                for value in texts(item, "AttributeValues")
+            }
+        others = sorted(who - {each.account for each in (self.asking.door, *self.asking.others)})
+        if others:
+            why = unknown(f"shared with {', '.join(others)}, who may copy it anywhere")
+            self.asking.opens(shared.arn, why, "copies")
+
+    def exports(self, region: str, door: Door, name: str | None) -> None:
+        """Exports to S3: of one database and its snapshots that were met, or of all (no name)."""
+
+        def export(item: Answer) -> tuple[str, str, str, str, datetime | None]:
+            bucket = text(item, "S3Bucket")
+            if not is_bucket(bucket):
+                raise MalformedError("an S3Bucket that is none")
+            started = instant_or_none(item, "TaskStartTime")
+            return text(item, "SourceArn"), bucket, text(item, "ExportTaskIdentifier"), text(item, "Status"), started
+
+        graph = self.asking.graph
+        for source, bucket, task, status, started in self.listing(
+            "rds:DescribeExportTasks", region, "ExportTasks", export, door
+        ):
+            # A snapshot's export names the snapshot: whose it is, its own node tells, where it still exists.
+            if status not in _EXPORTED or (name is not None and graph.node(source) is None):
+                continue
+            target = self.buckets.id(bucket)
+            self.buckets.look(bucket)
+            if graph.node(source) is None:
+                pending = unknown("what was exported; it need not exist any more")
+                graph.put(source, NodeKind.SNAPSHOT, door.account, in_region(region), pending)
+            graph.edge(source, target, EdgeKind.COPIES, Basis.HAPPENED, f"export {task}", started)
+
+    def encryption(self, encrypted: bool, key: str | None, region: str, account: str | None) -> Encryption | Unseen:
+        if not encrypted:
+            return Encryption(method="none", algorithm=None, key=None)
+        if key is None:
+            return unknown("RDS says that it is encrypted and not under which key")
+        return self.keys.under(key, region, account, None)
+
+    def listing(
+        self,
+        operation: str,
+        region: str,
+        member: str,
+        item: Callable[[Answer], T],
+        door: Door,
+        which: tuple[str, str | None] = ("", None),
+        absent: tuple[str, ...] = (),
+    ) -> tuple[T, ...]:
+        """Every entry of a listing of RDS; `which` narrows it, `absent` are errors that say that there is nothing."""
+        name, value = which
+        return self.asking.listed(
+            operation,
+            region,
+            member,
+            item,
+            at=f"{operation} in {region} as {door.account}",
+            matters=("everything",),
+            door=door,
+            token=("Marker", "Marker"),
+            absent=absent,
+            parameters={"MaxRecords": _PAGE, **({} if value is None else {name: value})},
+        )
