@@ -125,7 +125,7 @@ def _whole(
             origin_digests="not-stated",
             limits=dataset.limits,
         )
-        facts = list(gathering.facts(told, {}, {}))
+        facts = list(gathering.facts(told, {}))
     if any(one.units is not None and one.units.reused.count for one in facts):
         raise RuntimeError("sound data was found to reuse nonces")
     return gathering.rows

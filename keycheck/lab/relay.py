@@ -13,6 +13,7 @@ import ipaddress
 import socket
 
 from keycheck.lab.config import Relay
+from keycheck.lab.kept import kept
 from keycheck.lab.reactor import CHUNK, NO_LINGER
 
 
@@ -23,7 +24,7 @@ async def relay(service: Relay, listener: socket.socket) -> asyncio.Server:
         await _pass_on(service, reader, writer)
 
     listener.setblocking(False)
-    return await asyncio.start_server(serve, sock=listener, limit=CHUNK)
+    return await asyncio.start_server(kept(serve), sock=listener, limit=CHUNK)
 
 
 def _one_way_us(service: Relay, peer: object) -> int:

@@ -18,7 +18,8 @@ from keycheck.lab.aws_stores.service import HANDLERS as AWS_HANDLERS
 from keycheck.lab.aws_stores.service import StoresCloud
 from keycheck.lab.clouds import Clouds
 from keycheck.lab.defects import Choice
-from keycheck.lab.key_sites import AUDITOR, INSPECTOR, READS
+from keycheck.lab.gcp_stores.service import PERMISSIONS, SERVICES, GcpStores
+from keycheck.lab.key_sites import AUDITOR, G_INSPECTOR, INSPECTOR, READS
 from keycheck.lab.residency_parts import Added, Entry, Part
 from keycheck.lab.store_keys import KeyBook
 from keycheck.lab.store_sites import (
@@ -54,15 +55,19 @@ class StoreClouds:
         self._clouds = clouds
         self._book = KeyBook(clouds)
         with ExitStack() as held:
-            held.callback(self.close)
             self.aws = StoresCloud(
                 plan.aws, directory=clouds.aws.cloud.directory, clock=clouds.clock, arn_of=self._book.arn
             ).start()
+            held.callback(self.aws.close)
             self._open_aws(plan)
+            self._open_gcp(plan)
+            self.gcp = GcpStores(
+                plan.gcp, cloud=clouds.gcp.cloud, clock=clouds.clock, key_of=self._book.resource
+            ).start()
             stores = [site for site in STORES if only is None or f"stores/{site.id}" in only]
             models = [site for site in INFERENCE if only is None or f"inference/{site.id}" in only]
             self.added = Added(
-                (_AWS_ENTRY,),
+                (_AWS_ENTRY, self._gcp_entry()),
                 {"stores": tuple(map(_store, stores)), "inference": tuple(map(_model, models))},
             )
             held.pop_all()
@@ -70,6 +75,27 @@ class StoreClouds:
     def close(self) -> None:
         """End the servers."""
         self.aws.close()
+        self.gcp.close()
+
+    def _open_gcp(self, plan: CloudPlan) -> None:
+        """Let the inspecting service account look at stores, in every project."""
+        cloud = self._clouds.gcp.cloud
+        (organization,) = cloud.directory.nodes("organizations/")
+        for project in sorted(_projects(plan)):
+            if cloud.directory.node(f"projects/{project}") is None:
+                cloud.directory.project(project, organization.name)
+        role = f"{organization.name}/roles/keycheckStores"
+        cloud.iam.role(role, set(PERMISSIONS) - set(plan.gcp.denied))
+        cloud.iam.bind(organization.name, role, G_INSPECTOR)
+
+    def _gcp_entry(self) -> Entry:
+        (inspector,) = (each for each in self._clouds.identities if each["id"] == "inspector-g")
+        return {
+            **inspector,
+            "id": GCP_IDENTITY,
+            "storage_endpoint": self.gcp.address,
+            "endpoints": [[name, self.gcp.address] for name in SERVICES],
+        }
 
     def _open_aws(self, plan: CloudPlan) -> None:
         """Let the inspecting role look at stores, and write the configuration that names where they are."""
@@ -125,6 +151,18 @@ def _model(site: InferenceSite) -> Entry:
         "identity": AWS_IDENTITY if site.provider == "aws" else GCP_IDENTITY,
     }
     return entry if site.zone is None else {**entry, "zone": site.zone}
+
+
+def _projects(plan: CloudPlan) -> set[str]:
+    held = (
+        plan.gcp.buckets,
+        plan.gcp.datasets,
+        plan.gcp.databases,
+        plan.gcp.disks,
+        plan.gcp.snapshots,
+        plan.gcp.images,
+    )
+    return {each.project for kind in held for each in kind}
 
 
 def _allow(*actions: str) -> Document:

@@ -24,6 +24,7 @@ import dns.rdatatype
 import dns.rrset
 
 from keycheck.lab.config import Dns, DnsManner, DnsRecord
+from keycheck.lab.kept import kept
 
 _TTL = 60
 _LONGEST_CHAIN = 16
@@ -41,7 +42,7 @@ async def answer_questions(service: Dns, sock: socket.socket) -> asyncio.Server 
         loop = asyncio.get_running_loop()
         transport, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(server), sock=sock)
         return transport
-    return await asyncio.start_server(server.stream, sock=sock)
+    return await asyncio.start_server(kept(server.stream), sock=sock)
 
 
 class _Datagrams(asyncio.DatagramProtocol):

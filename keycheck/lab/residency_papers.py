@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
-
-from keycheck.lab.residency_sites import FAR_FROM_ORIGIN, SOVEREIGN_SITES
 
 if TYPE_CHECKING:
     from keycheck.lab.residency_world import Residency
@@ -40,44 +40,17 @@ def _entries(value: object) -> list[dict[str, object]]:
 
 
 def residency_clauses(residency: Residency) -> Sequence[Mapping[str, object]]:
-    """What the practice contract demands of places, beside its base."""
-    clauses = [
-        ("RES-ENDPOINTS", "Every endpoint answers from the agreed jurisdiction.", _of_endpoints(residency)),
-        (
-            "RES-SUBPROCESSORS",
-            "Every subprocessor is in the agreed jurisdiction, and changes are announced a month before.",
-            [_required("residency.subprocessors@1", "subprocessors", {"notice": "P30D"}, "documented")],
-        ),
-        (
-            "RES-OPERATOR",
-            "Whoever operates the service answers to the law of the agreed jurisdiction alone.",
-            [_required("residency.operator@1", "operators")],
-        ),
-        ("AI-PROMPTS", "No prompt holds a direct identifier of a person.", [_PROMPTS]),
-    ]
+    """What the practice contract demands of the places that are served, beside its base."""
     return [
-        {"id": id, "text": text, "tier": "must-have", "requires": demands}
-        for id, text, demands in clauses
-        if any(residency.section(str(demand["for"]).partition("/")[0]) for demand in demands)
+        {"id": id, "text": text, "tier": "must-have", "requires": deepcopy(demands)}
+        for id, text, demands in _CLAUSES
+        if any(_concerns(residency, str(demand["for"])) for demand in demands)
     ]
 
 
-def _of_endpoints(residency: Residency) -> list[Mapping[str, object]]:
-    demands: list[Mapping[str, object]] = []
-    for entry in residency.section("endpoints"):
-        where = entry["whereabouts"]
-        cdn = where.get("cdn") if isinstance(where, Mapping) else None
-        of = f"endpoints/{entry['id']}"
-        demands += [
-            _required("residency.endpoints@1", of, {"edges": "local"} if cdn else {}),
-            _required("residency.steering@1", of),
-            _required("residency.anycast@1", of, {"allowed": [cdn]} if cdn else {}),
-        ]
-        if entry["id"] not in FAR_FROM_ORIGIN:
-            demands.append(_required("residency.origin@1", of))
-        if entry["id"] in SOVEREIGN_SITES:
-            demands.append(_required("residency.realm@1", of, {"realms": ["aws-eusc"]}))
-    return demands
+def _concerns(residency: Residency, of: str) -> bool:
+    section, _, glob = of.partition("/")
+    return any(fnmatchcase(str(entry["id"]), glob or "*") for entry in residency.section(section))
 
 
 def _required(
@@ -93,3 +66,54 @@ _PROMPTS: Final[Mapping[str, object]] = {
     "with": {"forbidden": ["email", "iban", "name", "pan", "phone"]},
     "evidence": {"assurance": "observed", "max_age": "P30D"},
 }
+
+_OWN: Final = "endpoints/eu-*"
+_EDGES: Final = "endpoints/edge-*"
+_OUTERMOST: Final = "endpoints/outermost"
+_ALLOWED: Final = {"allowed": ["cloudflare", "cloudfront", "fastly"]}
+_CLAUSES: Final[Sequence[tuple[str, str, Sequence[Mapping[str, object]]]]] = (
+    (
+        "RES-ENDPOINTS",
+        "Every endpoint answers from the agreed jurisdiction, and sends its clients nowhere else.",
+        [
+            _required("residency.endpoints@1", _OWN),
+            _required("residency.steering@1", _OWN),
+            _required("residency.anycast@1", _OWN),
+            _required("residency.origin@1", _OWN),
+        ],
+    ),
+    (
+        "RES-EDGES",
+        "Behind content delivery networks, edges and origins are in the agreed jurisdiction.",
+        [
+            _required("residency.endpoints@1", _EDGES, {"edges": "local"}),
+            _required("residency.anycast@1", _EDGES, _ALLOWED),
+            _required("residency.origin@1", _EDGES),
+        ],
+    ),
+    (
+        # So far from its origin that no time bounds where that is.
+        "RES-OUTERMOST",
+        "The edge for the outermost regions is in one of them.",
+        [
+            _required("residency.endpoints@1", _OUTERMOST, {"edges": "local"}),
+            _required("residency.anycast@1", _OUTERMOST, _ALLOWED),
+        ],
+    ),
+    (
+        "RES-REALM",
+        "The endpoint for public bodies is in the sovereign cloud.",
+        [_required("residency.realm@1", "endpoints/eu-sovereign", {"realms": ["aws-eusc"]})],
+    ),
+    (
+        "RES-SUBPROCESSORS",
+        "Every subprocessor is in the agreed jurisdiction, and changes are announced a month before.",
+        [_required("residency.subprocessors@1", "subprocessors", {"notice": "P30D"}, "documented")],
+    ),
+    (
+        "RES-OPERATOR",
+        "Whoever operates the service answers to the law of the agreed jurisdiction alone.",
+        [_required("residency.operator@1", "operators")],
+    ),
+    ("AI-PROMPTS", "No prompt holds a direct identifier of a person.", [_PROMPTS]),
+)

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Final
 
 from keycheck.lab.defect import Defect
+from keycheck.lab.key_sites import APP, G_APP
 from keycheck.lab.residency_parts import RESIDENCY, Entry
+from keycheck.lab.residency_places import FRANKFURT
 
 ROSTERS: Final = "rosters"
 """Directory in the lab's home."""
@@ -51,6 +53,15 @@ class Announced:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """A party as the contract knows it: where its service answers, and its principals in key policies."""
+
+    name: str
+    hosts: tuple[str, ...] = ()
+    principals: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RosterSite:
     """One roster."""
 
@@ -60,6 +71,8 @@ class RosterSite:
     now: tuple[Member, ...]
     announced: tuple[Announced, ...] = ()
     has_before: bool = True
+    parties: tuple[Known, ...] = ()
+    """What the contract knows of parties."""
 
     def with_member(self, member: Member) -> RosterSite:
         """The same with one more on both lists."""
@@ -74,6 +87,8 @@ class RosterDefect(Defect[RosterSite]):
     served = RESIDENCY
 
 
+_VENDOR: Final = "Practice CRM"
+_OWN: Final = Known(_VENDOR, principals=(APP, G_APP))
 _HOSTING: Final = Member("Practice Hosting GmbH", "Frankfurt, Germany", "Hosting")
 _MAIL: Final = Member("Correo Isleño S.L.", "Las Palmas, Canary Islands, Spain", "Outgoing mail")
 _DESK: Final = Member("Support Océan SARL", "Saint-Denis, La Réunion", "Second-line support at night")
@@ -92,6 +107,8 @@ def clean_rosters() -> tuple[RosterSite, ...]:
             (_HOSTING, _MAIL),
             (_HOSTING, _MAIL, _DESK),
             (Announced("Support Océan", 80),),
+            # by the ranges of its address in Frankfurt
+            parties=(_OWN, Known(_HOSTING.name, hosts=(FRANKFURT.address(250),))),
         ),
         RosterSite(
             "search-subprocessors",
@@ -99,8 +116,11 @@ def clean_rosters() -> tuple[RosterSite, ...]:
             (_HOSTING, _NAMED_LONDON, _SEARCH),
             (_HOSTING, _NAMED_LONDON, _SEARCH_MOVED),
             (Announced("Suchwerk", 60),),
+            parties=(_OWN,),
         ),
-        RosterSite("mail-subprocessors", RosterForm.HTML, (_HOSTING, _MAIL, _NAMED_LONDON), (_HOSTING, _MAIL)),
+        RosterSite(
+            "mail-subprocessors", RosterForm.HTML, (_HOSTING, _MAIL, _NAMED_LONDON), (_HOSTING, _MAIL), parties=(_OWN,)
+        ),
     )
 
 
@@ -119,7 +139,10 @@ def write_roster(home: Path, site: RosterSite, now: datetime) -> Entry:
         "fetched": _days(now, _NOW_DAYS),
         **previous,
         "notices": [{"party": each.party, "received": _days(now, each.days_ago)} for each in site.announced],
-        "vendor": "Practice CRM",
+        "parties": [
+            {"name": one.name, "hosts": list(one.hosts), "principals": list(one.principals)} for one in site.parties
+        ],
+        "vendor": _VENDOR,
     }
 
 

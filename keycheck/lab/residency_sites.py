@@ -34,10 +34,6 @@ from keycheck.lab.vendor import DOMAIN
 
 FRESH: Final = "/fresh/{nonce}"
 STATIC: Final = "/static/logo.svg"
-SOVEREIGN_SITES: Final = ("eu-sovereign",)
-"""Of which the contract demands a realm."""
-FAR_FROM_ORIGIN: Final = ("edge-reunion",)
-"""Edges so far from their origin that no time bounds where that is: the contract asks that of other edges."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +168,7 @@ def clean_places() -> tuple[PlacedSite, ...]:
         _edge("edge-fastly", EDGE_FASTLY, STOCKHOLM),
         _edge("edge-cloudflare", EDGE_HELSINKI, STOCKHOLM),
         # an edge on La Reunion: outermost region of the Union
-        _edge("edge-reunion", EDGE_REUNION, STOCKHOLM),
+        _edge("outermost", EDGE_REUNION, STOCKHOLM),
     )
     return tuple(replace(site, number=number) for number, site in enumerate(sites, 1))
 

@@ -21,6 +21,7 @@ from typing import TypeVar
 from OpenSSL import SSL
 
 from keycheck.lab.config import Edge, EdgeKind, Upstream, Web
+from keycheck.lab.kept import kept
 from keycheck.lab.reactor import CHUNK, Want
 from keycheck.lab.secure import Secure, make_context
 
@@ -59,7 +60,7 @@ async def web(service: Web, listener: socket.socket) -> asyncio.Server:
         writer.close()
 
     listener.setblocking(False)
-    return await asyncio.start_server(serve, sock=listener, limit=CHUNK)
+    return await asyncio.start_server(kept(serve), sock=listener, limit=CHUNK)
 
 
 class _Wire:

@@ -63,7 +63,7 @@ _TRIES: Final = 32
 class Network:
     """The placed endpoints and the name servers, up once it is made."""
 
-    def __init__(self, home: Path, agreed: Sequence[PlacedSite], really: Sequence[PlacedSite], pki: Pki, now: datetime):
+    def __init__(self, home: Path, agreed: Sequence[PlacedSite], really: Sequence[PlacedSite], pki: Pki):
         self._home = home
         self._pki = pki
         self._places = Places()
@@ -76,7 +76,6 @@ class Network:
             authoritative = self._name_server(really, recursive=False)
             recursive = self._name_server(really, recursive=True)
             self._start()
-            (home / RANGES_FILE).write_text(ranges_file(really, now), encoding="utf-8")
             held.pop_all()
         by_id = {site.id: site for site in really}
         nameservers = (
@@ -84,7 +83,7 @@ class Network:
             {"address": _hash(recursive), "role": "recursive"},
         )
         entries = tuple(_entry(site, by_id[site.id], ports[site.id], nameservers, pki.ca.name) for site in agreed)
-        self.added = Added(sections={"endpoints": entries, "references": (_RANGES,)})
+        self.added = Added(sections={"endpoints": entries})
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -175,14 +174,23 @@ _RANGES: Final[Entry] = {
 
 
 class Statements:
-    """What the vendor states and what was captured: rosters, operators, prompts, as files in the lab's home."""
+    """What is published, stated and captured: ranges, rosters, operators, prompts, as files in the lab's home."""
 
-    def __init__(self, home: Path, only: Collection[str] | None, choices: Sequence[Choice], now: datetime) -> None:
+    def __init__(
+        self,
+        home: Path,
+        only: Collection[str] | None,
+        choices: Sequence[Choice],
+        placed: Sequence[PlacedSite],
+        now: datetime,
+    ) -> None:
+        (home / RANGES_FILE).write_text(ranges_file(placed, now), encoding="utf-8")
         rosters = _really(_chosen(clean_rosters(), RosterDefect, only), RosterDefect, choices)
         operators = _really(_chosen(clean_operators(), OperatorDefect, only), OperatorDefect, choices)
         prompts = _really(_chosen(clean_prompts(), PromptDefect, only), PromptDefect, choices)
         self.added = Added(
             sections={
+                "references": (_RANGES,),
                 "subprocessors": tuple(write_roster(home, site, now) for site in rosters),
                 "operators": tuple(write_operator(home, site, now) for site in operators),
                 "prompts": tuple(write_prompts(home, site) for site in prompts),
@@ -232,9 +240,9 @@ class Residency:
         really = _really(agreed, PlaceDefect, choices)
         with ExitStack() as held:
             held.callback(self.close)
-            self._parts.append(Statements(home, only, choices, clock()))
+            self._parts.append(Statements(home, only, choices, really, clock()))
             if agreed:
-                self._parts.append(Network(home, agreed, really, pki, clock()))
+                self._parts.append(Network(home, agreed, really, pki))
             if clouds is not None and in_clouds(only):
                 from keycheck.lab.residency_clouds import make_clouds
 

@@ -246,7 +246,7 @@ class ColumnProbe(Probe[Dataset, Work]):
         opened = done.opened if lost is None else dict.fromkeys(known.columns, lost)
         assurance = _assurance(subject, done)
         with total.spill:
-            for column in total.gathering.facts(export, opened, {}):
+            for column in total.gathering.facts(export, opened):
                 yield Observed(part_of(column.column), _searched(column, done), assurance)
 
 

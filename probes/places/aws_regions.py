@@ -63,6 +63,7 @@ us-west-2 US boardman
 """)
 
 AWS_CODES: Final = regions("""
+abe US allentown
 akl NZ auckland
 ath GR athens
 atl US atlanta
@@ -112,6 +113,7 @@ per AU perth
 phl US philadelphia
 phx US phoenix
 qro MX queretaro
+sbn US south-bend
 scl CL santiago
 sea US seattle
 sel KR seoul

@@ -75,6 +75,7 @@ abilene US 32.45 -99.73
 abu-dhabi AE 24.45 54.38
 al-ain AE 24.21 55.74
 alabama US 34.72 -86.10 250
+allentown US 40.60 -75.48
 amsterdam NL 52.37 4.90
 aragon ES 41.65 -0.89
 arizona US 33.45 -112.07
@@ -200,6 +201,7 @@ seattle US 47.61 -122.33
 seoul KR 37.57 126.98
 shanghai CN 31.23 121.47
 singapore SG 1.35 103.82
+south-bend US 41.68 -86.25
 staffanstorp SE 55.64 13.21
 stavanger NO 58.97 5.73
 stockholm SE 59.33 18.07

@@ -42,8 +42,3 @@ def with_parts(places: Collection[str]) -> frozenset[str]:
     """The codes with the parts that each country's own name covers: PT is the mainland, the Azores and Madeira."""
     named = frozenset(places)
     return named.union(*(PARTS[code] for code in named if code in PARTS and code not in _APART))
-
-
-def whole(place: str) -> str:
-    """The country that a code is a part of, or the code itself."""
-    return next((country for country, parts in PARTS.items() if place in parts), place)

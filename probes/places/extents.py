@@ -146,9 +146,6 @@ class Permitted:
         return hash(frozenset(self.countries.items()))
 
 
-NOWHERE: Final = Permitted.of(())
-
-
 @dataclass(frozen=True, slots=True)
 class Extent:
     """What a scope permits, for each activity and class of data.

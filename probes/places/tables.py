@@ -20,8 +20,9 @@ from probes.places.site import Countries, Everywhere, Place, Region, UnknownPlac
 AS_OF: Final = date(2026, 8, 22)
 """The newest publication of a provider that the tables were written from."""
 
-_ZONE: Final = re.compile(r"(?:wl[0-9]-|sggov-)?(?P<code>[a-z]{3})(?:-wlz)?-[0-9][a-z]?")
-"""What follows the Region in the name of a border group: `ist-1`, `las-1b`, `wl1-muc-wlz-1`, `sggov-sin-1a`."""
+_ZONE: Final = re.compile(r"(?:wl[0-9]-|sggov-)?(?P<code>[a-z]{3})(?:-wlz)?-?[0-9][a-z]?")
+"""What follows the Region in the name of a border group: `ist-1`, `las-1b`, `wl1-muc-wlz-1`, `wl1-cmn1`,
+`sggov-sin-1a`."""
 
 
 @dataclass(frozen=True, slots=True)

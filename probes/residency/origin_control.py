@@ -39,8 +39,8 @@ class Origin(EndpointControl, id="residency.origin", version=1):
     )
 
     speed: Annotated[Literal["vacuum", "fibre"], Tighter("order", order=("fibre", "vacuum"))] = "vacuum"
-    """How fast signals are taken to travel at most: `vacuum` is the only strict bound; `fibre` holds where the whole path
-    between edge and origin is ordinary fibre, and leaves fewer places."""
+    """How fast signals are taken to travel at most: `vacuum` is the only strict bound; `fibre` holds where the whole
+    path between edge and origin is ordinary fibre, and leaves fewer places."""
 
     def judge(self, seen: Sightings) -> Verdict:
         """The declaration, the declared address, and the time that edges needed."""
@@ -119,8 +119,7 @@ class Origin(EndpointControl, id="residency.origin", version=1):
             else:
                 found.doubt(
                     f"behind the edge {fresh.edge.pop} the origin may be up to {bound.radius_m // 1000} km away, "
-                    f"and not all "
-                    f"places of {origin.provider} there are inside: the declared Region is not contradicted, and "
-                    f"not shown"
+                    f"which also "
+                    f"leaves places outside, or of which nobody knows where they are: {left.what}"
                 )
         return bounded

@@ -108,6 +108,10 @@ class GcpCloud:
         """An access token for a principal as IAM writes it (`user:…`, `serviceAccount:…`)."""
         return self._tokens.mint(principal, lifetime)
 
+    def principal(self, authorization: str | None) -> str:
+        """Whose token an `Authorization` header carries. Raises ApiError(UNAUTHENTICATED)."""
+        return self._tokens.principal(authorization)
+
     def channel(self, principal: str, metadata: Sequence[Metadata] = ()) -> grpc.Channel:
         """A channel on which every call is the principal's; `metadata` as in `calls.REASON_HEADER`."""
         token = self.token(principal)

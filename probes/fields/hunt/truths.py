@@ -235,21 +235,6 @@ def _light(truths: Iterable[Truth], plan: ScanPlan) -> Callable[[Truth], bool]:
     return lambda truth: truth.column in few or truth.of in _VAGUE or counted[truth.column, truth.value] >= COMMON
 
 
-def hunt_file(export: Export, file: ExportFile, plan: ScanPlan) -> Hunt:
-    """Seek the plan's canaries in one file beside the export: a unit of work that may run anywhere. Raises ProbeError
-    where the file cannot be read."""
-    chosen = canary_needles(plan.canaries)
-    part = _through(export, file, _Sighting(Searcher(chosen.needles), digests(chosen.needles, plan.key)))
-    return Hunt(
-        canaries=len(plan.canaries) - chosen.short,
-        truths=0,
-        short=chosen.short,
-        bytes=part.bytes,
-        hits=part.hits.told(),
-        more=part.hits.more,
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Sifted:
     """Truths that are worth seeking."""

@@ -11,7 +11,7 @@ import numpy as np
 from keycheck.model.facts import Unseen
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
-from probes.fields.facts import PLACES, ColumnFacts, Export, Hit, Hunt, LeftOut, Opened, Place, Tally
+from probes.fields.facts import PLACES, ColumnFacts, Export, Hunt, LeftOut, Opened, Place, Tally
 from probes.fields.read.seam import BESIDE, Shard, place
 from probes.fields.read.seam import Export as SourceExport
 from probes.fields.scan.conclude import At, Sum, Tallies, data_keys, located, recognised
@@ -234,16 +234,9 @@ class Gathering:
         self,
         export: Export,
         opened: Mapping[str, Opened | Unseen],
-        hits: Mapping[str, tuple[Hit, ...]],
-        *,
-        truths: int = 0,
-        short: int = 0,
     ) -> Iterator[ColumnFacts]:
-        """The facts of every column, in the order of their names.
-
-        `hits` are what the hunt for opened values found, by column; `truths` is how many were sought, `short` how many
-        were too short to be.
-        """
+        """The facts of every column, in the order of their names. What the hunt for opened values finds is not in
+        them."""
         order, ordered = self._order()
         where = located(self._shards)
 
@@ -262,8 +255,6 @@ class Gathering:
                 self._sums[name].resolved(self._plan.vault),
                 export,
                 opened.get(name, _NO_OPENING),
-                hits.get(name, ()),
-                (truths, short),
                 repeats.get(number),
                 uses.get(number),
                 tally,
@@ -275,8 +266,6 @@ class Gathering:
         seen: Sum,
         export: Export,
         opened: Opened | Unseen,
-        hits: tuple[Hit, ...],
-        truths: tuple[int, int],
         repeats: Repeats | None,
         use: KeyUse | None,
         tally: Tallies,
@@ -285,7 +274,6 @@ class Gathering:
         plan = seen.plan
         wrapped, more = seen.wrapped_facts()
         canaries, further = seen.hits(self._plan.canaries, self._plan.key, where)
-        every = (*canaries, *hits)
         known = recognised(seen.kinds.items())
         tenants = len(self._tenants) if self._plan.tenant is not None else None
         return ColumnFacts(
@@ -318,11 +306,10 @@ class Gathering:
             detected=seen.detected_facts(where),
             hunt=Hunt(
                 canaries=len(self._plan.canaries),
-                truths=truths[0],
-                short=truths[1],
+                truths=0,
                 bytes=seen.searched,
-                hits=every[:1000],
-                more=further + max(0, len(every) - 1000),
+                hits=canaries[:1000],
+                more=further + max(0, len(canaries) - 1000),
                 present=len(self._present),
             ),
             opened=opened,

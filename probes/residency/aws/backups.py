@@ -28,7 +28,7 @@ from probes.clouds.aws.reading import (
     texts,
 )
 from probes.residency.aws.asking import Asking, Door, few
-from probes.residency.aws.graph import in_region, seen_not, unknown
+from probes.residency.aws.graph import PENDING, in_region, seen_not, unknown
 from probes.residency.aws.keys import Keys
 from probes.residency.aws.names import arn, like
 from probes.residency.store_facts import Basis, EdgeKind, Encryption, NodeKind, Unneeded
@@ -157,6 +157,12 @@ class Backups:
         self.asking.graph.edge(job.source, job.target, EdgeKind.COPIES, basis, detail, job.at)
         self._waiting.append(job.target)
 
+    def _ours(self, vault: str) -> bool:
+        try:
+            return self.asking.of(arn(vault).account) is not None
+        except ValueError:
+            return False
+
     def _there(self, vault: str) -> None:
         """A vault by its ARN, until it is looked at."""
         try:
@@ -164,7 +170,7 @@ class Backups:
             place, owner = in_region(found.region) if found.region else unknown("no Region in its ARN"), found.owner
         except ValueError:
             place, owner = unknown("no ARN of a vault"), None
-        self.asking.graph.put(vault, NodeKind.VAULT, owner, place, unknown("not looked at yet"))
+        self.asking.graph.put(vault, NodeKind.VAULT, owner, place, PENDING)
 
     def _describe(self, vault: str, region: str, account: str | None, door: Door) -> None:
         operation = "backup:DescribeBackupVault"
@@ -251,10 +257,12 @@ class Backups:
                 self.keys.tie(each.id, encryption)
             if isinstance(encryption, Unseen):
                 graph.ends(each.id, "encryption", encryption)
-        for source in sorted({each.source for each in found if each.source not in (None, vault)}, key=str):
-            if source is not None:
+        for source in sorted({each.source for each in found if each.source is not None} - {vault}):
+            # What came from accounts that nobody reads for us is theirs.
+            if self._ours(source):
                 self._there(source)
                 graph.edge(source, vault, EdgeKind.COPIES, Basis.HAPPENED, "recovery point that was copied")
+                self._waiting.append(source)
 
     def _encrypted(self, point: _Point, region: str, account: str | None) -> Encryption | Unseen:
         if point.encrypted is False:

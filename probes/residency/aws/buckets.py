@@ -23,7 +23,7 @@ from probes.clouds.aws.reading import (
     text_or_none,
 )
 from probes.residency.aws.asking import Asking, Door
-from probes.residency.aws.graph import in_region, seen_not, unknown
+from probes.residency.aws.graph import PENDING, in_region, seen_not, unknown
 from probes.residency.aws.keys import Keys
 from probes.residency.aws.names import bucket_of, is_bucket, is_region
 from probes.residency.aws.objects import sampled
@@ -227,8 +227,7 @@ class Buckets:
     def _to(self, id: str, name: str, account: str | None, kind: EdgeKind, detail: str) -> None:
         """An edge to a bucket, which is looked at in its turn; until then it is there without a place."""
         target = self.id(name)
-        pending = unknown("not looked at yet")
-        if name in self._met or self.asking.graph.put(target, NodeKind.BUCKET, account, pending, pending):
+        if name in self._met or self.asking.graph.put(target, NodeKind.BUCKET, account, PENDING, PENDING):
             self.asking.graph.edge(id, target, kind, Basis.CONFIGURED, detail)
         self.waiting.append((name, account))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypeVar
 
@@ -23,10 +23,10 @@ from probes.clouds.aws.reading import (
 from probes.residency.aws.asking import Asking, Door, few
 from probes.residency.aws.buckets import Buckets
 from probes.residency.aws.database_answers import Kind, Snapshot, rds_arn, snapshot
-from probes.residency.aws.graph import in_region, unknown
+from probes.residency.aws.graph import GONE, PENDING, in_region, unknown
 from probes.residency.aws.keys import Keys
 from probes.residency.aws.names import Arn, arn, is_bucket
-from probes.residency.store_facts import Basis, EdgeKind, Encryption, NodeKind
+from probes.residency.store_facts import Basis, EdgeKind, Encryption, NodeKind, Unneeded
 
 T = TypeVar("T")
 
@@ -53,6 +53,7 @@ class DatabaseCopies:
     asking: Asking
     keys: Keys
     buckets: Buckets
+    _sought: set[str] = field(default_factory=set)
 
     def automated(
         self, kind: Kind, region: str, door: Door, name: str | None, backup: str | None = None
@@ -81,15 +82,18 @@ class DatabaseCopies:
                 graph.edge(str(each.of), each.id, EdgeKind.BACKS_UP, Basis.HAPPENED, "automated backups")
         return tuple(each.id for each in found)
 
-    def snapshots(self, kind: Kind, region: str, door: Door, name: str | None) -> tuple[str, ...]:
-        """Snapshots in a Region: of one database, or of all (no name). Ids of those that are shown."""
+    def snapshots(
+        self, kind: Kind, region: str, door: Door, name: str | None, only: str | None = None
+    ) -> tuple[str, ...]:
+        """Snapshots in a Region: of one database, of all (no name), or `only` one. Ids of those that are shown."""
+        which = (kind.id, name) if only is None else (kind.snapshot_id, only)
         found = self.listing(
             kind.snapshots,
             region,
             kind.snapshots_listed,
             lambda item: snapshot(item, kind),
             door,
-            (kind.id, name),
+            which,
             kind.absent,
         )
         graph = self.asking.graph
@@ -130,9 +134,14 @@ class DatabaseCopies:
         except ValueError:
             # A copy within the Region names its source without an ARN.
             return
-        pending = unknown("the snapshot that another is a copy of; it need not exist any more")
-        graph.put(str(source), NodeKind.SNAPSHOT, source.owner, in_region(source.region), pending)
-        graph.edge(str(source), made.arn, EdgeKind.COPIES, Basis.HAPPENED, "copied snapshot", made.created)
+        id = str(source)
+        if graph.node(id) is None and id not in self._sought and (other := self.asking.of(source.owner)) is not None:
+            self._sought.add(id)
+            name = source.resource.partition(":")[2]
+            self.snapshots(kind, source.region, other, None, name)
+            graph.put(id, NodeKind.SNAPSHOT, source.owner, in_region(source.region), Unneeded(), note=GONE)
+        graph.put(id, NodeKind.SNAPSHOT, source.owner, in_region(source.region), PENDING)
+        graph.edge(id, made.arn, EdgeKind.COPIES, Basis.HAPPENED, "copied snapshot", made.created)
 
     def _sharing(self, kind: Kind, shared: Snapshot, region: str, door: Door) -> None:
         """Another account that may restore a snapshot may copy it anywhere."""
@@ -170,8 +179,8 @@ class DatabaseCopies:
             target = self.buckets.id(bucket)
             self.buckets.look(bucket)
             if graph.node(source) is None:
-                pending = unknown("what was exported; it need not exist any more")
-                graph.put(source, NodeKind.SNAPSHOT, door.account, in_region(region), pending)
+                # Of snapshots that are alike a few are shown: the others hold nothing that is not told of these.
+                graph.put(source, NodeKind.SNAPSHOT, door.account, in_region(region), Unneeded(), note="was exported")
             graph.edge(source, target, EdgeKind.COPIES, Basis.HAPPENED, f"export {task}", started)
 
     def encryption(self, encrypted: bool, key: str | None, region: str, account: str | None) -> Encryption | Unseen:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from probes.clouds.aws.reading import Answer, children, flag, text
 from probes.residency.aws.asking import Asking, Door
 from probes.residency.aws.database_answers import CLUSTER, INSTANCE, Database, Kind, database, rds_arn
 from probes.residency.aws.database_copies import DatabaseCopies
-from probes.residency.aws.graph import in_region, unknown
+from probes.residency.aws.graph import PENDING, in_region, unknown
 from probes.residency.aws.keys import Keys
 from probes.residency.aws.names import Arn, arn
 from probes.residency.aws.regions import elsewhere
 from probes.residency.store_facts import Basis, EdgeKind, NodeKind
 
 _ID: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,254}", re.ASCII)
+
+
+_World: TypeAlias = tuple[str, tuple[tuple[Arn, bool], ...]]
+"""A global database's name, and its clusters with whether they write."""
 
 
 @dataclass(slots=True)
@@ -29,7 +33,7 @@ class Databases:
     everywhere: bool
     """Look for snapshots in every Region: where the account is asked for, each Region has its own part."""
     _met: set[str] = field(default_factory=set)
-    _worlds: set[str] = field(default_factory=set)
+    _worlds: dict[tuple[str, str], tuple[_World, ...]] = field(default_factory=dict)
 
     def look_all(self, region: str) -> tuple[str, ...]:
         """Everything in one Region. Ids of what was found."""
@@ -107,8 +111,7 @@ class Databases:
                 self.asking.opens(id, unknown("a replica whose name is none"), "copies")
                 return
             other = Arn(source.partition, "rds", source.region, source.account, f"{kind.resource}:{replica}")
-        pending = unknown("not looked at yet")
-        self.asking.graph.put(str(other), NodeKind.DATABASE, other.owner, in_region(other.region), pending)
+        self.asking.graph.put(str(other), NodeKind.DATABASE, other.owner, in_region(other.region), PENDING)
         self.asking.graph.edge(id, str(other), EdgeKind.REPLICATES, Basis.HAPPENED, "read replica")
         self.look(other)
 
@@ -118,8 +121,7 @@ class Databases:
         except ValueError:
             self.asking.opens(id, unknown("automated backups elsewhere whose ARN is none"), "backups")
             return
-        pending = unknown("not looked at yet")
-        self.asking.graph.put(backup, NodeKind.BACKUP, other.owner, in_region(other.region), pending)
+        self.asking.graph.put(backup, NodeKind.BACKUP, other.owner, in_region(other.region), PENDING)
         self.asking.graph.edge(id, backup, EdgeKind.COPIES, Basis.CONFIGURED, "automated backups replicated")
         door = self.asking.of(other.owner)
         if door is None or backup not in self.copies.automated(INSTANCE, other.region, door, None, backup):
@@ -128,28 +130,26 @@ class Databases:
 
     def _world(self, found: Database, door: Door) -> None:
         """The other clusters of a global database."""
-        operation = "rds:DescribeGlobalClusters"
         region = found.arn.region
-        if region in self._worlds:
-            return
-        self._worlds.add(region)
 
-        def members(item: Answer) -> tuple[str, tuple[tuple[Arn, bool], ...]]:
+        def members(item: Answer) -> _World:
             listed = children(item, "GlobalClusterMembers", required=True)
-            return text(item, "GlobalClusterIdentifier"), tuple(
-                (rds_arn(text(each, "DBClusterArn"), None), flag(each, "IsWriter")) for each in listed
-            )
+            clusters = tuple((rds_arn(text(each, "DBClusterArn"), None), flag(each, "IsWriter")) for each in listed)
+            return text(item, "GlobalClusterIdentifier"), clusters
 
-        for name, clusters in self.copies.listing(operation, region, "GlobalClusters", members, door):
-            ids = [each for each, _ in clusters]
-            if not self.everywhere or found.arn in ids:
+        key = (door.account, region)
+        if key not in self._worlds:
+            self._worlds[key] = self.copies.listing(
+                "rds:DescribeGlobalClusters", region, "GlobalClusters", members, door
+            )
+        for name, clusters in self._worlds[key]:
+            if found.arn in [each for each, _ in clusters]:
                 self._members(name, clusters)
 
     def _members(self, name: str, clusters: tuple[tuple[Arn, bool], ...]) -> None:
         graph = self.asking.graph
-        pending = unknown("not looked at yet")
         for cluster, _ in clusters:
-            graph.put(str(cluster), NodeKind.DATABASE, cluster.owner, in_region(cluster.region), pending)
+            graph.put(str(cluster), NodeKind.DATABASE, cluster.owner, in_region(cluster.region), PENDING)
         writers = [cluster for cluster, writes in clusters if writes] or [cluster for cluster, _ in clusters[:1]]
         for cluster, _ in clusters:
             for writer in writers:

@@ -31,6 +31,10 @@ Matters: TypeAlias = Literal["stores", "copies", "backups", "encryption", "every
 MAX_BYTES: Final = 880 * 1024
 """Of nodes, edges and open ends together: all of it stands in one line of evidence, which holds 1 MiB."""
 MAX_OPEN: Final = 500
+PENDING: Final = Unseen(reason=Reason.NOT_COVERED, detail="named, and not looked at")
+"""Of what was met on the way, until it is looked at."""
+GONE: Final = "does not exist any more"
+"""Note on what something is a copy of, and what its own Region does not know."""
 _KIND: Final = "region"
 _ZONE: Final = "zone"
 
@@ -149,6 +153,14 @@ class Graph:
             self._size += size
             self._open[key] = made
 
+    def close(self) -> None:
+        """At the end of a walk: what was never looked at is an open end."""
+        for node in self.nodes:
+            if node.place == PENDING:
+                self.ends(node.id, "stores", PENDING)
+            if node.encryption == PENDING:
+                self.ends(node.id, "encryption", PENDING)
+
     @contextmanager
     def opening(self, at: str, *matters: Matters) -> Iterator[None]:
         """Within, what cannot be asked or understood is an open end at `at`, for each of the questions."""
@@ -166,7 +178,7 @@ class Graph:
 
 
 def _better(made: Node, before: Node) -> bool:
-    """Whether the later tells more: an own description counts for more than what is told elsewhere about it."""
+    """Whether the later tells more: its own description, or why there is none, counts for more than its name."""
 
     def told(node: Node) -> tuple[int, int, int]:
         return (
@@ -175,7 +187,7 @@ def _better(made: Node, before: Node) -> bool:
             int(node.objects is not None),
         )
 
-    return told(made) > told(before)
+    return told(made) > told(before) or (told(made) == told(before) and before.encryption == PENDING)
 
 
 def seen_not(error: ProbeError) -> Unseen:

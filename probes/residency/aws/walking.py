@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import assert_never
+from typing import Final, assert_never
 
 from keycheck.errors import ProbeError
 from keycheck.model.deployment import SubjectEntry
@@ -15,12 +15,19 @@ from keycheck.model.verdict import Reason
 from probes.clouds.aws.clients import unspoken
 from probes.residency.aws import buckets as s3
 from probes.residency.aws.asking import Asking, asking
+from probes.residency.aws.backups import WINDOW, Backups
 from probes.residency.aws.buckets import Buckets
+from probes.residency.aws.database_copies import DatabaseCopies
+from probes.residency.aws.databases import Databases
+from probes.residency.aws.disks import Disks
+from probes.residency.aws.file_systems import FileSystems
 from probes.residency.aws.graph import in_region, seen_not, unknown
+from probes.residency.aws.guards import guards
 from probes.residency.aws.keys import Keys
-from probes.residency.aws.names import Arn, arn, is_bucket
+from probes.residency.aws.names import Arn, arn, is_bucket, is_region
 from probes.residency.aws.regions import enabled
-from probes.residency.store_facts import ClosureFacts, NodeKind
+from probes.residency.aws.tables import Tables
+from probes.residency.store_facts import ClosureFacts, NodeKind, NodePlace
 from probes.residency.subjects import Account, Resource, Store
 
 
@@ -66,13 +73,47 @@ def _right(ask: Asking, account: str) -> None:
         )
 
 
+_QUESTIONS: Final = 250
+NOT_COVERED: Final = (
+    "CloudWatch Logs",
+    "ECR",
+    "ElastiCache",
+    "FSx",
+    "Glacier vaults",
+    "Kinesis",
+    "OpenSearch",
+    "Redshift",
+    "SQS",
+)
+"""Services that hold data and are not looked into."""
+
+
 @dataclass(slots=True)
 class Tour:
     """Everything that walks in one part."""
 
     ask: Asking
-    keys: Keys
     buckets: Buckets
+    databases: Databases
+    tables: Tables
+    disks: Disks
+    file_systems: FileSystems
+    backups: Backups
+
+    @classmethod
+    def of(cls, ask: Asking, resource: str | None) -> Tour:
+        """`resource`: the one that is asked for; None: an account's Region."""
+        keys = Keys(ask)
+        buckets = Buckets(ask, keys)
+        return cls(
+            ask,
+            buckets,
+            Databases(ask, keys, DatabaseCopies(ask, keys, buckets), everywhere=resource is not None),
+            Tables(ask, keys, buckets),
+            Disks(ask, keys),
+            FileSystems(ask, keys),
+            Backups(ask, keys, resource),
+        )
 
 
 def walk(subject: Store, part: PartName, io: Io) -> tuple[ClosureFacts, tuple[Blob, ...]]:
@@ -80,30 +121,31 @@ def walk(subject: Store, part: PartName, io: Io) -> tuple[ClosureFacts, tuple[Bl
     match subject.what:
         case Resource(name=name):
             ask = asking(subject, None, io)
-            tour = _tour(ask)
-            roots = _resource(tour, name)
+            roots = _resource(Tour.of(ask, name), name)
             asked = name
         case Account(account=account):
             ask = asking(subject, part, io)
             _right(ask, account)
-            tour = _tour(ask)
-            roots = _account(tour, part)
+            roots = _account(Tour.of(ask, None), part)
             asked = f"{account} in {part}"
         case _:
             assert_never(subject.what)
+    guarding = guards(ask)
     if ask.over():
         ask.opens(asked, unknown("the time was over before everything was asked", Reason.TIMEOUT), "everything")
-    present = tuple(sorted({id for id in roots if ask.graph.node(id) is not None}))
+    ask.graph.close()
     facts = ClosureFacts(
         provider="aws",
         asked=vendor_text(asked),
         whole_account=isinstance(subject.what, Account),
         who=ask.door.who,
-        roots=present,
+        roots=tuple(sorted({id for id in roots if ask.graph.node(id) is not None})),
         nodes=ask.graph.nodes,
         edges=ask.graph.edges,
         open=ask.graph.open,
-        questions=tuple(sorted(vendor_text(each) for each in ask.asked))[:256],
+        guards=guarding,
+        questions=_questions(ask),
+        since=ask.now - WINDOW,
         agreed=subject.agreed,
         agreed_keys=_agreed(subject, io.subjects),
     )
@@ -114,22 +156,37 @@ def walk(subject: Store, part: PartName, io: Io) -> tuple[ClosureFacts, tuple[Bl
     return facts, tuple(blobs)
 
 
-def _tour(ask: Asking) -> Tour:
-    keys = Keys(ask)
-    return Tour(ask, keys, Buckets(ask, keys))
-
-
 def _resource(tour: Tour, name: str) -> tuple[str, ...]:
     try:
         found = arn(name)
     except ValueError as error:
         raise ProbeError(Reason.MALFORMED, f"{vendor_text(name, 200)}: {error}; check its spelling") from error
+    id = str(found)
     match found.service:
         case "s3" if is_bucket(found.resource):
             tour.buckets.look(found.resource)
+        case "rds" if found.region:
+            tour.databases.look(found)
+        case "dynamodb" if found.region and found.resource.count("/") == 1:
+            tour.tables.look(found)
+        case "ec2" if found.region:
+            tour.disks.look(found)
+        case "elasticfilesystem" if found.region:
+            tour.file_systems.look(found)
+        case "backup" if found.region and found.resource.startswith("backup-vault:"):
+            tour.backups.resource = None
+            tour.backups.follow((id,))
+            return (id,)
         case _:
             _other(tour.ask, found)
-    return (str(found),)
+            return (id,)
+    node = tour.ask.graph.node(id)
+    place = None if node is None else node.place
+    if isinstance(place, NodePlace) and is_region(place.regions[0]):
+        tour.backups.look(place.regions[0], (id,))
+    else:
+        tour.ask.opens(id, unknown("what backs it up was not asked, as its Region is not known"), "backups")
+    return (id,)
 
 
 def _other(ask: Asking, found: Arn) -> None:
@@ -140,17 +197,31 @@ def _other(ask: Asking, found: Arn) -> None:
 
 def _account(tour: Tour, region: str) -> tuple[str, ...]:
     ask = tour.ask
-    roots = []
+    roots: list[str] = []
     for bucket in s3.all_buckets(ask):
         place = bucket.region
         if place is None:
-            with ask.graph.opening(tour.buckets.id(bucket.name), "stores"):
+            with ask.graph.opening(tour.buckets.id(bucket.name), "everything"):
                 place = tour.buckets.region(bucket.name, ask.door)
         if place == region:
             roots.append(tour.buckets.id(bucket.name))
             tour.buckets.look(bucket.name, ask.door.account)
     s3.directory_buckets(ask, region)
+    roots += tour.databases.look_all(region)
+    roots += tour.tables.look_all(region)
+    roots += tour.disks.look_all(region)
+    roots += tour.file_systems.look_all(region)
+    roots += tour.backups.look(region, tuple(id for id in roots if ask.graph.node(id) is not None))
+    for service in NOT_COVERED:
+        ask.asked.add(f"not asked: {service}")
     return tuple(roots)
+
+
+def _questions(ask: Asking) -> tuple[str, ...]:
+    asked = sorted(vendor_text(each) for each in ask.asked)
+    if len(asked) <= _QUESTIONS:
+        return tuple(asked)
+    return (*asked[:_QUESTIONS], f"and {len(asked) - _QUESTIONS} more")
 
 
 def _agreed(subject: Store, subjects: tuple[SubjectEntry, ...]) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 A disc in a vacuum from our own clock is proof. A disc in fibre rests on what cables are made of, one round a CDN's edge
 on the CDN's headers, and elimination on the operator's list of its places: they count as published. Proof for inside
-wants every permitted place to be permitted without conditions; proof for outside takes conditional places for permitted.
+counts only what is permitted without conditions; proof for outside takes conditional places for permitted.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Final, assert_never
 
 from probes.places.cities import City, Point
-from probes.residency.physics.sphere import HALF_ROUND_M, at_least_m
+from probes.residency.physics.sphere import at_least_m
 
 LIGHT_M_PER_S: Final = 299_792_458
 """The speed of light in a vacuum, exactly."""
@@ -111,11 +111,6 @@ class Bound:
     def apart_from(self, other: Bound) -> bool:
         """Whether the discs have no point in common: then two things answered (anycast, or more sites than one)."""
         return self.excludes(other.centre, other.radius_m)
-
-    @property
-    def boundless(self) -> bool:
-        """Whether the disc is the whole Earth."""
-        return self.radius_m >= HALF_ROUND_M
 
     def worded(self) -> str:
         """The premises as one text, for evidence and reports."""

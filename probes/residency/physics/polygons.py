@@ -17,9 +17,9 @@ from typing import Final, NoReturn, TypeAlias
 
 from probes.places.countries import COUNTRIES, KNOWN
 
-MAX_BYTES: Final = 64 * 1024 * 1024
+MAX_BYTES: Final = 32 * 1024 * 1024
 MAX_FEATURES: Final = 10_000
-MAX_VERTICES: Final = 1_000_000
+MAX_VERTICES: Final = 600_000
 
 Vertex: TypeAlias = tuple[int, int]
 """Longitude and latitude in microdegrees, as GeoJSON orders them."""

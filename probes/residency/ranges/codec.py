@@ -37,6 +37,8 @@ MAGIC: Final = b"kcranges"
 VERSION: Final = 1
 MAX_FILE: Final = 64 << 20
 MAX_CONTENT: Final = 96 << 20
+MAX_INTERVALS: Final = 4_000_000
+"""Of one family."""
 _HEAD: Final = struct.Struct(">8sH32sI")
 _LENGTHS: Final = struct.Struct(">5I")
 _WORD: Final = 4
@@ -57,7 +59,7 @@ def encoded(table: Table) -> bytes:
         parts += [_planes(b"".join(cells.keys), BITS[family] // 8), _planes(_words(cells.holds), _WORD)]
     counts = [len(table.cells[family].keys) for family in FAMILIES]
     content = _LENGTHS.pack(len(about), len(starts) - 1, len(entries.lengths), *counts) + b"".join(parts)
-    if len(content) > MAX_CONTENT:
+    if len(content) > MAX_CONTENT or max(counts) > MAX_INTERVALS:
         raise RangesError("the sources together are too large for an index", advice="import fewer, or larger prefixes")
     return _HEAD.pack(MAGIC, VERSION, hashlib.sha256(content).digest(), len(content)) + zlib.compress(content, 9)
 
@@ -68,6 +70,8 @@ def decoded(data: bytes) -> Table:
     content = _content(data)
     reader = _Reader(content)
     about, answers, entries, *counts = _LENGTHS.unpack(reader.take(_LENGTHS.size))
+    if max(counts) > MAX_INTERVALS:
+        raise broken("it says that it holds more than it can")
     sources, labels = described(reader.take(about))
     starts = list(accumulate(reader.take(answers), initial=0))
     lengths = reader.take(entries)
@@ -134,7 +138,8 @@ class _Reader:
         return struct.unpack(f">{count}I", self.rows(count, _WORD))
 
     def keys(self, count: int, width: int) -> tuple[bytes, ...]:
-        return struct.unpack(f"{width}s" * count, self.rows(count, width))
+        rows = self.rows(count, width)  # before the format, which a count that is a lie would make gigabytes long
+        return struct.unpack(f"{width}s" * count, rows)
 
 
 def _planes(rows: bytes, width: int) -> bytes:

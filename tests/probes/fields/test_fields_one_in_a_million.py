@@ -86,5 +86,5 @@ def _email(gathering: Gathering, dataset: Dataset) -> ColumnFacts:
         origin_digests="not-stated",
         limits=dataset.limits,
     )
-    (facts,) = (each for each in gathering.facts(export, {}, {}) if each.column == "email")
+    (facts,) = (each for each in gathering.facts(export, {}) if each.column == "email")
     return facts

@@ -8,7 +8,7 @@ import os
 import random
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,20 +17,11 @@ from scan_stage import b64, esdk
 
 from keycheck.model.verdict import Kind, Reason
 
+pytestmark = pytest.mark.usefixtures("temporaries")
 FIELDS = ({"column": "id", "class": "none"}, {"column": "email", "class": "email", "format": "aws-esdk"})
 RNG = random.Random(20)
 SEALED = [b64(esdk(RNG, 20)).decode() for _ in range(20)]
 Rows = Sequence[Mapping[str, object]]
-
-
-@pytest.fixture(autouse=True)
-def temporaries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where temporary files go: nothing is left there."""
-    there = tmp_path / "temporary"
-    there.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(there))
-    yield there
-    assert list(there.iterdir()) == []
 
 
 def lines(rows: Rows) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,7 +25,7 @@ from keycheck.units import Advance
 from probes.fields import observe
 from probes.fields.opening import unwrap
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("temporaries")]
 NEED_THE_KEY = {f"fields.{name}" for name in ("encrypted", "algorithm", "key", "tag", "tamper")}
 
 
@@ -34,16 +33,6 @@ NEED_THE_KEY = {f"fields.{name}" for name in ("encrypted", "algorithm", "key", "
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with Lab(tmp_path_factory.mktemp("lab"), sections=frozenset({"datasets"})) as up:
         yield up
-
-
-@pytest.fixture(autouse=True)
-def temporaries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where temporary files go: nothing is left there."""
-    there = tmp_path / "temporary"
-    there.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(there))
-    yield there
-    assert list(there.iterdir()) == []
 
 
 @pytest.fixture(autouse=True)

@@ -8,19 +8,23 @@ import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import boto3
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
 from field_postgres import POSTGRES, execute, postgres
+from field_s3 import client, served
 from fields_whole import ORIGIN, Ran, scan
 from scan_stage import ARN, OTHER_ARN, esdk
 
 import keycheck.run
 from keycheck.model.verdict import ExitCode, Kind, Reason
 from probes.fields.observe import ColumnProbe
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 __all__ = ["postgres"]
 SECRET = "s3cr3t-of-the-identity"
@@ -72,28 +76,18 @@ def good(ran: Ran, rows: int) -> None:
 
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[str]:
-    from moto.server import ThreadedMotoServer
+    with served("vendor-whole") as url:
+        _filled(client(url))
+        yield url
 
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
-    client = boto3.client(
-        "s3",
-        endpoint_url=url,
-        region_name="eu-central-1",
-        aws_access_key_id="x",
-        aws_secret_access_key="x",
-    )
-    client.create_bucket(Bucket="vendor-whole", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+
+def _filled(bucket: S3Client) -> None:
     for name, rows in (("good/a", sealed(40)), ("good/b", sealed(30)), ("escrow/a", sealed(20, keys=[ARN, OTHER_ARN]))):
         out = pa.BufferOutputStream()
         pq.write_table(pa.Table.from_pylist(rows), out, row_group_size=16)
-        client.put_object(Bucket="vendor-whole", Key=f"{name}.parquet", Body=out.getvalue().to_pybytes())
+        bucket.put_object(Bucket="vendor-whole", Key=f"{name}.parquet", Body=out.getvalue().to_pybytes())
     clear = "".join(json.dumps({"id": f"c-{row}", "email": f"anna.{row}@example.org"}) + "\n" for row in range(10))
-    client.put_object(Bucket="vendor-whole", Key="clear/a.ndjson", Body=clear.encode())
-    yield url
-    server.stop()
+    bucket.put_object(Bucket="vendor-whole", Key="clear/a.ndjson", Body=clear.encode())
 
 
 def s3(url: str, *files: str) -> Mapping[str, object]:

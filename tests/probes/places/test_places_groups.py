@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from probes.places.countries import COUNTRIES, KNOWN, PARTS, codes, whole, with_parts
+from probes.places.countries import COUNTRIES, KNOWN, PARTS, codes, with_parts
 from probes.places.groups import DECISIONS, EU_MEMBERS, KNOWN_TO, OUTERMOST, OVERSEAS, group
 from probes.places.jurisdictions import EU, Jurisdiction, expanded, worded
 
@@ -32,7 +32,6 @@ def test_the_union_has_its_outermost_regions_and_no_overseas_territory() -> None
     assert not union.members & {"FO", "GI", "IM", "GG", "JE", "GB", "CY-BASES", "SJ", "CH", "NO"}
     assert {"PT-20", "PT-30", "ES-CN"} <= with_parts(union.members)
     assert not {"CY-BASES", "CY-NORTH"} & with_parts(union.members)
-    assert whole("PT-20") == "PT"
 
 
 def test_a_group_is_what_it_was_at_its_date() -> None:

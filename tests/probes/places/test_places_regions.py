@@ -155,6 +155,8 @@ def test_global_is_everywhere() -> None:
         ("eu-north-1", "eu-north-1-hel-1", "FI"),
         ("eu-west-2", "eu-west-2-wl2-man-wlz-1", "GB"),
         ("eu-west-3", "eu-west-3-wl1-cmn-wlz-1", "MA"),
+        ("eu-west-3", "eu-west-3-wl1-cmn1", "MA"),
+        ("eu-west-3", "eu-west-3-wl1-dss1", "SN"),
         ("us-east-1", "us-east-1-qro-1", "MX"),
         ("us-east-1", "us-east-1-bue-1", "AR"),
         ("us-east-1", "us-east-1-foe-wlz-1", "US"),

@@ -254,7 +254,7 @@ def origin(*facts: Any) -> Verdict:
     return OriginControl.model_validate(EU).judge(sightings(*facts))
 
 
-def behind(region: str = "eu-south-2", origin_us: int | None = 4_000, **more: Any) -> tuple[Any, Any]:
+def behind(region: str = "eu-south-2", origin_us: int | None = 2_000, **more: Any) -> tuple[Any, Any]:
     declared = Whereabouts(
         cdn="cloudfront",
         origin=Origin(provider="aws", region=region, address="192.0.2.200"),

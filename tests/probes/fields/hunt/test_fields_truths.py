@@ -14,7 +14,7 @@ from probes.fields.facts import PLACES, Hunt
 from probes.fields.hunt.hits import Hits, digests, merged
 from probes.fields.hunt.needles import Wanted, needles
 from probes.fields.hunt.seam import Truth
-from probes.fields.hunt.truths import COMMON, hunt, hunt_file
+from probes.fields.hunt.truths import COMMON, hunt
 from probes.fields.read.export import open_export
 from probes.fields.read.seam import Export
 from probes.fields.scan.seam import Canary, ColumnPlan, ScanPlan
@@ -128,15 +128,6 @@ def test_a_file_that_changed_ends_the_hunt(tmp_path: Path) -> None:
     (tmp_path / "rows.ndjson").write_text('{"id": "other"}\n', encoding="utf-8")
     with pytest.raises(ProbeError):
         hunt(export, plan(), (truth(MAIL),), listing)
-
-
-def test_canaries_are_sought_in_a_file_beside_wherever_it_is_looked_at(tmp_path: Path) -> None:
-    canary = Canary("canary-001.email", "email", "email", MAIL)
-    export = exported(tmp_path, rows(), f"user {MAIL.lower()} logged in".encode())
-    (beside,) = (file for file in export.listing().files if file.beside)
-    found = hunt_file(export, beside, plan(canaries=(canary,)))
-    assert (found.canaries, found.truths, len(found.hits)) == (1, 0, 2)  # the address, and its local part
-    assert {hit.sought for hit in found.hits} == {"canary"}
 
 
 def test_hits_are_bounded_and_merge() -> None:

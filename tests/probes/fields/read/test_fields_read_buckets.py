@@ -6,11 +6,11 @@ import gzip
 from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from field_reading import as_ndjson, dataset, left_out, table
+from field_s3 import client, served
 
 from keycheck.errors import ProbeError
 from keycheck.model.deployment import AwsIdentity, GcpIdentity, Identity
@@ -24,13 +24,8 @@ SECRET = "s3cr3t-of-the-identity"
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with served("vendor") as url:
+        yield url
 
 
 @pytest.fixture
@@ -41,19 +36,12 @@ def identity(tmp_path: Path) -> AwsIdentity:
 
 @pytest.fixture(scope="module")
 def bucket(server: str) -> str:
-    client = boto3.client(
-        "s3",
-        endpoint_url=server,
-        region_name="eu-central-1",
-        aws_access_key_id="x",
-        aws_secret_access_key="x",
-    )
-    client.create_bucket(Bucket="vendor", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    s3 = client(server)
     out = pa.BufferOutputStream()
     pq.write_table(pa.Table.from_pylist(ROWS), out)
-    client.put_object(Bucket="vendor", Key="out/tenant=a/a.parquet", Body=out.getvalue().to_pybytes())
-    client.put_object(Bucket="vendor", Key="out/tenant=b/b.ndjson.gz", Body=gzip.compress(as_ndjson(ROWS)))
-    client.put_object(Bucket="vendor", Key="big.ndjson", Body=as_ndjson([{"v": "x" * 1_000}] * 40_000))
+    s3.put_object(Bucket="vendor", Key="out/tenant=a/a.parquet", Body=out.getvalue().to_pybytes())
+    s3.put_object(Bucket="vendor", Key="out/tenant=b/b.ndjson.gz", Body=gzip.compress(as_ndjson(ROWS)))
+    s3.put_object(Bucket="vendor", Key="big.ndjson", Body=as_ndjson([{"v": "x" * 1_000}] * 40_000))
     return server
 
 
@@ -92,14 +80,7 @@ def test_s3_that_is_not_there(tmp_path: Path, bucket: str, identity: AwsIdentity
 def test_s3_object_that_changed(tmp_path: Path, bucket: str, identity: AwsIdentity) -> None:
     export = opened(tmp_path, bucket, identity, "s3://vendor/big.ndjson")
     listing = export.listing()
-    client = boto3.client(
-        "s3",
-        endpoint_url=bucket,
-        region_name="eu-central-1",
-        aws_access_key_id="x",
-        aws_secret_access_key="x",
-    )
-    client.put_object(Bucket="vendor", Key="big.ndjson", Body=b"{}\n")
+    client(bucket).put_object(Bucket="vendor", Key="big.ndjson", Body=b"{}\n")
     with pytest.raises(ProbeError) as raised:
         list(export.read(listing.shards[0]).batches)
     assert raised.value.reason is Reason.CONFLICTING

@@ -22,7 +22,7 @@ def facts(export: MemoryExport, given: ScanPlan, spill: Path, memory: int = 1 <<
     gathering = Gathering(given, listing.columns, spill, memory)
     for shard in listing.shards:
         gathering.add(shard, scan_shard(export, shard, given))
-    return {one.column: one for one in gathering.facts(told(gathering.rows), {}, {})}
+    return {one.column: one for one in gathering.facts(told(gathering.rows), {})}
 
 
 def test_a_sound_column_says_what_it_is(tmp_path: Path) -> None:
@@ -148,14 +148,14 @@ def test_duplicates_are_confirmed_by_their_bytes(tmp_path: Path) -> None:
     gathering = Gathering(given, ("mail",), tmp_path)
     for shard in reversed(export.listing().shards):
         gathering.add(shard, scan_shard(export, shard, given))
-    before = [one.units for one in gathering.facts(told(50), {}, {})]
+    before = [one.units for one in gathering.facts(told(50), {})]
     gathering.confirm(export)
-    assert [one.units for one in gathering.facts(told(50), {}, {})] == before
+    assert [one.units for one in gathering.facts(told(50), {})] == before
     # Where the bytes turn out to be others than the hashes said, the counts follow the bytes.
     changed = [*values]
     changed[40] = b64(esdk(rng, 31))
     gathering.confirm(MemoryExport({"a": {"mail": changed[:25]}, "b": {"mail": changed[25:]}}))
-    units = next(gathering.facts(told(50), {}, {})).units
+    units = next(gathering.facts(told(50), {})).units
     assert units is not None
     assert (units.reused.count, units.copies.count) == (0, 2)
 
@@ -224,7 +224,7 @@ def test_further_elements_of_a_list_belong_to_their_rows(tmp_path: Path) -> None
     gathering = Gathering(given, ("id", "mails[]"), tmp_path)
     gathering.add(shard, scan_shard(export, shard, given))  # type: ignore[arg-type]
     assert gathering.rows == 5
-    seen = {one.column: one for one in gathering.facts(told(5), {}, {})}
+    seen = {one.column: one for one in gathering.facts(told(5), {})}
     assert (seen["id"].rows, seen["mails[]"].rows) == (5, 8)
     contexts = seen["mails[]"].contexts
     assert contexts is not None

@@ -55,7 +55,7 @@ def _facts(order: list[str], lost: str, memory: int) -> list[str]:
             else:
                 gathering.add(shard, result)
         draw = gathering.draw("mail", b"seed", 20)
-        facts = [one.model_dump_json() for one in gathering.facts(told(gathering.rows), {}, {})]
+        facts = [one.model_dump_json() for one in gathering.facts(told(gathering.rows), {})]
         return [*facts, repr(draw), repr(gathering.left_out), str(gathering.rows)]
 
 
@@ -73,7 +73,7 @@ def test_a_draw_is_of_values_each_once_and_another_seed_draws_others(tmp_path: P
     assert len({(pick.shard, pick.row) for pick in draw.picks}) == 90
     assert draw.strata >= len({pick.stratum for pick in draw.picks}) > 6
     assert all(pick.row != 3 for pick in draw.picks)  # the plaintext is not drawn
-    facts = {one.column: one for one in gathering.facts(told(gathering.rows), {}, {})}
+    facts = {one.column: one for one in gathering.facts(told(gathering.rows), {})}
     assert facts["mail"].data_keys is not None
     assert draw.population >= facts["mail"].data_keys.visible > facts["mail"].data_keys.distinct
     other = gathering.draw("mail", b"another", 90)
@@ -100,4 +100,4 @@ def test_a_lost_shard_is_left_out_and_not_forgotten(tmp_path: Path) -> None:
     gathering.add(shard, result)
     gathering.lose(RESULTS["b"][0], Unseen(reason=Reason.TIMEOUT, detail="too slow"))
     assert [(one.why, one.places) for one in gathering.left_out] == [("timeout: too slow", ("b",))]
-    assert all(one.left_out > 0 for one in gathering.facts(told(24), {}, {}))
+    assert all(one.left_out > 0 for one in gathering.facts(told(24), {}))

@@ -100,6 +100,37 @@ def test_clearance_is_the_radius_that_still_lies_there(lon: int, lat: int) -> No
         assert disc_lies(centre, metres + 1000, HOME) is Lies.UNDETERMINED
 
 
+HOME_SCOPE = Scope.model_validate(["DE", "FR", "IT"]).extent().at()
+HOME_DRAWN = draw(LAND, HOME_SCOPE, 0)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.integers(-60_000_000, 60_000_000),
+    st.integers(-30_000_000, 70_000_000),
+    st.integers(-15_000_000, 25_000_000),
+    st.integers(25_000_000, 55_000_000),
+    st.integers(0, 20_000),
+    st.integers(0, 20_000),
+)
+def test_nothing_is_proved_wrongly_and_delay_only_weakens(
+    lon: int, lat: int, lon2: int, lat2: int, delay: int, more: int
+) -> None:
+    vantage, truth = Point(lat, lon), Point(lat2, lon2)
+    least = at_most_m(vantage, truth) * 2_000_000 // 299_792_458 + 1
+
+    def proved(minimum_us: int) -> set[Grade | None]:
+        measured = RoundTrip("v", vantage, 0, minimum_us, 10, 0, "handshake")
+        return {one.supports for one in by_borders([from_round_trip(measured, Speed.VACUUM)], HOME_DRAWN)}
+
+    early, late = proved(least + delay), proved(least + delay + more)
+    assert late <= early
+    if naive(truth) in ("DE", "FR", "IT"):
+        assert Grade.PROVEN_OUT not in early
+    elif truth.lon != 0 and truth.lat != 40_000_000:
+        assert Grade.PROVEN_IN not in early
+
+
 def test_a_border_within_the_set_does_not_count_and_one_to_others_does() -> None:
     middle = Point(45_000_000, 0)
     assert disc_lies(Point(45_000_000, 100), 300_000, HOME) is Lies.INSIDE

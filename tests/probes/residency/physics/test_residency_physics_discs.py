@@ -13,7 +13,6 @@ from probes.places.pops import AIRPORTS
 from probes.residency.physics.discs import (
     FIBRE_M_PER_S,
     LIGHT_M_PER_S,
-    Bound,
     Ellipse,
     RoundTrip,
     Speed,
@@ -186,4 +185,3 @@ def test_what_is_no_measurement_is_refused() -> None:
             trip(CITIES["paris"].point, 1, **wrong)
     with pytest.raises(ValueError, match="clock"):
         from_round_trip(trip(CITIES["paris"].point, -5, resolution_us=1), Speed.VACUUM)
-    assert Bound(CITIES["paris"].point, HALF_ROUND_M, Speed.VACUUM, ()).boundless

@@ -260,3 +260,26 @@ def test_a_refused_upgrade_is_its_own_answer(serve: Serve, clock: Clock) -> None
 
     [exchange] = converse([Call(serve(handle), Question(HELLO), prelude=postgresql())], clock=clock)
     assert exchange.answer == NoAnswer(Kind.STARTTLS_REFUSED, Phase.PRELUDE, "N")
+
+
+def test_connections_leave_from_the_source_that_is_given(serve: Serve, clock: Clock) -> None:
+    peers: list[str] = []
+
+    def note(sock: socket.socket) -> None:
+        peers.append(sock.getpeername()[0])
+        refuse(sock)
+
+    calls = [Call(serve(note), Question(HELLO), "q")]
+    [exchange] = converse(calls, clock=clock, limits=SHORT, source="127.0.0.7")
+    assert exchange.answer == Refused(70)
+    assert peers == ["127.0.0.7"]
+
+
+@pytest.mark.parametrize("source", ["192.0.2.7", "::1"])
+def test_a_source_that_cannot_be_used_is_our_own_failure(serve: Serve, clock: Clock, source: str) -> None:
+    asked: list[int] = []
+    calls = [Call(serve(lambda sock: asked.append(1)), Question(HELLO), "q")]
+    [exchange] = converse(calls, clock=clock, limits=SHORT, source=source)
+    assert isinstance(exchange.answer, NoAnswer)
+    assert (exchange.answer.kind, exchange.answer.phase) == (Kind.LOCAL, Phase.CONNECT)
+    assert asked == []

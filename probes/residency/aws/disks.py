@@ -1,0 +1,275 @@
+"""EC2: volumes, snapshots and images of our own accounts, and with whom snapshots are shared.
+
+A snapshot that was copied from another Region names its source in its description alone, which whoever copies can
+change: it adds an edge where it is there, and its absence says nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, TypeVar
+
+from keycheck.model.facts import Unseen
+from probes.clouds.aws.reading import (
+    Answer,
+    child_or_none,
+    children,
+    flag,
+    instant_or_none,
+    parsing,
+    text,
+    text_or_none,
+)
+from probes.residency.aws.asking import Asking, Door, few
+from probes.residency.aws.graph import GONE, in_region, unknown
+from probes.residency.aws.keys import Keys
+from probes.residency.aws.names import Arn, is_region
+from probes.residency.aws.regions import elsewhere
+from probes.residency.store_facts import Basis, EdgeKind, Encryption, NodeKind, NodePlace, Unneeded
+
+T = TypeVar("T")
+
+_PAGE: Final = 500
+_SHOWN: Final = 10
+_SHARED: Final = 200
+"""Snapshots of a Region whose sharing is asked about."""
+_COPIED: Final = re.compile(r"\[Copied (?P<id>snap-[0-9a-f]{8,17}) from (?P<region>[a-z0-9-]{5,30})\]", re.ASCII)
+_ABSENT: Final = ("InvalidVolume.NotFound", "InvalidSnapshot.NotFound", "InvalidAMIID.NotFound")
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    id: str
+    volume: str
+    encrypted: bool
+    key: str | None
+    created: datetime | None
+    outpost: str | None
+    zone: str | None
+    source: tuple[str, str] | None
+    """Id and Region of what it is a copy of, as its description says."""
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        return (self.encrypted, self.key, self.outpost, self.zone, self.source and self.source[1])
+
+
+@dataclass(slots=True)
+class Disks:
+    """Volumes, snapshots and images of one walk."""
+
+    asking: Asking
+    keys: Keys
+    _sought: set[str] = field(default_factory=set)
+
+    def look_all(self, region: str) -> tuple[str, ...]:
+        """Everything in one Region. Ids of what is shown."""
+        door = self.asking.door
+        found = [*self._volumes(region, door, None), *self._snapshots(region, door, {"OwnerIds": ["self"]})]
+        return (*found, *self._images(region, door, None))
+
+    def look(self, wanted: Arn) -> None:
+        """One volume, snapshot or image."""
+        kind, _, name = wanted.resource.partition("/")
+        door = self.asking.of(wanted.owner)
+        why = unknown("EC2 does not describe it to us")
+        if door is not None and kind == "volume":
+            self._volumes(wanted.region, door, name)
+            only: dict[str, object] = {"Filters": [{"Name": "volume-id", "Values": [name]}], "OwnerIds": ["self"]}
+            self._snapshots(wanted.region, door, only)
+        elif door is not None and kind == "snapshot":
+            self._snapshots(wanted.region, door, {"SnapshotIds": [name]})
+        elif door is not None and kind == "image":
+            self._images(wanted.region, door, name)
+        else:
+            why = unknown("of EC2, volumes, snapshots and images of accounts that an identity is in are covered")
+        if self.asking.graph.node(str(wanted)) is None:
+            self.asking.graph.put(str(wanted), NodeKind.DISK, wanted.owner, in_region(wanted.region), why)
+            self.asking.opens(str(wanted), why, "everything")
+            return
+        for region in elsewhere(self.asking, wanted.region, str(wanted)) if door is not None else ():
+            self._copies(wanted, region, door)
+        self.asking.opens(
+            str(wanted),
+            unknown("copies of snapshots need not name their source: declare the account, to see all that it has"),
+            "copies",
+        )
+
+    def _copies(self, wanted: Arn, region: str, door: Door | None) -> None:
+        """Snapshots in another Region whose description names one of ours."""
+        graph = self.asking.graph
+        ours = {node.id.rpartition("/")[2] for node in graph.nodes if node.kind is NodeKind.SNAPSHOT}
+        if door is None or not ours:
+            return
+        values = [f"*{id} from {wanted.region}*" for id in sorted(ours)[:100]]
+        only: dict[str, object] = {"Filters": [{"Name": "description", "Values": values}], "OwnerIds": ["self"]}
+        self._snapshots(region, door, only)
+
+    def _id(self, region: str, account: str | None, kind: str, name: str) -> str:
+        return f"arn:{self.asking.partition}:ec2:{region}:{account or ''}:{kind}/{name}"
+
+    def _volumes(self, region: str, door: Door, name: str | None) -> tuple[str, ...]:
+        def volume(item: Answer) -> _Snapshot:
+            return _Snapshot(
+                text(item, "VolumeId"),
+                "",
+                flag(item, "Encrypted"),
+                text_or_none(item, "KmsKeyId"),
+                instant_or_none(item, "CreateTime"),
+                text_or_none(item, "OutpostArn"),
+                text_or_none(item, "AvailabilityZone"),
+                None,
+            )
+
+        which: dict[str, object] = {"MaxResults": _PAGE} if name is None else {"VolumeIds": [name]}
+        found = self._listed("ec2:DescribeVolumes", region, "Volumes", volume, door, which)
+        return self._shown(found, NodeKind.DISK, "volume", region, door)
+
+    def _snapshots(self, region: str, door: Door, which: dict[str, object]) -> tuple[str, ...]:
+        def snapshot(item: Answer) -> _Snapshot:
+            copied = _COPIED.search(text_or_none(item, "Description") or "")
+            return _Snapshot(
+                text(item, "SnapshotId"),
+                text(item, "VolumeId"),
+                flag(item, "Encrypted"),
+                text_or_none(item, "KmsKeyId"),
+                instant_or_none(item, "StartTime"),
+                text_or_none(item, "OutpostArn"),
+                text_or_none(item, "AvailabilityZone"),
+                (copied["id"], copied["region"]) if copied else None,
+            )
+
+        more: dict[str, object] = {} if "SnapshotIds" in which else {"MaxResults": _PAGE}
+        found = self._listed("ec2:DescribeSnapshots", region, "Snapshots", snapshot, door, {**which, **more})
+        shown = self._shown(found, NodeKind.SNAPSHOT, "snapshot", region, door)
+        graph = self.asking.graph
+        for each in found:
+            id = self._id(region, door.account, "snapshot", each.id)
+            if graph.node(id) is None:
+                continue
+            volume = self._id(region, door.account, "volume", each.volume)
+            if graph.node(volume) is not None:
+                graph.edge(volume, id, EdgeKind.BACKS_UP, Basis.HAPPENED, "snapshot", each.created)
+            if each.source is not None:
+                self._source(each.source, id, each.created, door)
+        for each in found[:_SHARED]:
+            with graph.opening(self._id(region, door.account, "snapshot", each.id), "copies"):
+                self._sharing(each.id, region, door)
+        if len(found) > _SHARED:
+            why = unknown(f"whether {len(found) - _SHARED} more snapshots are shared was not asked")
+            self.asking.opens(f"ec2:DescribeSnapshotAttribute in {region}", why, "copies")
+        return shown
+
+    def _source(self, source: tuple[str, str], copy: str, at: datetime | None, door: Door) -> None:
+        name, region = source
+        graph, id = self.asking.graph, self._id(region, door.account, "snapshot", name)
+        if not is_region(region):
+            return
+        if graph.node(id) is None and id not in self._sought:
+            self._sought.add(id)
+            self._snapshots(region, door, {"SnapshotIds": [name]})
+        graph.put(id, NodeKind.SNAPSHOT, door.account, in_region(region), Unneeded(), note=GONE)
+        graph.edge(id, copy, EdgeKind.COPIES, Basis.HAPPENED, "copied snapshot", at)
+
+    def _shown(
+        self, found: tuple[_Snapshot, ...], kind: NodeKind, word: str, region: str, door: Door
+    ) -> tuple[str, ...]:
+        ids = []
+        for alike in few(found, lambda each: each.kind, _SHOWN):
+            each, id = alike.one, self._id(region, door.account, word, alike.one.id)
+            encryption = self._encryption(each, region, door.account)
+            note = f"and {alike.more} alike" if alike.more else None
+            self.asking.graph.put(
+                id, kind, door.account, _place(each, region), encryption, created=each.created, note=note
+            )
+            self.keys.tie(id, encryption)
+            ids.append(id)
+        return tuple(ids)
+
+    def _encryption(self, told: _Snapshot, region: str, account: str | None) -> Encryption | Unseen:
+        if not told.encrypted:
+            return Encryption(method="none", algorithm=None, key=None)
+        if told.key is None:
+            return unknown("EC2 says that it is encrypted and not under which key")
+        return self.keys.under(told.key, region, account, None)
+
+    def _sharing(self, id: str, region: str, door: Door) -> None:
+        """Whoever may make volumes of a snapshot may copy it anywhere."""
+        operation = "ec2:DescribeSnapshotAttribute"
+        answer = self.asking.ask(operation, region, door, SnapshotId=id, Attribute="createVolumePermission")
+        with parsing(operation):
+            text(answer, "SnapshotId")
+            who = {
+                text_or_none(item, "UserId") or text(item, "Group")
+                for item in children(answer, "CreateVolumePermissions")
+            }
+        others = sorted(who - {each.account for each in (self.asking.door, *self.asking.others)})
+        if others:
+            why = unknown(f"shared with {', '.join(others)}, who may copy it anywhere")
+            self.asking.opens(self._id(region, door.account, "snapshot", id), why, "copies")
+
+    def _images(self, region: str, door: Door, name: str | None) -> tuple[str, ...]:
+        """Images hold their data in snapshots, which are looked at by themselves."""
+
+        def image(item: Answer) -> tuple[str, tuple[str, ...], str | None, str | None]:
+            disks = [child_or_none(each, "Ebs") or {} for each in children(item, "BlockDeviceMappings")]
+            snapshots = tuple(filter(None, (text_or_none(disk, "SnapshotId") for disk in disks)))
+            source, where = text_or_none(item, "SourceImageId"), text_or_none(item, "SourceImageRegion")
+            return text(item, "ImageId"), snapshots, source, where
+
+        which: dict[str, object] = {"Owners": ["self"], "MaxResults": _PAGE} if name is None else {"ImageIds": [name]}
+        found = self._listed("ec2:DescribeImages", region, "Images", image, door, which)
+        graph, shown = self.asking.graph, []
+        for id, snapshots, source, where in found[: _SHOWN * 10]:
+            own = self._id(region, door.account, "image", id)
+            shown.append(own)
+            note = None if snapshots else "no snapshot of EBS behind it"
+            graph.put(own, NodeKind.IMAGE, door.account, in_region(region), Unneeded(), note=note)
+            if not snapshots:
+                self.asking.opens(own, unknown("an image that is in no snapshot of EBS"), "encryption")
+            for snapshot in snapshots:
+                held = self._id(region, door.account, "snapshot", snapshot)
+                if graph.node(held) is None:
+                    self._snapshots(region, door, {"SnapshotIds": [snapshot]})
+                if graph.node(held) is not None:
+                    graph.edge(own, held, EdgeKind.BACKS_UP, Basis.HAPPENED, "the image's data")
+            if source is not None and where is not None and where != region:
+                copied = self._id(where, door.account, "image", source)
+                graph.put(
+                    copied, NodeKind.IMAGE, door.account, in_region(where), Unneeded(), note="need not exist any more"
+                )
+                graph.edge(copied, own, EdgeKind.COPIES, Basis.HAPPENED, "copied image")
+        if len(found) > _SHOWN * 10:
+            why = unknown(f"{len(found) - _SHOWN * 10} more images are not shown; their snapshots are looked at")
+            self.asking.opens(f"ec2:DescribeImages in {region}", why, "copies")
+        return tuple(shown)
+
+    def _listed(
+        self,
+        operation: str,
+        region: str,
+        member: str,
+        item: Callable[[Answer], T],
+        door: Door,
+        parameters: dict[str, object],
+    ) -> tuple[T, ...]:
+        return self.asking.listed(
+            operation,
+            region,
+            member,
+            item,
+            at=f"{operation} in {region} as {door.account}",
+            matters=("everything",),
+            door=door,
+            absent=_ABSENT,
+            parameters=parameters,
+        )
+
+
+def _place(told: _Snapshot, region: str) -> NodePlace | Unseen:
+    if told.outpost is not None:
+        return unknown(f"on the Outpost {told.outpost}, which is wherever its owner put it")
+    return in_region(region, told.zone)
