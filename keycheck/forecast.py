@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -126,10 +127,14 @@ def _amount(connections: int, calls: int) -> str:
 def forecast_text(foreseen: Forecast) -> str:
     """The plan for people."""
     lines = [f"plan for {foreseen.deployment} under {foreseen.profile}; nothing was touched", ""]
+    again = Counter(line for line in foreseen.lines if line.touch is None)
     for line in foreseen.lines:
         touch = line.touch
         if touch is None:
-            lines.append(f"  - {line.subject} from {line.vantage}: {line.note}")
+            # of one subject several probes may be left out for one reason: said once, with their number
+            if times := again.pop(line, 0):
+                more = f" ({times} probes)" if times > 1 else ""
+                lines.append(f"  - {line.subject} from {line.vantage}: {line.note}{more}")
             continue
         mode = "CHANGES" if touch.changes else "read-only"
         lines.append(f"  {mode:<9} {line.subject} from {line.vantage}: {touch.what}")

@@ -185,15 +185,15 @@ def prepare(request: Request, registry: Registry) -> Prepared:
 def _refuse_twin_vantages(deployment: Deployment) -> None:
     """Two vantages that leave this machine the same way are one: a contract that demands several would be met by
     names. Raises DeploymentError."""
-    first: dict[str, str] = {}
+    first: dict[tuple[str, str], str] = {}
     for vantage in deployment.vantages:
         if vantage.worker != "local":
             continue
-        other = first.setdefault(vantage.proxy or "", vantage.id)
+        other = first.setdefault((vantage.proxy or "", vantage.source or ""), vantage.id)
         if other != vantage.id:
             raise DeploymentError(
                 f"vantages {other} and {vantage.id} both look from this machine the same way",
-                advice="give one its own `proxy`, say `worker: elsewhere`, or delete it",
+                advice="give one its own `proxy` or `source`, say `worker: elsewhere`, or delete it",
             )
 
 

@@ -59,6 +59,8 @@ def test_the_lab_and_the_probes_never_meet() -> None:
 
 
 OFFERED = {
+    "probes.fields.permissions",
+    "probes.fields.subjects",
     "probes.fields.hunt.detectors",
     "probes.keys.drill.aws_calls",
     "probes.keys.drill.aws_log",
@@ -66,6 +68,7 @@ OFFERED = {
     "probes.keys.drill.gcp_crc",
     "probes.keys.drill.gcp_log",
     "probes.keys.drill_facts",
+    "probes.keys.permissions",
     "probes.keys.principals",
     "probes.keys.subjects",
     "probes.keys.timeline",

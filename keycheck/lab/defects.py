@@ -14,7 +14,9 @@ from keycheck.lab.errors import LabError
 from keycheck.lab.key_defects import KEY_DEFECTS
 from keycheck.lab.key_sites import KeyDefect
 from keycheck.lab.residency_cloud_sites import CLOUD_DEFECTS, InferenceDefect, StoreDefect
-from keycheck.lab.residency_defects import RESIDENCY_DEFECTS, ResidencyDefect
+from keycheck.lab.residency_defects import PLACE_DEFECTS
+from keycheck.lab.residency_sites import PlaceDefect
+from keycheck.lab.residency_word_defects import WORD_DEFECTS, WordDefect
 from keycheck.lab.rotation_defects import ROTATION_DEFECTS, RotationDefect
 from keycheck.lab.tls_defects import TLS_DEFECTS
 from keycheck.lab.vendor import EndpointDefect
@@ -25,7 +27,8 @@ AnyDefect: TypeAlias = (
     | DrillDefect
     | RotationDefect
     | DataDefect
-    | ResidencyDefect
+    | PlaceDefect
+    | WordDefect
     | StoreDefect
     | InferenceDefect
 )
@@ -35,7 +38,8 @@ DEFECTS: Final[tuple[AnyDefect, ...]] = (
     *DRILL_DEFECTS,
     *ROTATION_DEFECTS,
     *DATA_DEFECTS,
-    *RESIDENCY_DEFECTS,
+    *PLACE_DEFECTS,
+    *WORD_DEFECTS,
     *CLOUD_DEFECTS,
 )
 """In the order in which they are shown."""

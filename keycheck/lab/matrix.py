@@ -24,6 +24,8 @@ from keycheck.lab.defects import DEFECTS, AnyDefect, Choice, choose, find
 from keycheck.lab.drill_defects import DRILL_CONTROLS, DrillDefect
 from keycheck.lab.key_sites import clean_keys
 from keycheck.lab.paperwork import Papers, write_papers
+from keycheck.lab.residency_parts import RESIDENCY
+from keycheck.lab.residency_plan import residency_subjects
 from keycheck.lab.rotation_defects import ROTATION_CONTROLS, RotationDefect
 from keycheck.lab.vendor import clean_vendor
 from keycheck.lab.world import SECTIONS, Lab
@@ -41,6 +43,8 @@ Shown: TypeAlias = Mapping[tuple[str, str], Kind]
 
 GOOD: Final = (Kind.PASS, Kind.NOT_APPLICABLE)
 _BY_DRILLS: Final = (*DRILL_CONTROLS, *ROTATION_CONTROLS, "fields.revoked")
+_PLACED: Final = ("residency.", "stores.", "prompts.")
+"""Controls over places begin so."""
 UNDRILLED: Final = frozenset({"notes-g", "archive", "hold"})
 """Keys of the practice customer that have no canary, so that no drill is offered for them."""
 
@@ -146,7 +150,21 @@ def compare(choice: Choice, clean: Shown, now: Shown) -> Row:
 def clean_world(registry: Registry) -> Shown:
     """What the honest vendor shows, its revoke drill included."""
     with TemporaryDirectory(prefix="keycheck-lab-") as home, Lab(Path(home), sections=SECTIONS) as lab:
-        return shown(observe(lab, registry, Path(home), drills=Wish(confirmed=True))[0].assessment)
+        clean = shown(observe(lab, registry, Path(home), drills=Wish(confirmed=True))[0].assessment)
+    return {**clean, **clean_places(registry)}
+
+
+def clean_places(registry: Registry) -> Shown:
+    """What the honest vendor shows of its places, which are served apart from the rest."""
+    with TemporaryDirectory(prefix="keycheck-lab-") as home, Lab(Path(home), sections=frozenset({RESIDENCY})) as lab:
+        return _placed(lab, registry, home, "*")
+
+
+def _placed(lab: Lab, registry: Registry, home: str, subject: str) -> Shown:
+    """What the controls over places show; nothing else is asked."""
+    only = tuple(f"{subject}:{area}*" for area in _PLACED)
+    seen = shown(observe(lab, registry, Path(home), only=only, factory=_in_one_process)[0].assessment)
+    return {key: kind for key, kind in seen.items() if key[0].startswith(_PLACED)}
 
 
 def expected_of(names: Sequence[str], clean: Shown) -> Shown:
@@ -157,6 +175,7 @@ def expected_of(names: Sequence[str], clean: Shown) -> Shown:
         "endpoints": [site.id for site in clean_vendor()],
         "keys": [key.id for key in clean_keys()],
         "datasets": [data.id for data in clean_data_sets()],
+        **residency_subjects(),
     }
     for choice in choose(names, places):
         for control, verdict in choice.defect.promises:
@@ -184,6 +203,9 @@ def row(name: str, clean: Shown, registry: Registry) -> Row:
         probe: str
         controls: tuple[str, ...]
         match choice.defect:
+            case each if each.served == RESIDENCY:
+                now = _placed(lab, registry, home, choice.subject)
+                return compare(choice, _of(clean, choice.subject), _of(now, choice.subject))
             case DataDefect():
                 only = (f"{choice.subject}:fields.column",)
                 seen = observe(lab, registry, Path(home), only=only, factory=_in_one_process)[0].assessment

@@ -39,7 +39,7 @@ GCP_IDENTITY: Final = "res-gcp"
 _IN_KMS: Final = ("kms", "sts")
 """Services that the lab's KMS answers for."""
 _READS: Final = (
-    "s3:List*", "s3:Get*", "backup:List*", "backup:Get*", "backup:Describe*", "rds:Describe*", "rds:List*",
+    "s3:List*", "s3:Get*", "s3express:List*", "backup:List*", "backup:Get*", "backup:Describe*", "rds:Describe*",
     "dynamodb:Describe*", "dynamodb:List*", "ec2:Describe*", "ec2:Get*", "elasticfilesystem:Describe*",
     "account:ListRegions", "account:GetRegionOptStatus", "organizations:Describe*", "organizations:List*",
     "bedrock:Get*", "bedrock:List*",
@@ -54,6 +54,8 @@ class StoreClouds:
         self._home = home
         self._clouds = clouds
         self._book = KeyBook(clouds)
+        for ref, region in plan.aws.key_replicas:
+            self._book.replicate(ref, region)
         with ExitStack() as held:
             self.aws = StoresCloud(
                 plan.aws, directory=clouds.aws.cloud.directory, clock=clouds.clock, arn_of=self._book.arn

@@ -1,4 +1,4 @@
-"""Every defect of where things are, and what a run on it must show."""
+"""Every defect of where endpoints are, and what a run on it must show."""
 
 from __future__ import annotations
 
@@ -6,26 +6,138 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, TypeAlias
 
-from keycheck.lab.defect import Promise, fails
-from keycheck.lab.residency_places import ASHBURN
-from keycheck.lab.residency_sites import PlaceDefect, PlacedSite, Stand
+from keycheck.lab.config import DnsManner
+from keycheck.lab.defect import Promise, fails, unknown
+from keycheck.lab.residency_places import (
+    ASHBURN,
+    DUBLIN,
+    EDGE_LONDON,
+    EDGE_STOCKHOLM,
+    FRANKFURT,
+    ISTANBUL,
+    LONDON,
+    LONDON_G,
+    NOWHERE,
+    SERBIA,
+    STOCKHOLM,
+    ZURICH,
+    Region,
+)
+from keycheck.lab.residency_sites import (
+    GERMANS,
+    Delivery,
+    PlaceDefect,
+    PlacedSite,
+    RangesManner,
+    Sent,
+    Stand,
+)
 
-CLAUSE: Final = "RES-ENDPOINTS"
-ResidencyDefect: TypeAlias = PlaceDefect
 Change: TypeAlias = Callable[[PlacedSite], PlacedSite]
 
+_ABROAD: Final = fails("residency.endpoints", "residency.steering")
+"""Clients at home are sent there, too."""
+_OPEN: Final = unknown("residency.endpoints", "residency.steering", "residency.anycast")
+"""Nothing tells where it is, or whether it is in one place."""
+_UNRESOLVED: Final = _OPEN | unknown("residency.origin")
+"""Nobody tells its addresses."""
+_UNTIMED: Final = unknown("residency.anycast", "residency.origin")
+"""An address that does not answer: how often it was met, and what answers there, is not known."""
+_AMERICAN: Final = "eu-api-1a2b3c.us-east-1.elb.amazonaws.com"
 
-def _place(id: str, title: str, promises: frozenset[Promise], change: Change, at: str = "eu-api") -> PlaceDefect:
-    return PlaceDefect(id, title, CLAUSE if promises else "", promises, change, at, False)
+
+def _place(
+    id: str,
+    title: str,
+    promises: frozenset[Promise],
+    change: Change,
+    at: str = "eu-api",
+    clause: str = "RES-ENDPOINTS",
+) -> PlaceDefect:
+    return PlaceDefect(id, title, clause if promises else "", promises, change, at, False)
+
+
+def _to(region: Region, alias: str | None = None) -> Change:
+    return lambda site: site.moved(region, alias)
 
 
 def _last(stand: Stand) -> Change:
     return lambda site: replace(site, stands=(*site.stands[:-1], stand))
 
 
-RESIDENCY_DEFECTS: Final[tuple[ResidencyDefect, ...]] = (
-    _place("api-abroad", "an EU name, and servers in us-east-1", fails("residency.endpoints", "residency.steering"),
-           lambda site: site.moved(ASHBURN, alias="")),
-    _place("one-address-abroad", "one of four addresses is in us-east-1",
-           fails("residency.endpoints", "residency.steering"), _last(Stand(ASHBURN))),
+def _ranges(manner: RangesManner) -> Change:
+    return lambda site: replace(site, ranges=manner)
+
+
+def _dns(manner: DnsManner) -> Change:
+    return lambda site: replace(site, dns=manner)
+
+
+def _origin(origin: Region, disclosed: Region | None = None) -> Change:
+    def change(site: PlacedSite) -> PlacedSite:
+        pop = EDGE_STOCKHOLM if site.delivery is None else site.delivery.pop
+        return replace(site, delivery=Delivery(pop, origin, disclosed))
+
+    return change
+
+
+def _edge_in_london(site: PlacedSite) -> PlacedSite:
+    return replace(site.moved(EDGE_LONDON), delivery=Delivery(EDGE_LONDON, STOCKHOLM))
+
+
+PLACE_DEFECTS: Final[tuple[PlaceDefect, ...]] = (
+    _place("api-abroad", "a name in the EU, and servers in us-east-1", _ABROAD, _to(ASHBURN, "")),
+    _place("one-address-abroad", "one of four addresses is in us-east-1", _ABROAD, _last(Stand(ASHBURN))),
+    _place("ipv6-abroad", "IPv4 at home, IPv6 in us-east-1", _ABROAD | _UNTIMED,
+           lambda site: replace(site, v6=("::1",))),
+    _place("cname-abroad", "the name is an alias of a load balancer in us-east-1", _ABROAD, _to(ASHBURN, _AMERICAN)),
+    _place("cname-contradicts", "the alias says us-east-1, the addresses eu-central-1",
+           unknown("residency.endpoints", "residency.steering"), lambda site: replace(site, alias=_AMERICAN)),
+    # Called eu-…, and not in the Union.
+    _place("eu-region-in-london", "eu-west-2 is London", _ABROAD, _to(LONDON), "eu-desk"),
+    _place("eu-region-in-zurich", "eu-central-2 is Zurich", _ABROAD, _to(ZURICH), "eu-desk"),
+    _place("europe-west2-is-london", "Google's europe-west2 is London", _ABROAD, _to(LONDON_G), "eu-paris"),
+    _place("eu-region-in-serbia", "Oracle's eu-jovanovac-1 is in Serbia", _ABROAD, _to(SERBIA), "eu-oracle"),
+    _place("border-group-istanbul", "region eu-central-1, border group eu-central-1-ist-1: Istanbul", _ABROAD,
+           _to(ISTANBUL), "eu-warsaw"),
+    _place("commercial-realm", "the commercial cloud in Frankfurt instead of the sovereign one",
+           fails("residency.realm"), _to(FRANKFURT, "eu-sov-9f8e.eu-central-1.elb.amazonaws.com"), "eu-sovereign",
+           "RES-REALM"),
+    # What only delay shows, and what it cannot show.
+    _place("anycast", "one address answers from Frankfurt and from Ashburn", _ABROAD | fails("residency.anycast"),
+           _last(Stand(DUBLIN, (FRANKFURT, ASHBURN))), "eu-desk"),
+    _place("stands-abroad", "ranges say Dublin, and it answers from Ashburn", _ABROAD,
+           _last(Stand(DUBLIN, (ASHBURN,))), "eu-desk"),
+    _place("announced-from-everywhere", "ranges say that the addresses are announced from many places",
+           fails("residency.anycast") | unknown("residency.endpoints", "residency.steering"),
+           _ranges(RangesManner.ANYCAST)),
+    # Content delivery networks.
+    _place("edge-abroad", "the edge that answers is in London",
+           # from where Stockholm is so far that no time bounds the origin
+           fails("residency.endpoints") | unknown("residency.origin"), _edge_in_london,
+           "edge-cloudfront", "RES-EDGES"),
+    _place("origin-abroad", "an edge at home, its origin in us-east-1, and the vendor says so",
+           fails("residency.origin"), _origin(ASHBURN, ASHBURN), "edge-fastly", "RES-EDGES"),
+    _place("origin-hidden-abroad", "an edge at home, its origin in us-east-1, and the vendor says Stockholm",
+           # a long time proves nothing: whoever answers can wait
+           unknown("residency.origin"), _origin(ASHBURN), "edge-cloudfront", "RES-EDGES"),
+    _place("hidden-edge", "a content delivery network in front that nobody declared", unknown("residency.origin"),
+           _origin(DUBLIN), "eu-desk"),
+    # Names.
+    _place("steered-abroad", "clients in Germany, and they alone, are sent to us-east-1", _ABROAD,
+           lambda site: replace(site, sent=(*site.sent, Sent(GERMANS, Stand(ASHBURN)))), "eu-portal"),
+    _place("resolver-tells-otherwise", "a recursive resolver tells an address in us-east-1", _ABROAD,
+           lambda site: replace(site, recursive_lie=Stand(ASHBURN)), "eu-desk"),
+    _place("dns-silent", "the name servers do not answer", _UNRESOLVED, _dns(DnsManner.SILENT), "eu-desk"),
+    _place("dns-truncated", "answers are cut off, and over TCP there is none", _UNRESOLVED, _dns(DnsManner.TRUNCATED),
+           "eu-desk"),
+    _place("dns-wrong-id", "answers are to other questions", _UNRESOLVED, _dns(DnsManner.WRONG_ID), "eu-desk"),
+    _place("dns-loop", "the name is its own alias", _UNRESOLVED, _dns(DnsManner.LOOP), "eu-desk"),
+    _place("dns-endless", "an alias of an alias, without end", _UNRESOLVED, _dns(DnsManner.ENDLESS), "eu-desk"),
+    _place("private-address", "an address that no range holds", _OPEN, _last(Stand(NOWHERE)), "eu-desk"),
+    # Ranges.
+    _place("stale-ranges", "the ranges are two hundred days old", _OPEN, _ranges(RangesManner.STALE), "eu-desk"),
+    _place("default-route-in-ranges", "the ranges hold 0.0.0.0/0", _OPEN, _ranges(RangesManner.DEFAULT_ROUTE),
+           "eu-desk"),
 )  # fmt: skip
+"""In the order in which they are shown."""

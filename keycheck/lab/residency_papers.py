@@ -106,6 +106,24 @@ _CLAUSES: Final[Sequence[tuple[str, str, Sequence[Mapping[str, object]]]]] = (
         [_required("residency.realm@1", "endpoints/eu-sovereign", {"realms": ["aws-eusc"]})],
     ),
     (
+        "RES-STORES",
+        "Customer data is stored in the agreed jurisdiction, with all its copies and backups.",
+        [_required(f"residency.{what}@1", "stores", None, "configured") for what in ("stores", "copies", "backups")],
+    ),
+    (
+        "ENC-STORES",
+        "Every store, copy and backup is encrypted under the customer's key.",
+        [
+            {"control": f"stores.{what}@1", "for": "stores", "evidence": {"assurance": "configured", "max_age": "P30D"}}
+            for what in ("encrypted", "key")
+        ],
+    ),
+    (
+        "RES-INFERENCE",
+        "Models run in the agreed jurisdiction only.",
+        [_required("residency.inference@1", "inference")],
+    ),
+    (
         "RES-SUBPROCESSORS",
         "Every subprocessor is in the agreed jurisdiction, and changes are announced a month before.",
         [_required("residency.subprocessors@1", "subprocessors", {"notice": "P30D"}, "documented")],

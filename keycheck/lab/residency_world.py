@@ -34,6 +34,7 @@ from keycheck.lab.defects import Choice
 from keycheck.lab.errors import LabError
 from keycheck.lab.pki import LeafSpec, Pki
 from keycheck.lab.places import Place, Places
+from keycheck.lab.residency_borders import BORDERS_FILE, borders_file
 from keycheck.lab.residency_operators import OperatorDefect, clean_operators, write_operator
 from keycheck.lab.residency_parts import Added, Entry, Part
 from keycheck.lab.residency_places import EVERYWHERE, VANTAGES, Somewhere, one_way_us
@@ -185,12 +186,13 @@ class Statements:
         now: datetime,
     ) -> None:
         (home / RANGES_FILE).write_text(ranges_file(placed, now), encoding="utf-8")
+        (home / BORDERS_FILE).write_text(borders_file(), encoding="utf-8")
         rosters = _really(_chosen(clean_rosters(), RosterDefect, only), RosterDefect, choices)
         operators = _really(_chosen(clean_operators(), OperatorDefect, only), OperatorDefect, choices)
         prompts = _really(_chosen(clean_prompts(), PromptDefect, only), PromptDefect, choices)
         self.added = Added(
             sections={
-                "references": (_RANGES,),
+                "references": (_RANGES, _BORDERS),
                 "subprocessors": tuple(write_roster(home, site, now) for site in rosters),
                 "operators": tuple(write_operator(home, site, now) for site in operators),
                 "prompts": tuple(write_prompts(home, site) for site in prompts),
@@ -199,6 +201,9 @@ class Statements:
 
     def close(self) -> None:
         """Files stay as long as the lab's home does."""
+
+
+_BORDERS: Final[Entry] = {"id": "borders", "what": {"kind": "borders", "file": BORDERS_FILE}}
 
 
 class _Named(Protocol):
@@ -319,6 +324,7 @@ def _records(site: PlacedSite, *, recursive: bool) -> list[DnsRecord]:
         everybody = [lie[0]]
     records += [DnsRecord(last, "A", address) for address in everybody]
     records += [DnsRecord(last, "AAAA", address) for address in site.v6]
+    records += [DnsRecord(last, "AAAA", address, subnet.network) for subnet in SUBNETS for address in site.v6]
     elsewhere = {sent.clients: address for sent, address in site.others}
     for subnet in SUBNETS:
         own = [elsewhere[subnet]] if subnet in elsewhere else everybody

@@ -2,9 +2,276 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final, TypeAlias, TypeVar
 
-from keycheck.lab.store_sites import InferenceDefect, StoreDefect
+from keycheck.lab.aws_stores.plan import (
+    AwsPlan,
+    BackupRule,
+    Database,
+    DbSnapshot,
+    Item,
+    Job,
+    Plan,
+    Point,
+    Rule,
+    Snapshot,
+    Sse,
+    Table,
+    TableReplica,
+    Vault,
+)
+from keycheck.lab.defect import Promise, fails, unknown
+from keycheck.lab.gcp_stores.plan import BqTable, Dataset, DiskSnapshot, GcpPlan, GcsBucket, GcsObject, SqlInstance
+from keycheck.lab.key_sites import STRANGER, VENDOR
+from keycheck.lab.store_sites import (
+    CUSTOMER_KEY,
+    EXPORTS,
+    EXPORTS_G,
+    HOME,
+    PROFILE,
+    PROJECT,
+    STRANGERS_BUCKET,
+    VENDOR_KEY,
+    CloudPlan,
+    InferenceDefect,
+    StoreDefect,
+    arn,
+    vault,
+)
 
-CLOUD_DEFECTS: Final[tuple[StoreDefect | InferenceDefect, ...]] = ()
-"""In the order in which they are shown."""
+STORED: Final = "STORED"
+AT_REST: Final = "AT-REST"
+INFERRED: Final = "INFERRED"
+ABROAD: Final = "us-east-1"
+
+Change: TypeAlias = Callable[[CloudPlan], CloudPlan]
+T = TypeVar("T")
+
+_COPIES: Final = fails("residency.copies")
+_BACKUPS: Final = fails("residency.backups")
+_KEY: Final = fails("stores.key")
+_UNDECIDED: Final = unknown(
+    "residency.stores", "residency.copies", "residency.backups", "stores.encrypted", "stores.key"
+)
+"""Nothing is known of it."""
+
+
+def _store(id: str, title: str, clause: str, at: str, promises: frozenset[Promise], change: Change) -> StoreDefect:
+    return StoreDefect(id, title, clause, promises, change, at, False)
+
+
+def _model(id: str, title: str, at: str, promises: frozenset[Promise], change: Change) -> InferenceDefect:
+    return InferenceDefect(id, title, INFERRED, promises, change, at, False)
+
+
+def _aws(change: Callable[[AwsPlan], AwsPlan]) -> Change:
+    return lambda plan: replace(plan, aws=change(plan.aws))
+
+
+def _gcp(change: Callable[[GcpPlan], GcpPlan]) -> Change:
+    return lambda plan: replace(plan, gcp=change(plan.gcp))
+
+
+def _each(items: tuple[T, ...], wanted: Callable[[T], bool], change: Callable[[T], T]) -> tuple[T, ...]:
+    return tuple(change(item) if wanted(item) else item for item in items)
+
+
+def _database(change: Callable[[Database], Database]) -> Change:
+    return _aws(lambda aws: replace(aws, databases=_each(aws.databases, lambda each: each.id == "crm", change)))
+
+
+def _table(change: Callable[[Table], Table]) -> Change:
+    return _aws(lambda aws: replace(aws, tables=_each(aws.tables, lambda each: each.name == "sessions", change)))
+
+
+def _plan(change: Callable[[Plan], Plan]) -> Callable[[AwsPlan], AwsPlan]:
+    return lambda aws: replace(aws, plans=tuple(map(change, aws.plans)))
+
+
+def _older(sse: Sse) -> Change:
+    """Objects of three years ago, before the bucket had its default."""
+    items = tuple(Item(f"2023/{month:02d}/contacts.csv", sse, 1200 - 30 * month) for month in (1, 2, 3))
+    return _aws(
+        lambda aws: replace(
+            aws,
+            buckets=_each(
+                aws.buckets, lambda each: each.name == EXPORTS, lambda each: replace(each, items=items + each.items)
+            ),
+        )
+    )
+
+
+def _denied(*denials: tuple[str, str]) -> Change:
+    return _aws(lambda aws: replace(aws, denied=(*aws.denied, *denials)))
+
+
+def _bucket_g(change: Callable[[GcsBucket], GcsBucket]) -> Change:
+    return _gcp(lambda gcp: replace(gcp, buckets=_each(gcp.buckets, lambda each: each.name == EXPORTS_G, change)))
+
+
+def _moved_g(location: str, type: str, key_in: str | None = None, members: tuple[str, ...] = ()) -> Change:
+    """The bucket in another place, with the key that it needs there."""
+
+    def change(bucket: GcsBucket) -> GcsBucket:
+        if key_in is None:
+            return replace(bucket, location=location, type=type, members=members)
+        key = f"{CUSTOMER_KEY}@{key_in}"
+        objects = tuple(replace(each, key=key) for each in bucket.objects)
+        return replace(bucket, location=location, type=type, members=members, key=key, objects=objects)
+
+    return _bucket_g(change)
+
+
+def _dataset(change: Callable[[Dataset], Dataset]) -> Change:
+    return _gcp(lambda gcp: replace(gcp, datasets=tuple(map(change, gcp.datasets))))
+
+
+def _profile(*regions: str) -> Change:
+    return _aws(
+        lambda aws: replace(
+            aws,
+            profiles=_each(aws.profiles, lambda each: each.id == PROFILE, lambda each: replace(each, regions=regions)),
+        )
+    )
+
+
+_FAR: Final = Vault(
+    "escape",
+    ABROAD,
+    CUSTOMER_KEY,
+    (
+        Point("11111111-0000-4000-8000-000000000009", arn("rds", "db:crm"), "RDS", CUSTOMER_KEY, f"crm@{HOME}",
+              arn("rds", "snapshot:awsbackup:copyjob-9", ABROAD), days=3),
+    ),
+)  # fmt: skip
+_COPIED: Final = Job(
+    "33333333-0000-4000-8000-000000000009", arn("rds", "db:crm"), "RDS", "crm", HOME, to=vault("escape", ABROAD), days=3
+)
+_ORDER: Final = BackupRule("weekly", "crm", (vault("escape", ABROAD),))
+
+CLOUD_DEFECTS: Final[tuple[StoreDefect | InferenceDefect, ...]] = (
+    _store("db-replica-abroad", "a read replica of the database is in the United States", STORED, "crm-db",
+           _COPIES | _KEY,
+           _aws(lambda aws: replace(aws, databases=(
+               *aws.databases,
+               Database("crm-us", ABROAD, CUSTOMER_KEY, replica_of=f"crm@{HOME}", retention=0))))),
+    _store("automated-backups-abroad", "automated backups are replicated into the United States", STORED, "crm-db",
+           # under a key that is there, too
+           _BACKUPS | _COPIES | _KEY,
+           _database(lambda each: replace(each, backed_up_to=(*each.backed_up_to, (ABROAD, CUSTOMER_KEY))))),
+    _store("db-snapshot-abroad", "a snapshot was copied into the United States by hand", STORED, "crm-db",
+           _BACKUPS | _COPIES | _KEY,
+           _aws(lambda aws: replace(aws, db_snapshots=(
+               *aws.db_snapshots,
+               DbSnapshot("crm-for-support", "crm", ABROAD, CUSTOMER_KEY,
+                          copied_from=f"crm-before-upgrade@{HOME}"))))),
+    _store("copy-job-abroad", "a copy job took a backup into the United States, which no plan orders", STORED, "crm-db",
+           _BACKUPS | _COPIES | _KEY,
+           _aws(lambda aws: replace(aws, vaults=(*aws.vaults, _FAR), jobs=(*aws.jobs, _COPIED)))),
+    _store("vault-abroad", "the backup plan orders copies into a vault in the United States", STORED, "crm-db",
+           _BACKUPS | _COPIES | _KEY,
+           _aws(lambda aws: _plan(lambda each: replace(each, rules=(*each.rules, _ORDER)))(
+               replace(aws, vaults=(*aws.vaults, replace(_FAR, points=())))))),
+    _store("copy-jobs-denied", "which copy jobs ran may not be read", STORED, "crm-db",
+           unknown("residency.backups", "stores.encrypted", "stores.key"),
+           _denied(("backup:ListCopyJobs", "*"))),
+    _store("global-table-abroad", "the global table has a replica in the United States", STORED, "sessions",
+           # under DynamoDB's own key
+           _COPIES | _KEY,
+           _table(lambda each: replace(each, replicas=(*each.replicas, TableReplica(ABROAD, None))))),
+    _store("witness-in-london", "the global table's witness is in London", STORED, "sessions",
+           _COPIES, _table(lambda each: replace(each, witnesses=("eu-west-2",)))),
+    _store("bucket-to-stranger", "the bucket replicates to the vendor's own bucket in the United States", STORED,
+           "exports",
+           # of which nothing but its Region may be read
+           _COPIES | unknown("stores.encrypted", "stores.key"),
+           _aws(lambda aws: replace(aws, buckets=(
+               *_each(aws.buckets, lambda each: each.name == EXPORTS, lambda each: replace(
+                   each, rules=(*each.rules, Rule("analytics", STRANGERS_BUCKET.name, VENDOR, VENDOR_KEY)))),
+               STRANGERS_BUCKET)))),
+    _store("old-objects-other-key", "old objects lie under another key of the customer's", AT_REST, "exports",
+           _KEY, _older(Sse("aws:kms", CUSTOMER_KEY))),
+    _store("old-objects-own-key", "old objects lie under S3's own key", AT_REST, "exports",
+           _KEY, _older(Sse())),
+    _store("bucket-default-own-key", "new objects are put under S3's own key unless asked otherwise", AT_REST,
+           "exports", _KEY,
+           _aws(lambda aws: replace(aws, buckets=_each(
+               aws.buckets, lambda each: each.name == EXPORTS, lambda each: replace(each, default=Sse()))))),
+    _store("key-replica-abroad", "a multi-Region key of the copies has a replica in the United States", STORED,
+           "exports", _COPIES, _aws(lambda aws: replace(aws, key_replicas=(("archive", ABROAD),)))),
+    _store("replication-denied", "the bucket's replication may not be read", STORED, "exports",
+           unknown("residency.copies", "stores.encrypted", "stores.key"),
+           _denied(("s3:GetReplicationConfiguration", f"arn:aws:s3:::{EXPORTS}"))),
+    _store("objects-denied", "the bucket's objects may not be looked at", AT_REST, "exports",
+           unknown("stores.encrypted", "stores.key"),
+           _denied(("s3:GetObject*", f"arn:aws:s3:::{EXPORTS}/*"))),
+    _store("store-unreadable", "nothing of the bucket may be read", STORED, "exports",
+           unknown("residency.copies", "residency.backups", "stores.encrypted", "stores.key"),
+           _denied(("s3:*", f"arn:aws:s3:::{EXPORTS}"), ("s3:*", f"arn:aws:s3:::{EXPORTS}/*"))),
+    _store("unencrypted-snapshot", "a snapshot of a disk long gone is not encrypted", AT_REST, "estate",
+           fails("stores.encrypted", "stores.key"),
+           _aws(lambda aws: replace(aws, snapshots=(
+               *aws.snapshots, Snapshot("snap-0a1b2c3d4e5f60003", "vol-0a1b2c3d4e5f60009", HOME, None, days=900))))),
+    _store("snapshot-abroad", "a snapshot of a disk was copied into the United States", STORED, "estate",
+           fails("residency.backups", "residency.copies", "stores.key"),
+           _aws(lambda aws: replace(aws, snapshots=(
+               *aws.snapshots,
+               Snapshot("snap-0a1b2c3d4e5f60004", "vol-0a1b2c3d4e5f60001", ABROAD, CUSTOMER_KEY,
+                        copied_from=f"snap-0a1b2c3d4e5f60001@{HOME}"))))),
+    _store("snapshot-shared", "a snapshot of a disk is shared with a stranger's account", STORED, "estate",
+           unknown("residency.backups", "residency.copies", "stores.encrypted", "stores.key"),
+           _aws(lambda aws: replace(aws, snapshots=_each(
+               aws.snapshots, lambda each: each.region == HOME,
+               lambda each: replace(each, shared_with=(STRANGER,)))))),
+    _store("eur5-bucket", "the bucket is in the dual-region of Belgium and London", STORED, "exports-g",
+           # and so is the key that it needs there
+           fails("residency.stores", "residency.copies", "stores.key"), _moved_g("EUR5", "dual-region", "eur5")),
+    _store("dual-region-london", "the bucket is in a dual-region put together of Frankfurt and London", STORED,
+           "exports-g", fails("residency.stores"),
+           _moved_g("EU", "dual-region", None, ("EUROPE-WEST3", "EUROPE-WEST2"))),
+    _store("multi-region-us", "the bucket is in the multi-region of the United States", STORED, "exports-g",
+           fails("residency.stores", "residency.copies", "stores.key"), _moved_g("US", "multi-region", "us")),
+    _store("old-objects-google-key", "old objects lie under Google's own key", AT_REST, "exports-g", _KEY,
+           _bucket_g(lambda each: replace(each, objects=(
+               GcsObject("2023/01/contacts.csv", None, 1100), *each.objects)))),
+    _store("bucket-unreadable-g", "nothing of the bucket may be read", STORED, "exports-g", _UNDECIDED,
+           _gcp(lambda gcp: replace(gcp, denied=(
+               "storage.buckets.get", "storage.objects.list", "storage.objects.get")))),
+    _store("dataset-in-us", "the data set is in the multi-region of the United States", STORED, "analytics-g",
+           fails("residency.stores", "residency.copies", "stores.key"),
+           _dataset(lambda each: replace(
+               each, location="US", key=f"{CUSTOMER_KEY}@us",
+               tables=tuple(replace(table, key=f"{CUSTOMER_KEY}@us") for table in each.tables)))),
+    _store("dataset-google-key", "the data set is under Google's own key", AT_REST, "analytics-g", _KEY,
+           _dataset(lambda each: replace(
+               each, key=None, tables=tuple(replace(table, key=None) for table in each.tables)))),
+    _store("old-table-google-key", "a table is older than the data set's key, and under Google's own", AT_REST,
+           "analytics-g", _KEY,
+           _dataset(lambda each: replace(each, tables=(*each.tables, BqTable("legacy", None, 900))))),
+    _store("disk-other-key", "a disk lies under another key of the customer's", AT_REST, "project-g", _KEY,
+           _gcp(lambda gcp: replace(gcp, disks=tuple(
+               replace(each, key=f"{CUSTOMER_KEY}@europe-west3") for each in gcp.disks)))),
+    _store("disk-snapshot-abroad", "a snapshot of a disk is stored in the United States", STORED, "project-g",
+           _BACKUPS,
+           _gcp(lambda gcp: replace(gcp, snapshots=(
+               *gcp.snapshots, DiskSnapshot("crm-data-far", PROJECT, "crm-data", ("us",), "contacts-g"))))),
+    _store("sql-replica-abroad", "a replica of the database is in the United States", STORED, "project-g",
+           _COPIES | _KEY,
+           _gcp(lambda gcp: replace(gcp, databases=(
+               *gcp.databases,
+               SqlInstance("crm-us", PROJECT, "us-central1", f"{CUSTOMER_KEY}@us-central1", replica_of="crm",
+                           backups=False))))),
+    _store("sql-backups-abroad", "backups of the database are kept in the United States", STORED, "project-g",
+           _BACKUPS,
+           _gcp(lambda gcp: replace(gcp, databases=_each(
+               gcp.databases, lambda each: each.name == "crm", lambda each: replace(each, backups_in="us"))))),
+    _model("global-profile", "the inference profile routes to wherever there is room", "assistant",
+           fails("residency.inference"), _profile("*", HOME)),
+    _model("profile-abroad", "the inference profile routes to the United States, too", "assistant",
+           fails("residency.inference"), _profile(HOME, "eu-west-1", ABROAD)),
+    _model("profile-unreadable", "the inference profile may not be read", "assistant",
+           unknown("residency.inference"), _denied(("bedrock:GetInferenceProfile", "*"))),
+)  # fmt: skip
+"""The table, in the order in which it is shown."""

@@ -3,7 +3,9 @@ first needed."""
 
 from __future__ import annotations
 
+import json
 import threading
+from datetime import timedelta
 from typing import Final
 
 from keycheck.lab.aws.kms.managed import make_managed
@@ -12,7 +14,7 @@ from keycheck.lab.clouds import Clouds
 from keycheck.lab.errors import LabError
 from keycheck.lab.gcp_estate import RING
 from keycheck.lab.key_sites import CUSTOMER, INSPECTOR, VENDOR
-from keycheck.lab.store_sites import CUSTOMER_KEY, VENDOR_KEY
+from keycheck.lab.store_sites import CUSTOMER_KEY, PROJECT, VENDOR_KEY
 
 _REPORT: Final = "this is a defect of the lab: report it"
 _ALL: Final[Document] = {
@@ -44,12 +46,29 @@ class KeyBook:
 
     def resource(self, ref: str) -> str:
         """Resource name of a key in Google Cloud. Raises LabError."""
-        if ref.startswith("projects/"):
-            return ref
+        id, at, location = ref.partition("@")
+        if id == CUSTOMER_KEY and at:
+            with self._lock:
+                return self._made_in_google(location)
         for key in self._clouds.keys:
             if key.id == ref:
                 return key.resource
         raise LabError(f"the lab has no key {ref!r} in Google Cloud", advice=_REPORT)
+
+    def replicate(self, ref: str, region: str) -> None:
+        """Give a multi-Region key one more replica."""
+        arn = self.arn(ref, region)
+        caller = _root(arn.split(":")[4])
+        kms = self._clouds.aws.cloud.kms
+        kms.call(caller, arn.split(":")[3], "ReplicateKey", KeyId=arn, ReplicaRegion=region, Policy=_policy(CUSTOMER))
+
+    def _made_in_google(self, location: str) -> str:
+        """A key of the customer's that nobody agreed, in a location."""
+        name = f"projects/{PROJECT}/locations/{location}/keyRings/{RING}/cryptoKeys/{CUSTOMER_KEY}"
+        if (CUSTOMER_KEY, name) not in self._made:
+            self._clouds.gcp.cloud.kms.seed_key(name, created=self._clouds.clock() - timedelta(days=100))
+            self._made[CUSTOMER_KEY, name] = name
+        return name
 
     def _make(self, id: str, region: str) -> str:
         kms = self._clouds.aws.cloud.kms
@@ -59,19 +78,20 @@ class KeyBook:
         owner = {CUSTOMER_KEY: CUSTOMER, VENDOR_KEY: VENDOR}.get(id)
         if owner is None:
             raise LabError(f"the lab has no key {id!r} in AWS", advice=_REPORT)
-        root = f"arn:aws:iam::{owner}:root"
-        caller = Caller(owner, root, root, "AKIALABBUILDER", (_ALL,))
-        made = kms.call(caller, region, "CreateKey", Description=f"practice key {id}", Policy=_policy(owner))
+        made = kms.call(_root(owner), region, "CreateKey", Description=f"practice key {id}", Policy=_policy(owner))
         told = made["KeyMetadata"]
         if not isinstance(told, dict):
             raise LabError("CreateKey answered no key", advice=_REPORT)
         return str(told["Arn"])
 
 
+def _root(account: str) -> Caller:
+    arn = f"arn:aws:iam::{account}:root"
+    return Caller(account, arn, arn, "AKIALABBUILDER", (_ALL,))
+
+
 def _policy(owner: str) -> str:
     """The account may do all; the inspector of the customer's own may look."""
-    import json
-
     statements = [
         {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{owner}:root"}, "Action": "kms:*", "Resource": "*"}
     ]
@@ -80,8 +100,3 @@ def _policy(owner: str) -> str:
             {"Effect": "Allow", "Principal": {"AWS": INSPECTOR}, "Action": "kms:DescribeKey", "Resource": "*"}
         )
     return json.dumps({"Version": "2012-10-17", "Statement": statements})
-
-
-def other_key(project: str, location: str) -> str:
-    """Resource name of a key that nobody agreed, in the same project."""
-    return f"projects/{project}/locations/{location}/keyRings/{RING}/cryptoKeys/other"

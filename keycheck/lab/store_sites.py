@@ -45,18 +45,32 @@ from keycheck.lab.gcp_stores.plan import (
     GcsObject,
     SqlInstance,
 )
-from keycheck.lab.key_sites import CUSTOMER, HONEST_BINDINGS, GcpSite, KeySite, clean_keys
+from keycheck.lab.key_sites import (
+    CUSTOMER,
+    HONEST,
+    HONEST_BINDINGS,
+    VENDOR,
+    AwsSite,
+    GcpSite,
+    KeySite,
+    Material,
+    clean_keys,
+)
 from keycheck.lab.residency_parts import RESIDENCY
 
 HOME: Final = "eu-central-1"
 ACCOUNT: Final = CUSTOMER
 PROJECT: Final = "acme-contacts"
-AWS_KEYS: Final = ("contacts", "archive", "hold")
+AWS_KEYS: Final = ("contacts", "archive", "backups")
 GCP_KEYS: Final = ("contacts-g", "notes-g", "exports-g")
 CUSTOMER_KEY: Final = "other"
 """A key of the customer's that is not among those agreed; there is one in every Region."""
 VENDOR_KEY: Final = "vendor"
 """A key of the vendor's."""
+EXPORTS: Final = "acme-crm-exports"
+EXPORTS_G: Final = "acme-exports-g"
+STRANGERS_BUCKET: Final = Bucket("vendor-crm-analytics", "us-west-2", VENDOR, Sse("aws:kms", VENDOR_KEY))
+"""In the vendor's own account: of it nothing but its Region is told."""
 PROFILE: Final = "a1b2c3d4e5f6"
 """Id of the customer's own inference profile."""
 MODEL: Final = "anthropic.claude-sonnet-4-5-20250929-v1:0"
@@ -128,11 +142,11 @@ def _resource(name: str) -> Mapping[str, object]:
 
 
 STORES: Final = (
-    StoreSite("exports", "aws", _resource("arn:aws:s3:::acme-crm-exports"), AWS_KEYS, HOME),
+    StoreSite("exports", "aws", _resource(f"arn:aws:s3:::{EXPORTS}"), AWS_KEYS, HOME),
     StoreSite("crm-db", "aws", _resource(arn("rds", "db:crm")), AWS_KEYS),
     StoreSite("sessions", "aws", _resource(arn("dynamodb", "table/sessions")), AWS_KEYS),
     StoreSite("estate", "aws", {"kind": "account", "account": ACCOUNT, "home": HOME}, AWS_KEYS),
-    StoreSite("exports-g", "gcp", _resource("//storage.googleapis.com/projects/_/buckets/acme-exports-g"), GCP_KEYS),
+    StoreSite("exports-g", "gcp", _resource(f"//storage.googleapis.com/projects/_/buckets/{EXPORTS_G}"), GCP_KEYS),
     StoreSite(
         "analytics-g",
         "gcp",
@@ -151,8 +165,11 @@ CLOUD_IDS: Final[Mapping[str, tuple[str, ...]]] = {
     "inference": tuple(site.id for site in INFERENCE),
 }
 """Section to the ids of its subjects in the honest plan."""
-EXTRA_KEYS: Final[tuple[KeySite, ...]] = (GcpSite("exports-g", "eur4", PROJECT, on_key=HONEST_BINDINGS),)
-"""Keys that only stores need: a bucket in a dual-region wants its key there."""
+EXTRA_KEYS: Final[tuple[KeySite, ...]] = (
+    AwsSite("backups", "eu-north-1", materials=(Material(100),), statements=HONEST),
+    GcpSite("exports-g", "eur4", PROJECT, on_key=HONEST_BINDINGS),
+)
+"""Keys that only stores need: copies of backups, and a bucket in a dual-region, want their key where they are."""
 
 
 def store_keys(only: Collection[str] | None) -> tuple[KeySite, ...]:
@@ -178,7 +195,7 @@ def _aws() -> AwsPlan:
         disabled=("eu-south-1", "ap-southeast-3"),
         buckets=(
             Bucket(
-                "acme-crm-exports",
+                EXPORTS,
                 HOME,
                 ACCOUNT,
                 _KMS,
@@ -256,13 +273,13 @@ def _aws() -> AwsPlan:
             Vault(
                 "crm-far",
                 "eu-north-1",
-                "hold",
+                "backups",
                 (
                     Point(
                         "11111111-0000-4000-8000-000000000003",
                         database,
                         "RDS",
-                        "hold",
+                        "backups",
                         f"crm@{HOME}",
                         arn("rds", "snapshot:awsbackup:copyjob-1", "eu-north-1"),
                         days=4,
@@ -320,7 +337,7 @@ def _gcp() -> GcpPlan:
         organization="acme.example",
         buckets=(
             GcsBucket(
-                "acme-exports-g",
+                EXPORTS_G,
                 PROJECT,
                 "EUR4",
                 "exports-g",

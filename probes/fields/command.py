@@ -100,6 +100,9 @@ def scan(
     out: Annotated[Path, typer.Option("--out", help="Directory for the bundle.")] = Path("keycheck-runs"),
     output: Annotated[list[str] | None, typer.Option("--output", "-o", metavar="FORMAT[=PATH]")] = None,
     key: Annotated[Path | None, typer.Option("--key", "-k", help="The key that signs.")] = None,
+    passphrase: Annotated[
+        str | None, typer.Option("--passphrase", help="Where the key's passphrase is: env:NAME or file:PATH.")
+    ] = None,
 ) -> int:
     """Look at one export alone, with every control over fields: `keycheck run` on one data set.
 
@@ -112,6 +115,8 @@ def scan(
             arguments += ["--output", each]
         if key is not None:
             arguments += ["--key", str(key)]
+        if passphrase is not None:
+            arguments += ["--passphrase", passphrase]
         # The same verb, so that one export alone is seen exactly as a whole contract sees it.
         root = ctx.find_root()
         return int(root.command.main(arguments, prog_name="keycheck", standalone_mode=False, obj=root.obj))

@@ -10,7 +10,7 @@ from keycheck.model.facts import Facts
 from keycheck.model.types import Name, SortedSet
 from keycheck.model.verdict import Reason, Verdict
 from probes.fields.facts import ColumnFacts, Export
-from probes.fields.field_control import CAVEAT, values, whole
+from probes.fields.field_control import CAVEAT, alike, values, whole
 from probes.weighing import Judgement, shown
 
 
@@ -90,7 +90,9 @@ class Coverage(Control, id="fields.coverage", version=1):
     def _classes(self, columns: Sequence[ColumnFacts], found: Judgement) -> None:
         held = {column.rule.class_ for column in columns if column.rule is not None and values(column)}
         if missing := self.classes - held:
-            found.doubt(f"no column with values is of the class {shown(missing)}")
+            near = sorted(f"{name}: is it {meant}?" for name in missing if (meant := alike(name, held)))
+            hint = f" ({'; '.join(near)})" if near else ""
+            found.doubt(f"no column with values is of the class {shown(missing)}{hint}")
 
 
 def _origin(export: Export, found: Judgement) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from typing import Annotated, ClassVar, Final, TypeAlias
 
 from pydantic import Field
@@ -74,6 +75,12 @@ class FieldControl(Control):
         if facts.role == "unmapped" or facts.rule is None:
             return unmapped(facts)
         if self.classes and facts.rule.class_ not in self.classes:
+            if meant := alike(facts.rule.class_, self.classes):
+                return inconclusive(
+                    Reason.NOT_COVERED,
+                    f"the field map says {facts.rule.class_}, the requirement {meant}: if they are one, spell them "
+                    "alike, for a slip of the pen must not put a column out of the contract",
+                )
             return not_applicable(f"of the class {facts.rule.class_}, which this requirement does not concern")
         if why := self.exempt(facts, facts.rule):
             return not_applicable(why)
@@ -88,6 +95,18 @@ class FieldControl(Control):
         if self.by_format and not recognised(facts):
             found.doubts[:] = known  # what follows from nothing being recognised would only bury it
         return found.verdict(words)
+
+
+def alike(name: str, others: Iterable[str]) -> str:
+    """The class among these that a person may have meant by the name; empty where there is none. Short names differ by
+    a letter from many."""
+    near = [
+        each for each in get_close_matches(name, sorted(others), n=1, cutoff=_ALIKE) if min(len(name), len(each)) > 3
+    ]
+    return near[0] if near else ""
+
+
+_ALIKE: Final = 0.8
 
 
 def unmapped(facts: ColumnFacts) -> Verdict:

@@ -68,6 +68,8 @@ class Encrypted(FieldControl, id="fields.encrypted", version=1):
     def weigh(self, facts: ColumnFacts, rule: FieldRule, found: Judgement) -> str:
         """The ladder: not plaintext, of a format, random, opened."""
         self._kinds(facts, rule, found)
+        if found.breaches and len(formats(facts)) > 1:  # a breach hides doubts, and of this one nobody should not know
+            found.breach(f"besides, the column mixes formats: {shown(formats(facts))}")
         alarms(facts, found, "the ciphertext is not random")
         words = f"{recognised(facts)} values are {shown(formats(facts))}, {facts.evidence_bits} bits of evidence"
         if self.proof == "grammar":

@@ -62,12 +62,13 @@ def permissions(
     if technique is not Technique.DRILL and not drills:
         raise UsageError("--technique says how far drills go", advice="give --drills too")
     prepared = prepare(Request(deployment, profile, only=tuple(only or ())), load_registry())
-    every = _drilled(prepared, technique) if drills else papers(needs(prepared))
+    every = _drilled(prepared, technique) if drills else (*papers(needs(prepared)), *_datasets(prepared))
     found = [paper for paper in every if provider is None or paper.provider == provider]
     if not found:
         raise UsageError(
             "the plan asks no cloud for anything",
-            advice="declare `keys:` in the deployment and demand `keys.*` controls in the profile; see `keycheck plan`",
+            advice="declare `keys:` or `datasets:` in the deployment and demand `keys.*` or `fields.*` controls in the "
+            "profile; see `keycheck plan`",
         )
     sys.stdout.write(_json(found) if output is Output.JSON else _text(found))
     return int(ExitCode.MET)
@@ -79,6 +80,20 @@ def needs(prepared: Prepared) -> Iterator[Need]:
         if isinstance(task, Impossible) or not selected(task, prepared.bindings, prepared.request.only):
             continue
         yield from _of(task)
+
+
+def _datasets(prepared: Prepared) -> Iterator[Paper]:
+    """What opening samples and reading buckets needs. Each data set is there once."""
+    from probes.fields.permissions import dataset_papers
+    from probes.fields.subjects import Dataset
+
+    found: dict[str, Dataset] = {}
+    for task in prepared.tasks:
+        if isinstance(task, Impossible) or not selected(task, prepared.bindings, prepared.request.only):
+            continue
+        if isinstance(task.subject, Dataset):
+            found.setdefault(task.entry.id, task.subject)
+    return dataset_papers(found.values(), prepared.deployment.deployment.subjects)
 
 
 def _drilled(prepared: Prepared, technique: Technique) -> Iterator[Paper]:

@@ -39,7 +39,7 @@ class Location(KeyControl, id="keys.location", version=1):
     )
 
     jurisdiction: Annotated[Jurisdiction, Tighter("subset")]
-    """Countries by ISO 3166; `EU` stands for the 27 member states."""
+    """Countries by ISO 3166; `EU` stands for its member states with their outermost regions."""
 
     def judge(self, facts: KeyFacts) -> Verdict:
         """Every place at which material of the key is."""

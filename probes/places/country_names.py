@@ -292,7 +292,8 @@ _CODE: Final = re.compile(r"(?<![A-Za-z0-9_-])[A-Z]{2}(?![A-Za-z0-9_-])")
 _UNION: Final = re.compile(r"(?<![^\W_])(?:european union|europaische union|union europeenne|eu)(?![^\W_])")
 _EEA: Final = re.compile(r"(?<![^\W_])(?:eea|european economic area)(?![^\W_])")
 _BOUNDLESS: Final = re.compile(
-    r"(?<![^\W_])(?:worldwide|global|globally|europe|emea|apac|asia|americas|various|multiple|others?|etc|follow.the.sun)"
+    r"(?<![^\W_])(?:worldwide|global|globally|europe|emea|apac|asia|americas|various|multiple|others?|etc"
+    r"|follow.the.sun)"
     r"(?![^\W_])"
 )
 _WORDS: Final = frozenset({"IT", "AS", "IS", "IN", "AT", "BY", "NO", "TO", "AI", "ID", "SO", "US", "DE", "LA", "AM"})

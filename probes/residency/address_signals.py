@@ -90,7 +90,7 @@ def physics(facts: AddressFacts) -> Iterator[Signal]:
             Strength.PROOF,
             f"it answered {facts.standpoint.vantage} so soon that it is within {facts.reach.radius_m // 1000} km",
             countries,
-            premises=f"{bound.worded()}; polygons sha256 {facts.reach.borders}",
+            premises=f"{bound.worded()}; what answers stands on land; polygons sha256 {facts.reach.borders}",
         )
     if isinstance(facts.ranges, Ranged):
         for provider in sorted({says.provider for says in facts.ranges.says} & _CLOUDS):

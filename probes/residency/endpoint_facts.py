@@ -119,8 +119,8 @@ TimesAnswer: TypeAlias = Annotated[Times | Unseen, Field(discriminator="kind")]
 
 
 class SignedTimes(Model):
-    """From sending ClientHello to having verified CertificateVerify, full handshakes only: bounds the distance of
-    whoever holds the certificate's private key."""
+    """From sending ClientHello to the arrival of the CertificateVerify that was then verified, full handshakes only: bounds
+    the distance of whoever holds the certificate's private key."""
 
     kind: Literal["signed-times"] = "signed-times"
     times: Times

@@ -194,7 +194,7 @@ class ClosureFacts(Facts, schema="stores.closure/1"):
     nodes: Annotated[tuple[Node, ...], Field(max_length=MAX_NODES)]
     edges: Annotated[tuple[Edge, ...], Field(max_length=MAX_EDGES)]
     open: Annotated[tuple[OpenEnd, ...], Field(max_length=512)]
-    guards: Annotated[tuple[Guard, ...] | Unseen, Field(max_length=64)] = ()
+    guards: Annotated[tuple[Guard, ...], Field(max_length=64)] | Unseen = ()
     questions: Annotated[tuple[VendorText, ...], Field(max_length=256)] = ()
     """What was asked, `service:Operation region`, so that a reader sees what was not."""
     since: Instant | None = None

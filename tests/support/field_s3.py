@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import Any
 
 import boto3
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
 
 REGION = "eu-central-1"
 
 
-def client(url: str) -> S3Client:
+def client(url: str) -> Any:
     return boto3.client(
         "s3", endpoint_url=url, region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x"
     )  # fmt: skip

@@ -31,3 +31,8 @@ def node(facts: ClosureFacts, end: str) -> Node:
 
 def edges(facts: ClosureFacts, kind: EdgeKind) -> list[tuple[str, str]]:
     return [(edge.source, edge.target) for edge in facts.edges if edge.kind is kind]
+
+
+def opened(facts: ClosureFacts, end: str) -> set[str]:
+    """For which questions the end is open there."""
+    return {each.matters for each in facts.open if each.at.endswith((f":{end}", f"/{end}")) or each.at == end}

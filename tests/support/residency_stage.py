@@ -1,4 +1,4 @@
-"""Real servers on loopback for the tests of residency: name servers that lie, and HTTPS servers with the heads of edges."""
+"""Real servers on loopback for the tests of residency: name servers that lie, HTTPS servers with heads of edges."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def an_io(**changed: object) -> Io:
         clock=lambda: datetime.now(UTC),
         entropy=secrets.token_bytes,
     )
-    return replace(io, **changed)
+    return replace(io, **changed)  # type: ignore[arg-type]
 
 
 # -- names ----------------------------------------------------------------------------------------------------------
@@ -196,9 +196,7 @@ def identity(directory: Path, *names: str, label: str = "server") -> Identity:
     made = Identity(directory / f"{label}.pem", directory / f"{label}.key", directory / f"{label}-ca.pem")
     made.chain.write_bytes(leaf.public_bytes(serialization.Encoding.PEM))
     made.key.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     made.ca.write_bytes(root.public_bytes(serialization.Encoding.PEM))
     return made

@@ -24,10 +24,13 @@ SERVED: Final[Mapping[str, str]] = {
     "organizations": "organizations",
     "rds": "rds",
     "s3": "s3",
+    "s3express": "s3",
 }
 """Service in the credential scope of a signature -> the SDK's name of its model."""
 _LABEL: Final = re.compile(r"\{([A-Za-z0-9_-]+)(\+?)\}")
 _FIELDS: Final = 1000
+_EXPRESS: Final = frozenset({"ListDirectoryBuckets"})
+"""What of S3 is asked of a service of its own, by the same path as something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +76,9 @@ class Catalogue:
         """Of a service by the SDK's name."""
         return self._service(service).model
 
-    def called(self, service: str, request: Request) -> Called | None:
-        """The operation of a request; None where the service has none like it."""
+    def called(self, signed_for: str, request: Request) -> Called | None:
+        """The operation of a request signed for this service, one of `SERVED`; None where it has none like it."""
+        service = SERVED[signed_for]
         known = self._service(service)
         parts = urlsplit(request.path)
         query: dict[str, tuple[str, ...]] = {}
@@ -91,6 +95,8 @@ class Catalogue:
                 return self._named(service, known.model, form.get("Action", ""), {}, query, form)
             case _:
                 for route in known.routes:
+                    if (signed_for == "s3express") != (route.name in _EXPRESS):
+                        continue
                     if route.method != request.method or any(
                         name not in query or (value and value not in query[name]) for name, value in route.query.items()
                     ):

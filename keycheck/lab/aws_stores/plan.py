@@ -321,6 +321,8 @@ class AwsPlan:
     models: tuple[tuple[str, str], ...] = ()
     """(Region, id) of foundation models."""
     invocations: tuple[Invocations, ...] = ()
+    key_replicas: tuple[tuple[KeyRef, str], ...] = ()
+    """Further replicas of multi-Region keys: key and Region."""
     guards: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Service control policies on the account: name, and the Regions that each leaves open."""
     denied: tuple[tuple[str, str], ...] = ()

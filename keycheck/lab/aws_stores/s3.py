@@ -79,6 +79,13 @@ def _list_buckets(ask: Ask) -> Output:
     }
 
 
+def _list_directory_buckets(ask: Ask) -> Output:
+    """The lab has none."""
+    if not ask.permitted("s3express:ListAllMyDirectoryBuckets", "*"):
+        raise denied("rest-xml", ask.caller.arn, "s3express:ListAllMyDirectoryBuckets", "*")
+    return {"Buckets": []}
+
+
 def _head_bucket(ask: Ask) -> Output:
     bucket = _bucket(ask, "s3:ListBucket")
     return {"BucketRegion": bucket.region, "AccessPointAlias": False, "BucketArn": f"arn:aws:s3:::{bucket.name}"}
@@ -309,6 +316,7 @@ def _spelt(ask: Ask, key: str) -> str:
 
 HANDLERS: Final[Mapping[str, Handler]] = {
     "ListBuckets": _list_buckets,
+    "ListDirectoryBuckets": _list_directory_buckets,
     "HeadBucket": _head_bucket,
     "GetBucketLocation": _location,
     "GetBucketReplication": _replication,

@@ -100,7 +100,7 @@ class StoresCloud:
         model = self._catalogue.model(service)
         head = request.method == "HEAD"
         try:
-            called = self._catalogue.called(service, _path_style(request) if service == "s3" else request)
+            called = self._catalogue.called(scope.service, _path_style(request) if service == "s3" else request)
             operation = "" if called is None else called.operation.name
             trouble = self.faults.next(operation)
             if trouble.delay:

@@ -81,7 +81,7 @@ def _roots(operation: OperationModel) -> tuple[str, ...]:
         return (f"{operation.name}Response",)
     documented = _ROOTS.get(operation.name)
     # Emulators that are made from the description alone name it after the operation.
-    return () if documented is None else (documented, f"{operation.name}Result", f"{operation.name}Output")
+    return () if documented is None else (documented, f"{operation.name}Result", f"{operation.name}Response")
 
 
 def _parsed(body: bytes) -> Element:

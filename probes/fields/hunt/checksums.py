@@ -266,7 +266,7 @@ def born(text: str) -> bool:
 _EMAIL: Final = re.compile(
     r"[^\s@\"<>(),:;\[\]\\]{1,64}@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+(?:[A-Za-z]{2,24}|xn--[A-Za-z0-9-]{2,59})"
 )
-_NO_TLD: Final = frozenset(
+NO_TLD: Final = frozenset(
     ("png", "jpg", "jpeg", "gif", "svg", "webp", "css", "js", "ts", "mjs", "map", "html", "htm", "json", "pdf", "ico")
 )
 """Endings of file names such as `icon@2x.png`."""
@@ -275,4 +275,4 @@ _NO_TLD: Final = frozenset(
 def email(text: str) -> bool:
     """An e-mail address as people have them (RFC 5321 without quoted local parts and address literals)."""
     plain = text.strip()
-    return len(plain) <= 320 and _EMAIL.fullmatch(plain) is not None and plain.rpartition(".")[2].lower() not in _NO_TLD
+    return len(plain) <= 320 and _EMAIL.fullmatch(plain) is not None and plain.rpartition(".")[2].lower() not in NO_TLD

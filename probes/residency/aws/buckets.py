@@ -32,6 +32,10 @@ from probes.residency.store_facts import Basis, EdgeKind, Encryption, NodeKind
 ALGORITHMS: Final = ("aws:kms", "aws:kms:dsse")
 _CONSTRAINTS: Final = {"": "us-east-1", "EU": "eu-west-1"}
 """What GetBucketLocation says of buckets of before there were names of Regions (S3 API reference)."""
+_EXPRESS: Final = frozenset(
+    {"us-east-1", "us-east-2", "us-west-2", "ap-northeast-1", "ap-south-1", "eu-north-1", "eu-west-1"}
+)
+"""Regions with directory buckets (S3 user guide, "S3 Express One Zone Regions"); there may be more by now."""
 _NO_RULES: Final = "ReplicationConfigurationNotFoundError"
 _NO_DEFAULT: Final = "ServerSideEncryptionConfigurationNotFoundError"
 _GONE: Final = ("NoSuchBucket", "404")
@@ -292,22 +296,21 @@ def all_buckets(asking: Asking) -> tuple[Listed, ...]:
 
 
 def directory_buckets(asking: Asking, region: str) -> None:
-    """Directory buckets hold data too, and are not looked into: each is an open end."""
+    """Directory buckets hold data too, and are not looked into: each is an open end.
 
-    def bucket(item: Answer) -> str:
-        return text(item, "Name")
-
-    found = asking.listed(
-        "s3:ListDirectoryBuckets",
-        region,
-        "Buckets",
-        bucket,
-        at=f"s3express:ListAllMyDirectoryBuckets in {region}",
-        matters=("stores",),
-        token=("ContinuationToken", "ContinuationToken"),
-        parameters={"MaxDirectoryBuckets": 1000},
-    )
-    for name in found:
-        asking.opens(
-            vendor_text(f"directory bucket {name}"), unknown("directory buckets are not covered"), "everything"
-        )
+    Most Regions have none, and no endpoint that could be asked: outside of those that AWS names, an endpoint that is
+    not there means that there are none.
+    """
+    operation = "s3:ListDirectoryBuckets"
+    try:
+        answer = asking.ask(operation, region, MaxDirectoryBuckets=1000)
+        with parsing(operation):
+            names = [text(item, "Name") for item in children(answer, "Buckets", required=True)]
+            more = text_or_none(answer, "ContinuationToken") is not None
+    except ProbeError as error:
+        if error.reason is not Reason.UNREACHABLE or region in _EXPRESS:
+            asking.opens(f"{operation} in {region}", error, "stores")
+        return
+    why = unknown("directory buckets are not covered")
+    for name in [*names, *(["and more of them"] if more else [])]:
+        asking.opens(vendor_text(f"directory bucket {name} in {region}"), why, "everything")

@@ -56,15 +56,15 @@ class DatabaseCopies:
     _sought: set[str] = field(default_factory=set)
 
     def automated(
-        self, kind: Kind, region: str, door: Door, name: str | None, backup: str | None = None
+        self, kind: Kind, region: str, door: Door, name: str | None, *, of: Arn | None = None, backup: str | None = None
     ) -> tuple[str, ...]:
         """Automated backups in a Region: of one database, of all (no name), or one by its ARN. Their ids."""
 
         def automated(item: Answer) -> _Automated:
-            of = rds_arn(text(item, kind.arn), None)
+            whose = rds_arn(text(item, kind.arn), None)
             return _Automated(
-                text_or_none(item, kind.automated_arn) or f"{of}/automated-backups/{region}",
-                of,
+                text_or_none(item, kind.automated_arn) or f"{whose}/automated-backups/{region}",
+                whose,
                 flag(item, kind.encrypted),
                 text_or_none(item, "KmsKeyId"),
                 instant_or_none(item, kind.created),
@@ -74,6 +74,9 @@ class DatabaseCopies:
         found = self.listing(kind.automated, region, kind.automated_listed, automated, door, which, kind.absent)
         graph = self.asking.graph
         for each in found:
+            if of is not None and each.of != of:
+                # Of a database in this Region that has the same name.
+                continue
             encryption = self.encryption(each.encrypted, each.key, region, each.of.owner)
             graph.put(each.id, NodeKind.BACKUP, each.of.owner, in_region(region), encryption, created=each.created,
                       note=f"of {each.of}")  # fmt: skip
@@ -83,9 +86,12 @@ class DatabaseCopies:
         return tuple(each.id for each in found)
 
     def snapshots(
-        self, kind: Kind, region: str, door: Door, name: str | None, only: str | None = None
+        self, kind: Kind, region: str, door: Door, name: str | None, only: str | None = None, *, away: bool = False
     ) -> tuple[str, ...]:
-        """Snapshots in a Region: of one database, of all (no name), or `only` one. Ids of those that are shown."""
+        """Snapshots in a Region: of one database, of all (no name), or `only` one. Ids of those that are shown.
+
+        `away`: the database is in another Region, and only what was copied from elsewhere is of it.
+        """
         which = (kind.id, name) if only is None else (kind.snapshot_id, only)
         found = self.listing(
             kind.snapshots,
@@ -96,6 +102,9 @@ class DatabaseCopies:
             which,
             kind.absent,
         )
+        if away:
+            # Without a source they are of a database there that has the same name.
+            found = tuple(each for each in found if each.source is not None and f":{region}:" not in each.source)
         graph = self.asking.graph
         shown = few(found, lambda each: each.kind, _SHOWN)
         for alike in shown:
@@ -142,6 +151,9 @@ class DatabaseCopies:
             graph.put(id, NodeKind.SNAPSHOT, source.owner, in_region(source.region), Unneeded(), note=GONE)
         graph.put(id, NodeKind.SNAPSHOT, source.owner, in_region(source.region), PENDING)
         graph.edge(id, made.arn, EdgeKind.COPIES, Basis.HAPPENED, "copied snapshot", made.created)
+        database = f"arn:{source.partition}:rds:{source.region}:{source.account}:{kind.resource}:{made.of}"
+        if graph.node(database) is not None:
+            graph.edge(database, id, EdgeKind.BACKS_UP, Basis.HAPPENED, "snapshot")
 
     def _sharing(self, kind: Kind, shared: Snapshot, region: str, door: Door) -> None:
         """Another account that may restore a snapshot may copy it anywhere."""

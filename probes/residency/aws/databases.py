@@ -68,8 +68,8 @@ class Databases:
             return
         self._one(kind, found[0], door)
         for region in (wanted.region, *(elsewhere(self.asking, wanted.region, str(wanted)) if self.everywhere else ())):
-            self.copies.snapshots(kind, region, door, name)
-            self.copies.automated(kind, region, door, name)
+            self.copies.snapshots(kind, region, door, name, away=region != wanted.region)
+            self.copies.automated(kind, region, door, name, of=wanted)
         self.copies.exports(wanted.region, door, name)
 
     def _unseen(self, wanted: Arn, why: str) -> None:
@@ -124,7 +124,7 @@ class Databases:
         self.asking.graph.put(backup, NodeKind.BACKUP, other.owner, in_region(other.region), PENDING)
         self.asking.graph.edge(id, backup, EdgeKind.COPIES, Basis.CONFIGURED, "automated backups replicated")
         door = self.asking.of(other.owner)
-        if door is None or backup not in self.copies.automated(INSTANCE, other.region, door, None, backup):
+        if door is None or backup not in self.copies.automated(INSTANCE, other.region, door, None, backup=backup):
             why = unknown("automated backups elsewhere were not described")
             self.asking.opens(backup, why, "encryption")
 

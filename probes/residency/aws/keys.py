@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from keycheck.errors import ProbeError
+from keycheck.model.facts import Unseen
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
 from probes.clouds.aws.arns import KmsArn, kms_arn
 from probes.clouds.aws.reading import MalformedError, child, child_or_none, children, flag, parsing, text, text_or_none
 from probes.residency.aws.asking import Asking
-from probes.residency.aws.graph import in_region, unknown
+from probes.residency.aws.graph import in_region, seen_not, unknown
 from probes.residency.store_facts import Basis, EdgeKind, Encryption, NodeKind, Unneeded
 
 Manager = Literal["aws", "customer", "unknown"]
@@ -33,21 +34,23 @@ class Keys:
     """The keys of one walk, each asked about once."""
 
     asking: Asking
-    _known: dict[tuple[str, str], KeySeen] = field(default_factory=dict)
+    _known: dict[tuple[str, str], KeySeen | Unseen] = field(default_factory=dict)
 
-    def under(self, key: str | None, region: str, account: str | None, algorithm: str | None) -> Encryption:
-        """How something is encrypted under a key of KMS, with the edge to it once `node` is there: see `tie`.
+    def under(self, key: str | None, region: str, account: str | None, algorithm: str | None) -> Encryption | Unseen:
+        """How something is encrypted under a key of KMS as it was named: an ARN, an id, an alias.
 
-        A key whose manager is not told is recorded as a customer's with manager `unknown`, beside an open end: a
-        reader that needs to know whose it is, finds that it is not known.
+        A key by its ARN whose manager is not told is a customer's with manager `unknown`, beside an open end; what
+        another name means is not known then.
         """
         if key is None:
             # Every service's own key is used where none is named.
             return Encryption(method="provider-key", algorithm=algorithm, key=None, key_manager="aws")
         seen = self.look(key, region, account)
+        if isinstance(seen, Unseen):
+            return seen
         return Encryption(
             method="provider-key" if seen.manager == "aws" else "customer-key",
-            algorithm=algorithm,
+            algorithm=None if algorithm is None else vendor_text(algorithm),
             key=vendor_text(seen.name),
             key_manager=seen.manager,
         )
@@ -58,15 +61,16 @@ class Keys:
         if key is not None and self.asking.graph.node(key) is not None:
             self.asking.graph.edge(node, key, EdgeKind.KEY, Basis.CONFIGURED, detail)
 
-    def look(self, key: str, region: str, account: str | None) -> KeySeen:
+    def look(self, key: str, region: str, account: str | None) -> KeySeen | Unseen:
         """Whose key it is, asked in its own Region. What cannot be asked is an open end."""
         known = self._known.get((key, region))
         if known is None:
             known = self._known[key, region] = self._describe(key, region, account)
-            self._known.setdefault((known.name, region), known)
+            if isinstance(known, KeySeen):
+                self._known.setdefault((known.name, region), known)
         return known
 
-    def _describe(self, key: str, region: str, account: str | None) -> KeySeen:
+    def _describe(self, key: str, region: str, account: str | None) -> KeySeen | Unseen:
         graph = self.asking.graph
         try:
             written = kms_arn(key)
@@ -95,8 +99,8 @@ class Keys:
                     related = {_arn(text(place, "Arn")) for place in places}
         except ProbeError as error:
             graph.ends(key, "encryption", error)
-            if written is None:
-                return KeySeen(key, "unknown")
+            if written is None or written.kind == "alias":
+                return seen_not(error)
             graph.put(str(written), NodeKind.KEY, written.account, in_region(written.region), Unneeded(),
                       note="not described")  # fmt: skip
             if written.name.startswith("mrk-"):

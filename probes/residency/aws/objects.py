@@ -71,7 +71,8 @@ def sampled(
             continue
         looked.append(version)
         kinds.setdefault(encryption, []).append(_digest(salt, version))
-    if listing.short is not None:
+    if listing.short is not None and listing.short.reason is not Reason.NOT_COVERED:
+        # That there are more than are listed is no failure: the sample says how many it knows of.
         failures.setdefault(why_key(listing.short), listing.short)
     if len(kinds) > _KINDS:
         why = Unseen(reason=Reason.NOT_COVERED, detail=f"objects under {len(kinds)} keys: {_KINDS} of them are shown")
@@ -190,7 +191,10 @@ def _head(
         if method.startswith("aws:kms"):
             if key is None:
                 raise MalformedError("an object under KMS whose key is not told")
-            return keys.under(key, region, account, method)
+            encryption = keys.under(key, region, account, method)
+            if isinstance(encryption, Unseen):
+                raise ProbeError(encryption.reason, encryption.detail)
+            return encryption
         if key is not None:
             raise MalformedError("a key of KMS with another algorithm")
         return Encryption(method="provider-key", algorithm=vendor_text(method), key=None, key_manager="aws")

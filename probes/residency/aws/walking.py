@@ -139,7 +139,7 @@ def walk(subject: Store, part: PartName, io: Io) -> tuple[ClosureFacts, tuple[Bl
         asked=vendor_text(asked),
         whole_account=isinstance(subject.what, Account),
         who=ask.door.who,
-        roots=tuple(sorted({id for id in roots if ask.graph.node(id) is not None})),
+        roots=_roots(ask, roots, isinstance(subject.what, Account)),
         nodes=ask.graph.nodes,
         edges=ask.graph.edges,
         open=ask.graph.open,
@@ -215,6 +215,16 @@ def _account(tour: Tour, region: str) -> tuple[str, ...]:
     for service in NOT_COVERED:
         ask.asked.add(f"not asked: {service}")
     return tuple(roots)
+
+
+def _roots(ask: Asking, roots: tuple[str, ...], whole: bool) -> tuple[str, ...]:
+    """What was declared. Of an account that is all that it holds, what copies came from in other Regions too."""
+    found = {id for id in roots if ask.graph.node(id) is not None}
+    if whole:
+        led_to = {edge.target for edge in ask.graph.edges}
+        ours = (node.id for node in ask.graph.nodes if node.account == ask.door.account)
+        found |= {id for id in ours if id not in led_to}
+    return tuple(sorted(found))
 
 
 def _questions(ask: Asking) -> tuple[str, ...]:

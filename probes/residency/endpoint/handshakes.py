@@ -5,9 +5,11 @@ What the time bounds: CertificateVerify signs the whole handshake so far, our ra
 signature came back: the key is at most half of the time away. No session is offered, so none can be resumed, no early
 data is sent, and only the certificate's key can complete the handshake.
 
-The clock is read before the first ClientHello is handed to the socket and after the verified handshake. It starts at
-the first ClientHello also where the server asked for another: one that answers a HelloRetryRequest with a cookie alone
-can be foretold, so a server near us could gain time for a key that is far away.
+The clock is read before the first ClientHello is handed to the socket. It stops when the bytes with the signature have
+arrived that is then verified, by the kernel's stamp where there is one: our own arithmetic, and whatever else this
+machine does, would only add to it. It starts at the first ClientHello also where the server asked for another: one that
+answers a HelloRetryRequest with a cookie alone can be foretold, so a server near us could gain time for a key that is
+far away.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from probes.tls.wire.parse import read_answer
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A full handshake. `us`: from the ClientHello to the verified signature, rounded up."""
+    """A full handshake. `us`: from the ClientHello to the arrival of the signature that was verified, rounded up."""
 
     us: int
     flight: ServerFlight
@@ -66,6 +68,7 @@ class TimedHandshake:
         self._now = monotonic
         self._patience = patience_us
         self._began = 0.0
+        self._ago = 0.0
         self._answer: Signed | Unsigned | None = None
 
     def start(self) -> bytes:
@@ -74,12 +77,17 @@ class TimedHandshake:
         self._began = self._now()
         return hello
 
+    def arrived(self, ago_ns: int) -> None:
+        """What is fed next had arrived that long ago."""
+        self._ago = ago_ns / 1_000_000_000
+
     def feed(self, data: bytes) -> bytes:
         if self._answer is not None:
             return b""
+        arrived = self._now() - self._ago
         self._session.take(data)
         if self._shake():
-            self._take(self._now() - self._began)
+            self._take(arrived - self._began)
         last = self._session.pending()
         if self._answer is not None:
             self._session.forget()

@@ -13,6 +13,8 @@ from typing import Final
 MAX_HEAD: Final = 1 << 15
 MAX_HEADERS: Final = 128
 MAX_BODY: Final = 1 << 18
+MAX_INTERIM: Final = 16
+"""Interim answers (1xx) before the one that counts."""
 _MAX_LINE: Final = 1 << 10
 _STATUS: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: .*)?")
 _NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -57,6 +59,7 @@ class AnswerReader:
         self._left = 0
         self._body = 0
         self._trailer = 0
+        self._interim = 0
         self.head: Head | None = None
         self.found = False
         self.trouble = ""
@@ -112,8 +115,11 @@ class AnswerReader:
         if head is None:
             return False
         if head.status < 200:
+            self._interim += 1
             if head.status == 101:
                 self.trouble = "another protocol, which nobody asked for"
+            elif self._interim > MAX_INTERIM:
+                self.trouble = f"more than {MAX_INTERIM} interim answers"
             return True
         self.head = head
         self._frame(head)

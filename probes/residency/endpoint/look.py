@@ -64,15 +64,18 @@ class Look:
             return self._unvisited(Unseen(reason=Reason.NOT_COVERED, detail=detail))
         return self._visited(Visit(self._subject, self._ip, self._port, self._io))
 
-    def _unvisited(self, why: Unseen) -> AddressFacts:
+    def _unvisited(self, why: Unseen, connect: Times | Unseen | None = None) -> AddressFacts:
+        """Nothing comes from there, or nothing is asked for."""
         fresh = NotAsked() if self._declared.fresh is None else why
-        return self._made(connect=why, signed=why, request=why, edge=why, fresh=fresh)
+        return self._made(connect=connect or why, signed=why, request=why, edge=why, fresh=fresh)
 
     def _visited(self, visit: Visit) -> AddressFacts:
         wanted = tries_of(self._io)
         shaken = visit.handshakes(wanted)
         chains = self._chains(visit, shaken.signed)
         signed, variously = self._signed(shaken, chains)
+        if shaken.nobody and isinstance(signed, Unseen):
+            return self._unvisited(signed, self._connected(shaken))
         request, edge = self._requested(visit, wanted)
         first = next(iter(chains.values()), None)
         leaf = None if first is None else first.leaf

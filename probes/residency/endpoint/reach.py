@@ -6,6 +6,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 from probes.places.cities import Point as Centre
+from probes.residency.bounds import STANDPOINT_OFF_M
 from probes.residency.endpoint_facts import Reach, SignedTimes, Standpoint
 from probes.residency.physics.borders import TOLERANCE_M, in_shape, nearest_m
 from probes.residency.physics.discs import Speed, reach_m
@@ -22,7 +23,7 @@ def reach_of(polygons: Polygons, standpoint: Standpoint, signed: SignedTimes) ->
     if point is None or standpoint.proxied:
         return None
     ticks_us = -(-signed.times.resolution_ns // _TICK_NS)
-    radius = reach_m(signed.times.least_us + ticks_us, Speed.VACUUM)
+    radius = reach_m(signed.times.least_us + ticks_us, Speed.VACUUM) + STANDPOINT_OFF_M
     if radius + TOLERANCE_M >= HALF_ROUND_M:
         return None
     countries = _touched(polygons, point.latitude, point.longitude, radius + TOLERANCE_M)

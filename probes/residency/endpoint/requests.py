@@ -33,7 +33,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """One answer. `us`: from sending the request until the head was whole, or the needle found; rounded up."""
+    """One answer. `us`: from sending the request until the whole head, or the needle, had arrived; rounded up."""
 
     us: int
     head: Head
@@ -69,6 +69,8 @@ class WarmRequests:
         self._established = False
         self._reader: AnswerReader | None = None
         self._began = 0.0
+        self._ago = 0.0
+        self._arrived = 0.0
         self._us: int | None = None
         self._answers: list[Timed] = []
         self._answer: Held | None = None
@@ -77,9 +79,14 @@ class WarmRequests:
         self._shake()
         return self._session.pending()
 
+    def arrived(self, ago_ns: int) -> None:
+        """What is fed next had arrived that long ago."""
+        self._ago = ago_ns / 1_000_000_000
+
     def feed(self, data: bytes) -> bytes:
         if self._answer is not None:
             return b""
+        self._arrived = self._now() - self._ago
         self._session.take(data)
         if not self._established:
             self._shake()
@@ -137,7 +144,7 @@ class WarmRequests:
         needle = self._requests[len(self._answers)].needle
         there = reader.head is not None and (not needle or reader.found)
         if self._us is None and (there or reader.over):
-            self._us = microseconds(max(0.0, self._now() - self._began))
+            self._us = microseconds(max(0.0, self._arrived - self._began))
 
     def _whole(self, reader: AnswerReader) -> None:
         head = reader.head

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from keycheck.model.facts import Unseen
 from keycheck.model.probe import Io
@@ -24,6 +24,7 @@ from probes.tls.wire.answers import Kind, NoAnswer, Phase
 from probes.tls.wire.transport import Call, Conversation, Exchange, Limits, converse
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 TRIES: Final = 5
 """Measurements of each kind, or as many as the profile demands."""
@@ -34,6 +35,12 @@ GENTLE_SECONDS: Final = 0.2
 """Pause after a connection was ended on us: most limits on clients forgive that."""
 RECEIVED: Final = 1 << 22
 """Bytes that one connection may bring, on all of its answers together."""
+
+
+class Timeable(Conversation[T_co], Protocol[T_co]):
+    """A conversation that wants to know when bytes arrived."""
+
+    def arrived(self, ago_ns: int) -> None: ...
 
 
 def tries_of(io: Io) -> int:
@@ -50,6 +57,12 @@ class Handshakes:
     """Of every connection that stood, rounded up."""
     last: Unsigned | None
     """The last that failed."""
+
+    @property
+    def nobody(self) -> bool:
+        """Whether nothing came at all: then nothing else needs to be waited for."""
+        how = None if self.last is None else self.last.how
+        return not self.signed and how is not None and (how.kind is Kind.TIMEOUT or how.phase is Phase.CONNECT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,22 +127,23 @@ class Visit:
                 self._rest()
         return Requests(tuple(answers), held.trouble, held.how)
 
-    def _hold(self, conversation: Conversation[T]) -> Exchange[T]:
+    def _hold(self, conversation: Timeable[T]) -> Exchange[T]:
         link = self.materials.link(self._ip, self._port)
         prelude = self.materials.prelude(self._ip, self._port, self._place.scheme)
         wait = max(1, min(self._wait_us, self._left_us()))
         limits = Limits(wait, wait, max(1, min(8 * wait, self._left_us())), RECEIVED, transcript_bytes=0)
         monotonic = self._io.monotonic
-        call = Call(link, conversation, prelude=prelude)
+        call = Call(link, conversation, prelude=prelude, on_arrival=conversation.arrived)
         source = self._io.vantage.source
         return converse([call], clock=lambda: int(monotonic() * 1_000_000), limits=limits, source=source)[0]
 
     def _worth_while(self, unsigned: Unsigned, failed: int) -> bool:
         """Whether trying again could bring anything."""
-        if unsigned.refused or (unsigned.how is None):
+        how = unsigned.how
+        if unsigned.refused or how is None or how.kind in (Kind.STARTTLS_REFUSED, Kind.PROXY_REFUSED, Kind.LOCAL):
             return False
-        if unsigned.how.phase is Phase.CONNECT or unsigned.how.kind in (Kind.STARTTLS_REFUSED, Kind.PROXY_REFUSED):
-            return unsigned.how.kind is Kind.RESET and failed <= 1
+        if how.kind is Kind.TIMEOUT or how.phase is Phase.CONNECT:
+            return failed <= 1  # waiting is expensive, and nobody there most likely means nobody
         self._rest()
         return True
 

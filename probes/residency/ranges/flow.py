@@ -69,8 +69,8 @@ class FlowLog:
         self._style: Style = style
         self._wanted = column
         self._keys = index.table.cells[4].keys
-        self._after: list[str | None] = [None] * len(self._keys)
-        self._empty = bytearray(len(self._keys))
+        self._after: dict[int, dict[int, str]] = {4: {}, 6: {}}
+        self._empty: dict[int, set[int]] = {4: set(), 6: set()}
         self._before = frame((), style)[0]
         self._malformed = malformed(style)
 
@@ -100,26 +100,32 @@ class FlowLog:
             texts = [line.split(separator, number)[at] for line in lines]
             places = [bisect_right(self._keys, key) - 1 for key in map(inet_pton, repeat(AF_INET), texts)]
         except (OSError, ValueError, IndexError):
-            return [self._slowly(line, column) for line in lines]
-        after, before = self._after, self._before
+            return [self._one(line, column) for line in lines]
+        after, before = self._after[4], self._before
         for place, count in Counter(places).items():
-            if after[place] is None:
-                answer = self._index.answer(4, place)
-                after[place], self._empty[place] = frame(answer, self._style)[1], not answer
-            if self._empty[place]:
+            if place not in after:
+                self._say(4, place)
+            if place in self._empty[4]:
                 self.counts.no_source += count
         return [f"{before}{text}{after[place]}" for text, place in zip(texts, places, strict=True)]
 
-    def _slowly(self, line: str, column: Column) -> str:
+    def _one(self, line: str, column: Column) -> str:
         found = _address(line, column)
         if found is None:
             self.counts.malformed += 1
             return self._malformed
-        text, address = found
-        answer = self._index.answer(*self._index.find(address))
-        self.counts.no_source += not answer
-        before, after = frame(answer, self._style)
-        return f"{before}{text}{after}"
+        family, place = self._index.find(found[1])
+        if place not in self._after[family]:
+            self._say(family, place)
+        self.counts.no_source += place in self._empty[family]
+        return f"{self._before}{found[0]}{self._after[family][place]}"
+
+    def _say(self, family: int, place: int) -> None:
+        """Keep what stands after every address of an interval."""
+        answer = self._index.answer(family, place)
+        self._after[family][place] = frame(answer, self._style)[1]
+        if not answer:
+            self._empty[family].add(place)
 
 
 def _found(line: str, wanted: int | None) -> Column | None:

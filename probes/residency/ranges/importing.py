@@ -87,17 +87,25 @@ def _unshrunk(source: Source, before: Source | None, accept: Accept) -> Source:
 
 
 def _date(lists: Lists, published: datetime | None) -> tuple[datetime | None, Dated]:
-    """The oldest date that anybody gives, so that none can make a list younger than it says itself to be."""
+    """The list's own date, or else the older of what its name and whoever imports it say. Raises RangesError."""
     if published is not None:
+        if lists.stated is not None:
+            raise RangesError(f"the list of {lists.source} has a date of its own", advice="leave --dated away")
         return published, "list"
-    for name in lists.names:
-        if lists.source == "azure" and (found := _DATED_NAME.search(name)) is not None:
-            try:
-                return datetime.strptime(found[1], "%Y%m%d").replace(tzinfo=UTC), "file-name"
-            except ValueError:
-                continue
+    named = map(_named_date, lists.names if lists.source == "azure" else ())
+    said: list[tuple[datetime, Dated]] = [(found, "file-name") for found in named if found is not None]
     if lists.stated is not None:
-        return lists.stated, "stated"
+        said.append((lists.stated, "stated"))
+    if said:
+        return min(said)
     if lists.source.startswith(OWN):
         return None, "own"
     return None, "fetched" if lists.fetched else "undated"
+
+
+def _named_date(name: str) -> datetime | None:
+    found = _DATED_NAME.search(name)
+    try:
+        return found and datetime.strptime(found[1], "%Y%m%d").replace(tzinfo=UTC)
+    except ValueError:
+        return None

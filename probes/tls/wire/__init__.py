@@ -14,6 +14,7 @@ OpenSSL, ``flight`` loads ``cryptography``; the others need the standard library
 ``question``        one hello and its answer as a conversation of the transport
 ``prelude``         what is said before TLS: HTTP CONNECT, STARTTLS in SMTP and IMAP, PostgreSQL's SSLRequest
 ``transport``       many conversations side by side in one thread, bounded in bytes and time
+``stamps``          when bytes arrived, by the kernel's own stamp
 ``flight``          a recorded handshake read again, TLS 1.3 decrypted with the session's own secrets
 ``context``         OpenSSL contexts and connections for ``handshake``
 ``http_head``       one GET and the bounded head of its response

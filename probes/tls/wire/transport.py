@@ -19,6 +19,7 @@ from typing import Generic, Protocol, TypeVar
 
 from keycheck.turns import turn, waiting
 from probes.tls.wire.answers import Kind, NoAnswer, Phase
+from probes.tls.wire.stamps import Stamps
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -112,6 +113,8 @@ class Call(Generic[T]):
     conversation: Conversation[T]
     label: str = ""
     prelude: Prelude | None = None
+    on_arrival: Callable[[int], None] | None = None
+    """Told before each ``feed`` how many nanoseconds ago these bytes arrived, at least (see ``stamps``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +182,7 @@ class _Link(Generic[T]):
     tls_sent_at: int = 0
     tls_received_at: int = 0
     events: int = 0
+    stamps: Stamps | None = None
     fd: int = -1
     """The descriptor, also when the socket is closed."""
 
@@ -274,6 +278,8 @@ class _Multiplexer(Generic[T]):
             now + self._limits.total_us,
             call.prelude,
         )
+        if call.on_arrival is not None:
+            link.stamps = Stamps(sock)
         link.fd = sock.fileno()
         self._links[link.fd] = link
         self._busy[call.address] += 1
@@ -359,8 +365,12 @@ class _Multiplexer(Generic[T]):
         self._watch(link, selectors.EVENT_READ)
 
     def _receive(self, link: _Link[T]) -> None:
+        ago = 0
         try:
-            data = link.sock.recv(_CHUNK)
+            if link.stamps is None:
+                data = link.sock.recv(_CHUNK)
+            else:
+                data, ago = link.stamps.receive(link.sock, _CHUNK)
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
@@ -387,6 +397,8 @@ class _Multiplexer(Generic[T]):
                 link.phase = Phase.ANSWER
                 link.deadline = link.total_deadline
             conversation = link.call.conversation
+            if link.call.on_arrival is not None:
+                link.call.on_arrival(ago)
             self._queue(link, conversation.feed(data))
             if conversation.answer is not None:
                 self._end(link, None)

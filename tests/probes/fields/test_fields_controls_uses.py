@@ -412,6 +412,9 @@ COVERAGE = [
         "a.json",
     ),
     ("a class is missing", {"classes": ["email", "iban"]}, (CLEAN, PLAIN), unsure(), "iban"),
+    ("a class misspelt", {"classes": ["e-mail"]}, (CLEAN, PLAIN), unsure(), "e-mail: is it email?"),
+    ("not tied, and why", {"canaries": "tied"}, (of(but(EXPORT, canaries="untied", tie="busy")),), unsure(), "(busy)"),
+    ("tied by time", {"canaries": "tied"}, (of(but(EXPORT, tie="by the moments")),), PASS, "by the moments"),
     (
         "a class without values",
         {"classes": ["email"]},

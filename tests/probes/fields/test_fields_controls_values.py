@@ -121,6 +121,15 @@ ENCRYPTED: Cases = [
         unsure(Reason.NO_POSITIVE, Reason.UNSUPPORTED),
         "canary plant",
     ),
+    (
+        "mixed formats beside a breach",
+        {},
+        but(CLEAN, kinds=kinds(esdk=ROWS - 2, fernet=1, plaintext=1)),
+        FAIL,
+        "besides, the column mixes formats: esdk, fernet",
+    ),
+    ("of another class", {"classes": ["iban"]}, CLEAN, NA, "does not concern"),
+    ("a class misspelt", {"classes": ["e-mail"]}, CLEAN, unsure(), "the requirement e-mail"),
     ("planted refused", {}, opened(planted=sown(refused=TALLY)), unsure(), "that we planted do not open"),
     ("planted broken", {}, opened(planted=sown(bad=TALLY)), FAIL, "do not decrypt"),
     (

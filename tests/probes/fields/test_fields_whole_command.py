@@ -13,6 +13,7 @@ import pytest
 import yaml
 from field_exports import made
 from fields_whole import ORIGIN, Ran, command, scan
+from scan_stage import ARN
 
 from keycheck.files.deployment import load_deployment
 from keycheck.model.verdict import ExitCode, Kind
@@ -209,3 +210,22 @@ def test_worker_processes_come_to_the_same() -> None:
     made(Path("a.parquet"), 400, 100)
     map_ = write(entry("one", "a.parquet")).absolute()
     assert scan(map_, engine="processes:2").verdicts() == scan(map_).verdicts()
+
+
+def test_a_signing_key_may_have_a_passphrase(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KC_PASS", "correct horse battery staple")
+    made(Path("a.parquet"), 20, 20)
+    assert command("key", "new", "s.pem", "--passphrase", "env:KC_PASS").code == 0
+    write(entry("export", "a.parquet"))
+    arguments = ("fields", "scan", "--map", "map.yaml", "--engine", "threads", "--key", "s.pem")
+    assert command(*arguments, "--passphrase", "env:KC_PASS").code == ExitCode.CLAUSE_FAILS
+    assert "passphrase" in command(*arguments, "--passphrase", "env:NOTHING").err
+
+
+def test_what_is_left_out_of_a_plan_stands_in_it_once() -> None:
+    key = {"id": "k", "provider": "aws", "resource": ARN, "model": "direct-kms", "on_key_loss": "withheld"}
+    MAP.write_text(yaml.safe_dump({"deployment": "whole", "keys": [key], "datasets": [entry("export", "a.parquet")]}))
+    ran = command("plan", "map.yaml", "--profile", "base-saas", "--only", "datasets/*")
+    lines = [line for line in ran.out.splitlines() if "keys/k" in line and "not-selected" in line]
+    assert len(lines) == 1
+    assert "probes)" in lines[0]

@@ -8,7 +8,7 @@ import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,9 +22,6 @@ from scan_stage import ARN, OTHER_ARN, esdk
 import keycheck.run
 from keycheck.model.verdict import ExitCode, Kind, Reason
 from probes.fields.observe import ColumnProbe
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
 
 __all__ = ["postgres"]
 SECRET = "s3cr3t-of-the-identity"
@@ -81,7 +78,7 @@ def bucket() -> Iterator[str]:
         yield url
 
 
-def _filled(bucket: S3Client) -> None:
+def _filled(bucket: Any) -> None:
     for name, rows in (("good/a", sealed(40)), ("good/b", sealed(30)), ("escrow/a", sealed(20, keys=[ARN, OTHER_ARN]))):
         out = pa.BufferOutputStream()
         pq.write_table(pa.Table.from_pylist(rows), out, row_group_size=16)

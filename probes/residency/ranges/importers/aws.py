@@ -13,16 +13,17 @@ from probes.residency.ranges.prefixes import parse_published
 
 ANYCAST: Final = frozenset({"CLOUDFRONT", "GLOBALACCELERATOR"})
 """Services whose addresses are announced from edges everywhere, whatever region a row gives."""
+NOWHERE: Final = "GLOBAL"
 _DATE: Final = "%Y-%m-%d-%H-%M-%S"
 
 
 def read(files: tuple[bytes, ...]) -> Listing:
     """Raises RangesError."""
     whole = members(json_of(files[0]), "ip-ranges.json")
-    rows = [(row, "ip_prefix", 4) for row in items(whole, "prefixes", "ip-ranges.json")]
-    rows += [(row, "ipv6_prefix", 6) for row in items(whole, "ipv6_prefixes", "ip-ranges.json")]
+    rows = [(row, "ip_prefix") for row in items(whole, "prefixes", "ip-ranges.json")]
+    rows += [(row, "ipv6_prefix") for row in items(whole, "ipv6_prefixes", "ip-ranges.json")]
     return Listing(
-        tuple(_claim(members(row, "a row"), key) for row, key, _ in rows),
+        tuple(_claim(members(row, "a row"), key) for row, key in rows),
         moment(text_at(whole, "createDate", "ip-ranges.json"), _DATE),
     )
 
@@ -34,8 +35,8 @@ def _claim(row: dict[str, object], key: str) -> Claim:
     return Claim(
         parse_published(row.get(key)),
         "aws",
-        None if region == "GLOBAL" else region,
-        None if border in ("GLOBAL", region) else border,
+        None if NOWHERE in (region, border) else region,
+        None if border in (NOWHERE, region) else border,
         service,
         service in ANYCAST,
     )

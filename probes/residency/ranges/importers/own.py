@@ -61,11 +61,12 @@ def _claim(row: Mapping[str, str], allow_private: bool) -> Claim:
     if (anycast := _YES.get(row.get("anycast", ""))) is None:
         raise RangesError("anycast is neither yes nor no", advice=_HOW)
     provider, service = name(row["provider"], "provider"), _named(row, "service")
+    region, border = _named(row, "region"), _named(row, "border_group")
     return Claim(
         parse_published(row["prefix"], allow_private=allow_private),
         provider,
-        region=_named(row, "region"),
-        border_group=_named(row, "border_group"),
+        region=region,
+        border_group=None if border == region else border,
         service=service,
         anycast=anycast or _is_edge(provider, service),
     )

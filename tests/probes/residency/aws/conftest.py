@@ -50,6 +50,8 @@ class Wire:
     url: str
     behind: str | None = None
     replies: dict[str, Reply | Callable[[str], Reply]] = field(default_factory=dict)
+    regional: dict[tuple[str, str], Callable[[str], Reply]] = field(default_factory=dict)
+    """The same for one Region alone, which stands in the signature."""
     asked: list[str] = field(default_factory=list)
 
     def json(self, pattern: str, body: object, status: int = 200) -> None:
@@ -61,8 +63,13 @@ class Wire:
 
     def reply(self, method: str, line: str, headers: Mapping[str, str], body: bytes) -> Reply:
         # DynamoDB's and KMS's own way to say which operation it is.
-        said = f"{method} {line} {headers.get('x-amz-target', '')} {body.decode('utf-8', 'replace')}"
+        target = next((value for name, value in headers.items() if name.lower() == "x-amz-target"), "")
+        said = f"{method} {line} {target} {body.decode('utf-8', 'replace')}"
         self.asked.append(said)
+        signed = next((value for name, value in headers.items() if name.lower() == "authorization"), "")
+        for (region, pattern), answer in self.regional.items():
+            if f"/{region}/" in signed and pattern in said:
+                return answer(said)
         for pattern, found in self.replies.items():
             if pattern in said:
                 return found(said) if callable(found) else found
@@ -199,3 +206,14 @@ def make_io(tmp_path: Path, loader: object) -> MakeIo:
         )
 
     return make
+
+
+@pytest.fixture
+def sts(wire: Wire) -> None:
+    """Who asks, told over the wire."""
+    wire.xml(
+        "Action=GetCallerIdentity",
+        "<GetCallerIdentityResponse><GetCallerIdentityResult>"
+        f"<Arn>arn:aws:iam::{OWN}:user/auditor</Arn><UserId>A</UserId><Account>{OWN}</Account>"
+        "</GetCallerIdentityResult></GetCallerIdentityResponse>",
+    )

@@ -1,4 +1,4 @@
-"""The names probe against real name servers on loopback: honest ones, and those that lie, loop, cut off or say nothing."""
+"""The names probe against real name servers on loopback: honest, lying, looping, truncating and silent ones."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_the_server_may_say_why_it_fails() -> None:
     def answers(query: dns.message.Message, over_tcp: bool) -> dns.message.Message:
         message = reply(query)
         message.set_rcode(dns.rcode.SERVFAIL)
-        message.use_edns(0, options=[dns.edns.EDEOption(6, "signature expired\x07")])
+        message.use_edns(0, options=[dns.edns.EDEOption(dns.edns.EDECode.DNSSEC_BOGUS, "signature expired\x07")])
         return message
 
     assert "extended error 6 signature expired" in silent(asked(answers)).why.detail
@@ -399,7 +399,7 @@ def test_a_referral_is_no_answer() -> None:
 def test_questions_leave_from_the_vantages_source() -> None:
     with name_server(both) as server:
         io = an_io(resolver=known("192.0.2.1"), vantage=Vantage(id="there", source="127.0.0.9"))
-        assert told(look(endpoint(server.address), io))
+        assert told(look(endpoint(server.address), io)).addresses
         io = an_io(resolver=known("192.0.2.1"), vantage=Vantage(id="there", source="192.0.2.200"))
         assert "from here" in silent(look(endpoint(server.address), io)).why.detail
 

@@ -52,7 +52,9 @@ def test_never_connected(address: str) -> None:
     assert never_connected(address)
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.1", "::1", "fd12::1", "8.8.8.8", "2600:1f00::1", "100.64.0.1"])
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "10.0.0.1", "::1", "fd12::1", "8.8.8.8", "2600:1f00::1", "100.64.0.1"]
+)
 def test_connected(address: str) -> None:
     assert never_connected(address) is None
 

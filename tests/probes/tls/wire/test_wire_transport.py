@@ -2,6 +2,7 @@ import contextlib
 import itertools
 import socket
 import struct
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from probes.tls.wire.answers import Accepted, Answer, Garbage, Kind, NoAnswer, P
 from probes.tls.wire.hello import Hello, KeyShare, encode
 from probes.tls.wire.prelude import http_connect, imap, postgresql, smtp
 from probes.tls.wire.question import Question
+from probes.tls.wire.stamps import Stamps
 from probes.tls.wire.transport import Address, Call, Exchange, Limits, converse
 
 HELLO = Hello(
@@ -283,3 +285,46 @@ def test_a_source_that_cannot_be_used_is_our_own_failure(serve: Serve, clock: Cl
     assert isinstance(exchange.answer, NoAnswer)
     assert (exchange.answer.kind, exchange.answer.phase) == (Kind.LOCAL, Phase.CONNECT)
     assert asked == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux stamps what arrives")
+def test_what_we_do_after_bytes_arrived_is_not_measured() -> None:
+    one, other = connected()
+    with one, other:
+        stamps = Stamps(one)
+        other.sendall(b"now")
+        time.sleep(0.05)
+        data, ago = stamps.receive(one, 100)
+        assert data == b"now"
+        assert 40_000_000 <= ago < 5_000_000_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux stamps what arrives")
+def test_a_wall_clock_that_is_set_meanwhile_never_shortens_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = connected()
+    with one, other:
+        stamps = Stamps(one)
+        other.sendall(b"now")
+        time.sleep(0.01)
+        true = time.clock_gettime_ns
+
+        def set_forward(which: int) -> int:
+            return true(which) + (10_000_000_000 if which == time.CLOCK_REALTIME else 0)
+
+        monkeypatch.setattr(time, "clock_gettime_ns", set_forward)
+        assert stamps.receive(one, 100)[1] < 1_000_000_000
+
+
+def connected() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        one = socket.create_connection(listener.getsockname())
+        return one, listener.accept()[0]
+
+
+def test_a_call_is_told_before_each_feed_when_its_bytes_arrived(serve: Serve, clock: Clock) -> None:
+    told: list[int] = []
+    call = Call(serve(refuse), Question(HELLO), "q", on_arrival=told.append)
+    [exchange] = converse([call], clock=clock, limits=SHORT)
+    assert exchange.answer == Refused(70)
+    assert len(told) >= 1
+    assert min(told) >= 0

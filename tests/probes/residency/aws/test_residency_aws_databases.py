@@ -1,0 +1,190 @@
+"""RDS and DynamoDB against moto's server, and over the wire what it has no handler for."""
+
+from __future__ import annotations
+
+from residency_aws import account, edges, node, opened, resource
+
+from probes.residency import aws
+from probes.residency.store_facts import EdgeKind, NodeKind, NodePlace
+
+OWN = "123456789012"
+HOME, ABROAD = "eu-central-1", "us-east-1"
+
+
+def instance(client, name: str, **more: object) -> str:
+    made = client.create_db_instance(
+        DBInstanceIdentifier=name,
+        DBInstanceClass="db.t3.micro",
+        Engine="postgres",
+        MasterUsername="u",
+        MasterUserPassword="passw0rd",
+        AllocatedStorage=20,
+        **more,
+    )
+    return made["DBInstance"]["DBInstanceArn"]
+
+
+def regions(wire) -> None:
+    """Two Regions, instead of all that moto has."""
+    wire.json("/listRegions", {"Regions": [
+        {"RegionName": name, "RegionOptStatus": state}
+        for name, state in ((HOME, "ENABLED_BY_DEFAULT"), (ABROAD, "ENABLED"), ("ap-east-1", "DISABLED"))
+    ]})  # fmt: skip
+
+
+def nothing_else(wire) -> None:
+    """What moto answers otherwise than AWS, or not at all."""
+    wire.xml("max-directory-buckets", "<ListAllMyDirectoryBucketsResult><Buckets/></ListAllMyDirectoryBucketsResult>")
+    wire.json("GET /backup-jobs", {"BackupJobs": []})
+    wire.json("GET /copy-jobs", {"CopyJobs": []})
+    wire.json("/recovery-points/", {"RecoveryPoints": []})
+    none = "DBClusterAutomatedBackups"
+    wire.xml(f"Action=Describe{none}", f"<Describe{none}Response><Describe{none}Result><{none}/></Describe{none}Result>"
+             f"</Describe{none}Response>")  # fmt: skip
+
+
+def test_a_read_replica_and_an_unencrypted_snapshot_abroad(cloud, moto, wire, make_io) -> None:
+    wire.behind = moto
+    regions(wire)
+    nothing_else(wire)
+    key = cloud("kms").create_key()["KeyMetadata"]["Arn"]
+    main = instance(cloud("rds"), "main", StorageEncrypted=True, KmsKeyId=key)
+    there = cloud("rds", ABROAD)
+    replica = there.create_db_instance_read_replica(DBInstanceIdentifier="copy", SourceDBInstanceIdentifier=main)
+    replica = replica["DBInstance"]["DBInstanceArn"]
+    plain = instance(cloud("rds"), "plain")
+    cloud("rds").create_db_snapshot(DBInstanceIdentifier="plain", DBSnapshotIdentifier="nightly")
+    facts, _ = aws.walk(resource(main), "whole", make_io(wire.url))
+    assert facts.roots == (main,)
+    assert (main, replica) in edges(facts, EdgeKind.REPLICATES)
+    (found,) = [each for each in facts.nodes if each.id == replica]
+    assert found.place == NodePlace(regions=(ABROAD,), type="region")
+    assert node(facts, "main").encryption.key == key
+    facts, _ = aws.walk(resource(plain), "whole", make_io(wire.url))
+    assert node(facts, "nightly").encryption.method == "none"
+    assert (plain, node(facts, "nightly").id) in edges(facts, EdgeKind.BACKS_UP)
+
+
+def test_a_snapshot_that_was_copied_abroad_by_hand(cloud, moto, wire, make_io) -> None:
+    wire.behind = moto
+    regions(wire)
+    nothing_else(wire)
+    main = instance(cloud("rds"), "main", StorageEncrypted=True)
+    cloud("rds").create_db_snapshot(DBInstanceIdentifier="main", DBSnapshotIdentifier="nightly")
+    source = f"arn:aws:rds:{HOME}:{OWN}:snapshot:nightly"
+    listed = "".join(
+        f"<DBSnapshot><DBSnapshotIdentifier>{name}</DBSnapshotIdentifier><DBInstanceIdentifier>main"
+        f"</DBInstanceIdentifier><SnapshotType>manual</SnapshotType><Encrypted>false</Encrypted>{more}"
+        f"<DBSnapshotArn>arn:aws:rds:{ABROAD}:{OWN}:snapshot:{name}</DBSnapshotArn></DBSnapshot>"
+        for name, more in (
+            ("copied", f"<SourceDBSnapshotIdentifier>{source}</SourceDBSnapshotIdentifier>"),
+            ("namesake", ""),
+        )
+    )
+    told = "DescribeDBSnapshots"
+    body = f"<{told}Response><{told}Result><DBSnapshots>{listed}</DBSnapshots></{told}Result></{told}Response>"
+
+    # The Region is in the signature alone.
+    def answer(said: str):
+        return (200, body.encode(), {"content-type": "text/xml"})
+
+    wire.regional[ABROAD, "Action=DescribeDBSnapshots&"] = answer
+    facts, _ = aws.walk(resource(main), "whole", make_io(wire.url))
+    copied = node(facts, "copied")
+    assert copied.place == NodePlace(regions=(ABROAD,), type="region")
+    assert (source, copied.id) in edges(facts, EdgeKind.COPIES)
+    assert not [each for each in facts.nodes if each.id.endswith("namesake")]
+
+
+def test_a_snapshot_that_another_account_may_restore(cloud, moto, wire, make_io) -> None:
+    wire.behind = moto
+    regions(wire)
+    nothing_else(wire)
+    main = instance(cloud("rds"), "main")
+    client = cloud("rds")
+    client.create_db_snapshot(DBInstanceIdentifier="main", DBSnapshotIdentifier="nightly")
+    client.modify_db_snapshot_attribute(
+        DBSnapshotIdentifier="nightly", AttributeName="restore", ValuesToAdd=["999988887777"]
+    )
+    facts, _ = aws.walk(resource(main), "whole", make_io(wire.url))
+    assert "copies" in opened(facts, "nightly")
+    assert any("999988887777" in end.why.detail for end in facts.open)
+
+
+def test_a_global_database(cloud, moto, wire, make_io) -> None:
+    wire.behind = moto
+    regions(wire)
+    nothing_else(wire)
+    client = cloud("rds")
+    main = client.create_db_cluster(
+        DBClusterIdentifier="main", Engine="aurora-mysql", MasterUsername="root1", MasterUserPassword="passw0rd"
+    )["DBCluster"]["DBClusterArn"]
+    client.create_global_cluster(GlobalClusterIdentifier="world", SourceDBClusterIdentifier=main)
+    second = cloud("rds", ABROAD).create_db_cluster(
+        DBClusterIdentifier="second", Engine="aurora-mysql", GlobalClusterIdentifier="world", MasterUsername="root1",
+        MasterUserPassword="passw0rd",
+    )["DBCluster"]["DBClusterArn"]  # fmt: skip
+    facts, _ = aws.walk(resource(main), "whole", make_io(wire.url))
+    assert (main, second) in edges(facts, EdgeKind.REPLICATES)
+
+
+def table(client, name: str, **more: object) -> str:
+    return client.create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+        **more,
+    )["TableDescription"]["TableArn"]
+
+
+def test_a_table_its_backups_and_exports(cloud, moto, wire, make_io) -> None:
+    wire.behind = moto
+    nothing_else(wire)
+    key = cloud("kms").create_key()["KeyMetadata"]["Arn"]
+    client = cloud("dynamodb")
+    main = table(client, "main", SSESpecification={"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": key})
+    on = {"PointInTimeRecoveryEnabled": True}
+    client.update_continuous_backups(TableName="main", PointInTimeRecoverySpecification=on)
+    backup = client.create_backup(TableName="main", BackupName="monthly")["BackupDetails"]["BackupArn"]
+    cloud("s3", ABROAD).create_bucket(Bucket="exported")
+    client.export_table_to_point_in_time(TableArn=main, S3Bucket="exported")
+    facts, _ = aws.walk(resource(main), "whole", make_io(wire.url))
+    found = node(facts, "main")
+    assert (found.kind, found.encryption.method, found.encryption.key) == (NodeKind.TABLE, "customer-key", key)
+    assert (main, backup) in edges(facts, EdgeKind.BACKS_UP)
+    assert (main, f"{main}/point-in-time-recovery") in edges(facts, EdgeKind.BACKS_UP)
+    assert (main, "arn:aws:s3:::exported") in edges(facts, EdgeKind.COPIES)
+    assert node(facts, "exported").place == NodePlace(regions=(ABROAD,), type="region")
+
+
+def test_replicas_and_witnesses_of_a_global_table(wire, sts, make_io) -> None:
+    main = f"arn:aws:dynamodb:{HOME}:{OWN}:table/main"
+    described = {
+        "TableName": "main",
+        "TableArn": main,
+        "Replicas": [{"RegionName": "eu-west-1", "ReplicaStatus": "ACTIVE"}],
+        "GlobalTableWitnesses": [{"RegionName": "eu-west-2", "WitnessStatus": "ACTIVE"}],
+        "MultiRegionConsistency": "STRONG",
+    }
+    wire.json("DynamoDB_20120810.DescribeTable", {"Table": described})
+    facts, _ = aws.walk(resource(main), "whole", make_io(wire.url))
+    replica = main.replace(HOME, "eu-west-1")
+    assert edges(facts, EdgeKind.REPLICATES) == [(main, replica)]
+    ((_, witness),) = edges(facts, EdgeKind.WITNESSES)
+    (found,) = [each for each in facts.nodes if each.id == witness]
+    assert (found.kind, found.place.regions) == (NodeKind.WITNESS, ("eu-west-2",))
+    # Absent, the key is DynamoDB's own.
+    assert node(facts, main).encryption.method == "provider-key"
+    # The replica's own description was about the other table: nothing is taken from it.
+    assert "everything" in opened(facts, replica)
+
+
+def test_all_databases_and_tables_of_an_account(cloud, moto, wire, make_io) -> None:
+    wire.behind = moto
+    nothing_else(wire)
+    main = instance(cloud("rds"), "main")
+    own = table(cloud("dynamodb"), "own")
+    facts, _ = aws.walk(account(), HOME, make_io(wire.url))
+    assert {main, own} <= set(facts.roots)
+    assert not [each for each in facts.open if each.matters == "everything"]
