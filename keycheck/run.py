@@ -147,6 +147,9 @@ class Engine:
         return None
 
     def _submit(self, unit: Unit) -> None:
+        until = time.monotonic() + unit.io.budget + GRACE[unit.kind]
+        if unit.kind == "threads":  # in this process: it can be told that nobody waits for it any more
+            unit = replace(unit, io=replace(unit.io, stopped=lambda: self._stop.is_set() or time.monotonic() > until))
         pool = self._pools.get(unit.pool)
         if pool is None:
             pool = self._pools[unit.pool] = self._factory(unit.kind, self._width[unit.kind])
@@ -157,7 +160,7 @@ class Engine:
             future = self._pools.setdefault(unit.pool, self._factory(unit.kind, self._width[unit.kind])).submit(
                 perform, unit
             )
-        self._flying[future] = (unit, time.monotonic() + unit.io.budget + GRACE[unit.kind])
+        self._flying[future] = (unit, until)
         future.add_done_callback(self._landed.put)
 
     def _discard(self, pool: tuple[str, PoolKind]) -> None:

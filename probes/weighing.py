@@ -49,3 +49,8 @@ def shown(items: Iterable[str], separator: str = ", ") -> str:
     distinct = sorted(set(items))
     more = f"{separator}and {len(distinct) - MAX_SHOWN} more" if len(distinct) > MAX_SHOWN else ""
     return separator.join(distinct[:MAX_SHOWN]) + more
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """`1 vault`, `2 vaults`; `plural` where it is not made by an s."""
+    return f"1 {noun}" if number == 1 else f"{number} {plural or noun + 's'}"

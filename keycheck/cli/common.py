@@ -19,7 +19,7 @@ from keycheck.model.types import parse_instant
 
 if TYPE_CHECKING:
     from keycheck.engines import Workers
-    from keycheck.evidence.keys import PublicKey, SigningKey
+    from keycheck.evidence.keys import SigningKey
     from keycheck.session import World
 
 FORMATS: Final = ("table", "json")
@@ -53,14 +53,10 @@ def environment_of(ctx: typer.Context) -> Mapping[str, str]:
     return ctx.obj if isinstance(ctx.obj, dict) else {}
 
 
-def key_directory() -> Path:
-    """`$XDG_CONFIG_HOME/keycheck/keys`, or `~/.config/keycheck/keys`."""
-    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    return Path(base) / "keycheck" / "keys"
-
-
 def default_key() -> Path:
     """Where `keycheck key new` puts a key, and `run` and `sign` look for it."""
+    from keycheck.evidence.trusted import key_directory
+
     return key_directory() / "default.pem"
 
 
@@ -94,27 +90,6 @@ def as_usage() -> Iterator[None]:
 
 def _ask_passphrase() -> bytes:
     return str(typer.prompt("passphrase", hide_input=True, err=True)).encode()
-
-
-def trusted_keys(paths: Sequence[Path]) -> tuple[PublicKey, ...]:
-    """The public keys named, or else every `*.pub` of the own key directory. Raises UsageError for none."""
-    from keycheck.evidence.keys import PublicKey
-
-    chosen = list(paths) or sorted(key_directory().glob("*.pub"))
-    if not chosen:
-        raise UsageError(
-            "no public key to verify with",
-            advice="name the signer's with `--key SIGNER.pub`, fetched from the signer over another channel",
-        )
-    with as_usage():
-        return tuple(PublicKey.load(path) for path in chosen)
-
-
-def existing(bundle: Path) -> Path:
-    """A bundle that is there at all; what is wrong with it is another matter. Raises UsageError."""
-    if not bundle.is_file():
-        raise UsageError(f"there is no bundle {bundle}", advice="check the path: a bundle is one .zip file")
-    return bundle
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ def judge(
     """Verify stored evidence and judge it again; the same inputs give the same bytes, years later."""
     from keycheck.assess import assessment_bytes
     from keycheck.cli.show import assessment_text, caveats_of
+    from keycheck.evidence.trusted import existing, trusted_keys
     from keycheck.files.profile import load_profile
     from keycheck.registry import load_registry
     from keycheck.rejudge import Amendments, rejudge
@@ -47,7 +48,7 @@ def judge(
     amendments = Amendments(
         amended, tuple(waivers) if waivers else None, moment, Tier(fail_on.value) if fail_on else None
     )
-    judged = rejudge(common.existing(bundle), amendments, common.trusted_keys(key or []), registry)
+    judged = rejudge(existing(bundle), amendments, trusted_keys(key or []), registry)
     for remark in judged.remarks:
         common.note(f"keycheck: {remark}")
     for each in wanted:

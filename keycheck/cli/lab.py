@@ -51,21 +51,30 @@ def up(
     home: Annotated[Path | None, typer.Option("--home", help="Directory for keys and files.")] = None,
     fleet: Annotated[int, typer.Option("--fleet", help="That many plain endpoints more.")] = 0,
     round_trip_ms: Annotated[float, typer.Option("--round-trip-ms", help="Emulate a slow path.")] = 0.0,
+    section: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--section",
+            help="Serve only: endpoints, keys, drills, datasets, residency; repeatable. All but residency without it.",
+        ),
+    ] = None,
 ) -> int:
     """Serve the practice vendor until Ctrl-C, and print the command that checks it."""
     from keycheck.cli.run import interruptible
     from keycheck.lab.data_sites import EXPORTS
     from keycheck.lab.paperwork import write_papers
-    from keycheck.lab.world import SECTIONS, Lab
+    from keycheck.lab.world import Lab
 
     where = home or Path(mkdtemp(prefix="keycheck-lab-"))
     with (
         interruptible() as stop,
-        Lab(where, defect or [], sections=SECTIONS, fleet=fleet, round_trip_ms=round_trip_ms) as lab,
+        Lab(where, defect or [], sections=_sections(section), fleet=fleet, round_trip_ms=round_trip_ms) as lab,
     ):
         papers = write_papers(lab, common.utc_now())
         for endpoint in lab.endpoints[:20]:
             common.note(f"{endpoint.id:<14} {endpoint.url:<44} {', '.join(endpoint.addresses)}")
+        for name, entry in lab.residency.named() if lab.residency else ():
+            common.note(f"{name:<36} {entry}")
         for key in lab.clouds.keys if lab.clouds else ():
             common.note(f"{key.id:<14} {key.resource}")
         for data in lab.data_sets:
@@ -78,6 +87,17 @@ def up(
         while not stop.is_set():
             time.sleep(0.1)
     return int(ExitCode.MET)
+
+
+def _sections(named: list[str] | None) -> frozenset[str]:
+    from keycheck.lab.errors import LabError
+    from keycheck.lab.residency_parts import RESIDENCY
+    from keycheck.lab.world import SECTIONS
+
+    known = SECTIONS | {RESIDENCY}
+    if strays := sorted({*(named or ())} - known):
+        raise LabError(f"the lab has no section {strays[0]!r}", advice=f"use one of {', '.join(sorted(known))}")
+    return frozenset(named or SECTIONS)
 
 
 @app.command("matrix")

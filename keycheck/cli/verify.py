@@ -28,11 +28,12 @@ def verify(
     from keycheck.canonical import Jsonable, dumps
     from keycheck.evidence.layout import ASSESSMENT
     from keycheck.evidence.reader import BundleReader
+    from keycheck.evidence.trusted import existing, trusted_keys
     from keycheck.evidence.verify import verify_reader
 
     wanted = common.outputs(output or [])
-    with BundleReader.open(common.existing(bundle)) as reader:
-        result = verify_reader(reader, common.trusted_keys(key or []))
+    with BundleReader.open(existing(bundle)) as reader:
+        result = verify_reader(reader, trusted_keys(key or []))
         says = said(reader.read(ASSESSMENT))
     counts = {tag.value.removeprefix("bundle/"): n for tag, n in sorted(result.counts.items())}
     for each in wanted:

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from keycheck.evidence.keys import SigningKey, public_path
 from keycheck.evidence.sign import AUTHORIZATION_TYPE, sign_file, signature_path
 from keycheck.lab.config import ClientAuth
+from keycheck.lab.data_defects import ESDK
 from keycheck.lab.data_sites import DEPLOYMENT
 from keycheck.lab.key_sites import DEAD_MAN, G_DEAD_MAN
 from keycheck.lab.residency_papers import RESIDENCY_SECTIONS, residency_clauses, with_residency
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
 
 CONTRACT: Final = "practice-contract"
 BASE: Final = "eu-sovereign-crm"
+CANARY_PLAN: Final = "canary-plan.yaml"
+"""How `keycheck canary plant` writes at the practice vendor's front door, under a workspace for test accounts."""
+_WORKSPACE: Final = "test-accounts"
+_SOWN: Final = {"name": "name", "email": "email", "phone": "phone", "iban": "iban", "notes": "free-text"}
+"""Class of each field."""
 _SCHEMES: Final = {"smtp": "smtp", "imap": "imap", "postgres": "postgresql"}
 
 
@@ -66,6 +72,8 @@ def write_papers(lab: Lab, now: datetime, *, base: str = BASE, names: tuple[str,
     _write(papers.deployment, _deployment(lab, names))
     _write(papers.profile, _contract(approver, base, () if lab.residency is None else residency_clauses(lab.residency)))
     _write(papers.authorization, _authorization(now))
+    if lab.vendor is not None and lab.data_sets:
+        _write(home / CANARY_PLAN, _canary_plan(lab, lab.vendor))
     signature_path(papers.authorization).unlink(missing_ok=True)  # of an earlier start in the same home
     sign_file(papers.authorization, approver, AUTHORIZATION_TYPE)
     return papers
@@ -169,6 +177,24 @@ def _endpoint(lab: Lab, endpoint: LabEndpoint, names: tuple[str, ...]) -> dict[s
     if names:
         written["names"] = list(names)
     return written
+
+
+def _canary_plan(lab: Lab, vendor: Vendor) -> dict[str, object]:
+    """For the vendor's export in its first cloud."""
+    where = f"{vendor.url}/v1/contacts/${{id}}"
+    body = "{" + ",".join(f'"{name}":"${{{name}}}"' for name in _SOWN) + "}"
+    return {
+        "canary_plan": "practice",
+        "dataset": ESDK,
+        "unsafe_plaintext_to_loopback": True,
+        "headers": [["Authorization", f"file:{_relative(lab, vendor.workspace(_WORKSPACE))}"]],
+        "values": [{"name": name, "class": of, "column": name} for name, of in _SOWN.items()],
+        "row": [["tenant", _WORKSPACE], ["id", "${id}"]],
+        "create": {"method": "POST", "url": where, "body": body},
+        "plain": {"method": "POST", "url": where, "body": '{"name":"-","country":"BE"}'},
+        "read": {"method": "GET", "url": where},
+        "delete": {"method": "DELETE", "url": where},
+    }
 
 
 def _contract(approver: SigningKey, base: str, more: Sequence[Mapping[str, object]]) -> dict[str, object]:

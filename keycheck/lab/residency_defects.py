@@ -41,8 +41,8 @@ _OPEN: Final = unknown("residency.endpoints", "residency.steering", "residency.a
 """Nothing tells where it is, or whether it is in one place."""
 _UNRESOLVED: Final = _OPEN | unknown("residency.origin")
 """Nobody tells its addresses."""
-_UNTIMED: Final = unknown("residency.anycast", "residency.origin")
-"""An address that does not answer: how often it was met, and what answers there, is not known."""
+_UNTIMED: Final = unknown("residency.anycast")
+"""An address that does not answer: from how far off it would is not known."""
 _AMERICAN: Final = "eu-api-1a2b3c.us-east-1.elb.amazonaws.com"
 
 
@@ -114,7 +114,7 @@ PLACE_DEFECTS: Final[tuple[PlaceDefect, ...]] = (
     # Content delivery networks.
     _place("edge-abroad", "the edge that answers is in London",
            # from where Stockholm is so far that no time bounds the origin
-           fails("residency.endpoints") | unknown("residency.origin"), _edge_in_london,
+           _ABROAD | unknown("residency.origin"), _edge_in_london,
            "edge-cloudfront", "RES-EDGES"),
     _place("origin-abroad", "an edge at home, its origin in us-east-1, and the vendor says so",
            fails("residency.origin"), _origin(ASHBURN, ASHBURN), "edge-fastly", "RES-EDGES"),
@@ -128,16 +128,16 @@ PLACE_DEFECTS: Final[tuple[PlaceDefect, ...]] = (
            lambda site: replace(site, sent=(*site.sent, Sent(GERMANS, Stand(ASHBURN)))), "eu-portal"),
     _place("resolver-tells-otherwise", "a recursive resolver tells an address in us-east-1", _ABROAD,
            lambda site: replace(site, recursive_lie=Stand(ASHBURN)), "eu-desk"),
-    _place("dns-silent", "the name servers do not answer", _UNRESOLVED, _dns(DnsManner.SILENT), "eu-desk"),
+    _place("dns-silent", "the name servers do not answer", _UNRESOLVED, _dns(DnsManner.SILENT), "eu-paris"),
     _place("dns-truncated", "answers are cut off, and over TCP there is none", _UNRESOLVED, _dns(DnsManner.TRUNCATED),
-           "eu-desk"),
-    _place("dns-wrong-id", "answers are to other questions", _UNRESOLVED, _dns(DnsManner.WRONG_ID), "eu-desk"),
-    _place("dns-loop", "the name is its own alias", _UNRESOLVED, _dns(DnsManner.LOOP), "eu-desk"),
-    _place("dns-endless", "an alias of an alias, without end", _UNRESOLVED, _dns(DnsManner.ENDLESS), "eu-desk"),
-    _place("private-address", "an address that no range holds", _OPEN, _last(Stand(NOWHERE)), "eu-desk"),
+           "eu-paris"),
+    _place("dns-wrong-id", "answers are to other questions", _UNRESOLVED, _dns(DnsManner.WRONG_ID), "eu-paris"),
+    _place("dns-loop", "the name is its own alias", _UNRESOLVED, _dns(DnsManner.LOOP), "eu-paris"),
+    _place("dns-endless", "an alias of an alias, without end", _UNRESOLVED, _dns(DnsManner.ENDLESS), "eu-paris"),
+    _place("private-address", "an address that no range holds", _OPEN, _last(Stand(NOWHERE)), "eu-paris"),
     # Ranges.
-    _place("stale-ranges", "the ranges are two hundred days old", _OPEN, _ranges(RangesManner.STALE), "eu-desk"),
+    _place("stale-ranges", "the ranges are two hundred days old", _OPEN, _ranges(RangesManner.STALE), "eu-paris"),
     _place("default-route-in-ranges", "the ranges hold 0.0.0.0/0", _OPEN, _ranges(RangesManner.DEFAULT_ROUTE),
-           "eu-desk"),
+           "eu-paris"),
 )  # fmt: skip
 """In the order in which they are shown."""

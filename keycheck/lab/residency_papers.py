@@ -70,25 +70,25 @@ _PROMPTS: Final[Mapping[str, object]] = {
 _OWN: Final = "endpoints/eu-*"
 _EDGES: Final = "endpoints/edge-*"
 _OUTERMOST: Final = "endpoints/outermost"
+_LOCAL: Final = {"edges": "local"}
 _ALLOWED: Final = {"allowed": ["cloudflare", "cloudfront", "fastly"]}
 _CLAUSES: Final[Sequence[tuple[str, str, Sequence[Mapping[str, object]]]]] = (
     (
         "RES-ENDPOINTS",
         "Every endpoint answers from the agreed jurisdiction, and sends its clients nowhere else.",
         [
-            _required("residency.endpoints@1", _OWN),
-            _required("residency.steering@1", _OWN),
-            _required("residency.anycast@1", _OWN),
-            _required("residency.origin@1", _OWN),
+            _required(f"residency.{what}@1", _OWN, None, "observed")
+            for what in ("endpoints", "steering", "anycast", "origin")
         ],
     ),
     (
         "RES-EDGES",
         "Behind content delivery networks, edges and origins are in the agreed jurisdiction.",
         [
-            _required("residency.endpoints@1", _EDGES, {"edges": "local"}),
-            _required("residency.anycast@1", _EDGES, _ALLOWED),
-            _required("residency.origin@1", _EDGES),
+            _required("residency.endpoints@1", _EDGES, _LOCAL, "observed"),
+            _required("residency.steering@1", _EDGES, _LOCAL, "observed"),
+            _required("residency.anycast@1", _EDGES, _ALLOWED, "observed"),
+            _required("residency.origin@1", _EDGES, None, "observed"),
         ],
     ),
     (
@@ -96,14 +96,15 @@ _CLAUSES: Final[Sequence[tuple[str, str, Sequence[Mapping[str, object]]]]] = (
         "RES-OUTERMOST",
         "The edge for the outermost regions is in one of them.",
         [
-            _required("residency.endpoints@1", _OUTERMOST, {"edges": "local"}),
-            _required("residency.anycast@1", _OUTERMOST, _ALLOWED),
+            _required("residency.endpoints@1", _OUTERMOST, _LOCAL, "observed"),
+            _required("residency.steering@1", _OUTERMOST, _LOCAL, "observed"),
+            _required("residency.anycast@1", _OUTERMOST, _ALLOWED, "observed"),
         ],
     ),
     (
         "RES-REALM",
         "The endpoint for public bodies is in the sovereign cloud.",
-        [_required("residency.realm@1", "endpoints/eu-sovereign", {"realms": ["aws-eusc"]})],
+        [_required("residency.realm@1", "endpoints/eu-sovereign", {"realms": ["aws-eusc"]}, "observed")],
     ),
     (
         "RES-STORES",

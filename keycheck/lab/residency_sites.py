@@ -115,6 +115,8 @@ class PlacedSite:
     ranges: RangesManner = RangesManner.FRESH
     number: int = 0
     """The third octet of its addresses."""
+    far: bool = False
+    """It is looked at from across the ocean, too."""
 
     @property
     def standing(self) -> tuple[tuple[str, Stand], ...]:
@@ -151,6 +153,9 @@ class PlaceDefect(Defect[PlacedSite]):
     served = RESIDENCY
 
 
+_FROM_AFAR: Final = ("eu-api", "eu-portal", "eu-desk", "edge-cloudfront")
+
+
 def clean_places() -> tuple[PlacedSite, ...]:
     """Every placed endpoint of the honest vendor, with all that looks like a breach and is none."""
     sites = (
@@ -170,7 +175,7 @@ def clean_places() -> tuple[PlacedSite, ...]:
         # an edge on La Reunion: outermost region of the Union
         _edge("outermost", EDGE_REUNION, STOCKHOLM),
     )
-    return tuple(replace(site, number=number) for number, site in enumerate(sites, 1))
+    return tuple(replace(site, number=number, far=site.id in _FROM_AFAR) for number, site in enumerate(sites, 1))
 
 
 def _site(id: str, region: Region, count: int = 1, alias: str = "") -> PlacedSite:

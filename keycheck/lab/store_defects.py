@@ -55,7 +55,7 @@ _KEY: Final = fails("stores.key")
 _UNDECIDED: Final = unknown(
     "residency.stores", "residency.copies", "residency.backups", "stores.encrypted", "stores.key"
 )
-"""Nothing is known of it."""
+"""An open end is one place that is not known: nobody can say of any question that all were looked at."""
 
 
 def _store(id: str, title: str, clause: str, at: str, promises: frozenset[Promise], change: Change) -> StoreDefect:
@@ -175,18 +175,17 @@ CLOUD_DEFECTS: Final[tuple[StoreDefect | InferenceDefect, ...]] = (
            _aws(lambda aws: _plan(lambda each: replace(each, rules=(*each.rules, _ORDER)))(
                replace(aws, vaults=(*aws.vaults, replace(_FAR, points=())))))),
     _store("copy-jobs-denied", "which copy jobs ran may not be read", STORED, "crm-db",
-           unknown("residency.backups", "stores.encrypted", "stores.key"),
-           _denied(("backup:ListCopyJobs", "*"))),
+           _UNDECIDED, _denied(("backup:ListCopyJobs", "*"))),
     _store("global-table-abroad", "the global table has a replica in the United States", STORED, "sessions",
-           # under DynamoDB's own key
-           _COPIES | _KEY,
+           # under DynamoDB's own key, with backups of its own
+           _COPIES | _BACKUPS | _KEY,
            _table(lambda each: replace(each, replicas=(*each.replicas, TableReplica(ABROAD, None))))),
     _store("witness-in-london", "the global table's witness is in London", STORED, "sessions",
            _COPIES, _table(lambda each: replace(each, witnesses=("eu-west-2",)))),
     _store("bucket-to-stranger", "the bucket replicates to the vendor's own bucket in the United States", STORED,
            "exports",
            # of which nothing but its Region may be read
-           _COPIES | unknown("stores.encrypted", "stores.key"),
+           _COPIES | (_UNDECIDED - unknown("residency.copies")),
            _aws(lambda aws: replace(aws, buckets=(
                *_each(aws.buckets, lambda each: each.name == EXPORTS, lambda each: replace(
                    each, rules=(*each.rules, Rule("analytics", STRANGERS_BUCKET.name, VENDOR, VENDOR_KEY)))),
@@ -202,14 +201,11 @@ CLOUD_DEFECTS: Final[tuple[StoreDefect | InferenceDefect, ...]] = (
     _store("key-replica-abroad", "a multi-Region key of the copies has a replica in the United States", STORED,
            "exports", _COPIES, _aws(lambda aws: replace(aws, key_replicas=(("archive", ABROAD),)))),
     _store("replication-denied", "the bucket's replication may not be read", STORED, "exports",
-           unknown("residency.copies", "stores.encrypted", "stores.key"),
-           _denied(("s3:GetReplicationConfiguration", f"arn:aws:s3:::{EXPORTS}"))),
+           _UNDECIDED, _denied(("s3:GetReplicationConfiguration", f"arn:aws:s3:::{EXPORTS}"))),
     _store("objects-denied", "the bucket's objects may not be looked at", AT_REST, "exports",
-           unknown("stores.encrypted", "stores.key"),
-           _denied(("s3:GetObject*", f"arn:aws:s3:::{EXPORTS}/*"))),
+           _UNDECIDED, _denied(("s3:GetObject*", f"arn:aws:s3:::{EXPORTS}/*"))),
     _store("store-unreadable", "nothing of the bucket may be read", STORED, "exports",
-           unknown("residency.copies", "residency.backups", "stores.encrypted", "stores.key"),
-           _denied(("s3:*", f"arn:aws:s3:::{EXPORTS}"), ("s3:*", f"arn:aws:s3:::{EXPORTS}/*"))),
+           _UNDECIDED, _denied(("s3:*", f"arn:aws:s3:::{EXPORTS}"), ("s3:*", f"arn:aws:s3:::{EXPORTS}/*"))),
     _store("unencrypted-snapshot", "a snapshot of a disk long gone is not encrypted", AT_REST, "estate",
            fails("stores.encrypted", "stores.key"),
            _aws(lambda aws: replace(aws, snapshots=(

@@ -13,7 +13,7 @@ from keycheck.lab.aws.seams import Caller, Document
 from keycheck.lab.clouds import Clouds
 from keycheck.lab.errors import LabError
 from keycheck.lab.gcp_estate import RING
-from keycheck.lab.key_sites import CUSTOMER, INSPECTOR, VENDOR
+from keycheck.lab.key_sites import ADMIN, CUSTOMER, INSPECTOR, VENDOR
 from keycheck.lab.store_sites import CUSTOMER_KEY, PROJECT, VENDOR_KEY
 
 _REPORT: Final = "this is a defect of the lab: report it"
@@ -58,7 +58,7 @@ class KeyBook:
     def replicate(self, ref: str, region: str) -> None:
         """Give a multi-Region key one more replica."""
         arn = self.arn(ref, region)
-        caller = _root(arn.split(":")[4])
+        caller = Caller(CUSTOMER, ADMIN, ADMIN, "AKIALABBUILDER", (_ALL,))
         kms = self._clouds.aws.cloud.kms
         kms.call(caller, arn.split(":")[3], "ReplicateKey", KeyId=arn, ReplicaRegion=region, Policy=_policy(CUSTOMER))
 

@@ -210,6 +210,8 @@ def _aws() -> AwsPlan:
                 "eu-west-1",
                 ACCOUNT,
                 _ARCHIVED,
+                # an old bucket: the word for Ireland is `EU`, which S3 still says
+                constraint="EU",
                 items=tuple(
                     Item(f"2026/{month:02d}/contacts.parquet", _ARCHIVED, 330 - 30 * month, replicated="REPLICA")
                     for month in range(1, 11)

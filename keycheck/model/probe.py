@@ -61,7 +61,8 @@ class Io:
     given: object = None
     """What an earlier step hands to this unit of work; see `Round`."""
     stopped: Callable[[], bool] = _never
-    """Whether somebody wants out, for long waits before anything is changed. Putting back never asks."""
+    """Whether somebody wants out, for long work and for waits before anything is changed; in other processes it never
+    says so. Putting back never asks."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,13 @@ def finished(
     tied, tie = _tied(dataset, gathering, io)
     _again("duplicates were not compared byte by byte", lambda: gathering.confirm(source), left_out)
     opened, truths, unsought = _opened(dataset, source, listing, plan, gathering, manifest, io)
-    hunts = _again("not searched for opened values", lambda: _hunted(source, plan, truths, unsought, listing), left_out)
+
+    def hunt() -> Mapping[str, Hunt]:
+        if io.stopped():
+            raise ProbeError(Reason.INTERRUPTED, "the run was interrupted")
+        return _hunted(source, plan, truths, unsought, listing)
+
+    hunts = _again("not searched for opened values", hunt, left_out)
     return Finished(opened, hunts or {}, tied, tie, tuple(left_out))
 
 
@@ -90,6 +96,7 @@ def _opened(
         calls=dataset.opening.calls,
         unwrapper=partial(unwrapper, io, dataset.opening.identity),
         planted=gathering.planted(),
+        stopped=io.stopped,
     )
     return sample.opened, sample.truths, sample.truths_left
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 from keycheck.model.control import Sightings
 from keycheck.model.facts import Unseen
 from keycheck.model.verdict import Reason
-from probes.places.extents import Activity, Standing
+from probes.places.extents import Activity, Permitted, Standing
 from probes.places.scopes import Scope
 from probes.residency.address_signals import Heard, edge_place, excluded, heard, named, physics, suspicions, unread
 from probes.residency.endpoint_facts import AddressFacts, DnsAnswer, DnsSilence, EdgeSeen, NamesFacts, RangeAnswer
-from probes.residency.grading import Grade, Graded, Signal, Why, grade
+from probes.residency.grading import Grade, Graded, Signal, Why, grade, standing
 from probes.weighing import Judgement
 
 
@@ -107,6 +108,7 @@ class Placed:
     """Where an address is, as far as is known, and what keeps it from being known."""
 
     case: Case
+    permitted: Permitted
     graded: Graded
     heard: Heard
     unread: tuple[Unseen, ...]
@@ -130,6 +132,7 @@ def placed(case: Case, scope: Scope, max_age: timedelta) -> Placed:
     edges = {signal for edge in case.edges() if (signal := edge_place(edge)) is not None}
     return Placed(
         case,
+        permitted,
         grade(signals, permitted),
         _merged(spoke),
         silent,
@@ -157,16 +160,21 @@ def judged(place: Placed, found: Judgement) -> str | None:
         return None
     match graded.grade:
         case Grade.PROVEN_OUT:
-            found.breach(f"{address} is outside: {said(graded.used)}")
+            found.breach(f"{address} is outside: {said(_of(place, Standing.OUTSIDE))}")
         case Grade.CONTRADICTED if not graded.conflict:
-            found.breach(f"{address} is outside: {said(graded.used)}")
+            found.breach(f"{address} is outside: {said(_of(place, Standing.OUTSIDE))}")
         case Grade.CONTRADICTED:
             found.doubt(f"{address}: what is told contradicts itself: {said(graded.used)}", Reason.CONFLICTING)
         case Grade.AFFIRMED | Grade.PROVEN_IN:
-            return f"{address} {graded.grade.value}: {said(graded.used)}"
+            return f"{address} {graded.grade.value}: {said(_of(place, Standing.INSIDE))}"
         case Grade.UNDETERMINED:
             _undetermined(place, found)
     return None
+
+
+def _of(place: Placed, where: Standing) -> tuple[Signal, ...]:
+    """The signals that say so: the others are in the evidence, and would bury these."""
+    return tuple(signal for signal in place.graded.used if standing(signal, place.permitted) is where)
 
 
 def _undetermined(place: Placed, found: Judgement) -> None:
@@ -194,6 +202,31 @@ def _undetermined(place: Placed, found: Judgement) -> None:
         found.doubt(f"{address}: {said(place.graded.used)}")
     else:
         found.doubt(f"nothing says where {address} is: no published ranges hold it")
+
+
+_OF_CDN: Final = {"cloudfront": "aws", "cloudflare": "cloudflare", "fastly": "fastly", "azure-front-door": "azure"}
+
+
+def of_declared_network(place: Placed) -> bool:
+    """Whether an address is the declared content delivery network's own, by the network's published ranges."""
+    cdns = {facts.declared.cdn for facts in place.case.seen} | {names.declared.cdn for names in place.case.names}
+    return any(_OF_CDN.get(cdn or "") in place.heard.providers for cdn in cdns) and bool(place.heard.anycast)
+
+
+def edge_judged(place: Placed, found: Judgement) -> str | None:
+    """Breach or doubt about the places of a network that answered us; the words of what affirms them."""
+    address = place.case.address
+    if place.edge is None:
+        found.doubt(f"{address} is of a content delivery network, and no answer told which place of it answered")
+        return None
+    match place.edge.grade:
+        case Grade.AFFIRMED | Grade.PROVEN_IN:
+            return f"{address} answered us from inside: {said(place.edge.used)}"
+        case Grade.UNDETERMINED:
+            found.doubt(f"{address}: {said(place.edge.used)}")
+        case _:
+            found.breach(f"{address} answers from outside: {said(place.edge.used)}")
+    return None
 
 
 def said(signals: Iterable[Signal]) -> str:

@@ -53,15 +53,15 @@ def draw(
 
     The bundle is verified first. Exit 0: drawn; 5: the evidence does not verify.
     """
-    from keycheck.cli import common
     from keycheck.evidence.reader import BundleReader
+    from keycheck.evidence.trusted import existing, trusted_keys
     from keycheck.evidence.verify import verify_reader
     from keycheck.model.profile import Profile
     from probes.residency.picture.page import page
     from probes.residency.picture.scene import scene
 
-    with BundleReader.open(common.existing(bundle)) as reader:
-        verify_reader(reader, common.trusted_keys(key or []))
+    with BundleReader.open(existing(bundle)) as reader:
+        verify_reader(reader, trusted_keys(key or []))
         profile = Profile.model_validate_json(reader.inputs()["profile.json"])
         scope = _scope(jurisdiction or [], profile)
         seen = tuple(_sightings(reader))
@@ -79,7 +79,7 @@ def draw(
         raise UsageError(f"{out} is there already", advice="name another file with --out, or move it away") from None
     except OSError as error:
         raise UsageError(f"{out} cannot be written: {error.strerror}", advice="name another file with --out") from None
-    common.note(f"drawn: {out}, {len(drawn.things)} things, {len(drawn.open_ends)} open ends")
+    typer.echo(f"drawn: {out}, {len(drawn.things)} things, {len(drawn.open_ends)} open ends", err=True)
     return int(ExitCode.MET)
 
 

@@ -11,11 +11,10 @@ from keycheck.model.facts import Facts
 from keycheck.model.types import SortedSet
 from keycheck.model.verdict import Reason, Verdict
 from probes.places.realm_regions import REALM_NAMES, realm_of_region
-from probes.residency.address_cases import Placed, cases, judged, placed, resolved, said
+from probes.residency.address_cases import Placed, cases, edge_judged, judged, of_declared_network, placed, resolved
 from probes.residency.endpoint_facts import AddressFacts, NamesFacts, Ranged
-from probes.residency.grading import Grade
 from probes.residency.residency_control import RangedControl
-from probes.weighing import Judgement, shown
+from probes.weighing import Judgement, counted, shown
 
 _SOURCES: Final = (
     "published ranges of AWS, Google Cloud, Azure, Oracle, Cloudflare, Fastly",
@@ -32,7 +31,21 @@ class EndpointControl(RangedControl):
     section: ClassVar[str] = "endpoints"
 
 
-class Endpoints(EndpointControl, id="residency.endpoints", version=1):
+class EdgesControl(EndpointControl):
+    """Base of those that let the edge of a declared content delivery network count by the place that answered."""
+
+    edges: Annotated[Literal["forbidden", "local"], Tighter("order", order=("local", "forbidden"))] = "forbidden"
+    """`local`: addresses of the content delivery network that the deployment declares count by the place that answered;
+    what stands behind it is for `residency.origin`."""
+
+    def stands(self, place: Placed, found: Judgement) -> str | None:
+        """Breach or doubt about where one address is; the words of what affirms it."""
+        if self.edges == "local" and of_declared_network(place):
+            return edge_judged(place, found)
+        return judged(place, found)
+
+
+class Endpoints(EdgesControl, id="residency.endpoints", version=1):
     """Every address at which the endpoint answers is in the jurisdiction."""
 
     proves = (
@@ -54,10 +67,6 @@ class Endpoints(EndpointControl, id="residency.endpoints", version=1):
     example = "{control: residency.endpoints@1, for: endpoints, with: {jurisdiction: [EU]}}"
     sources = _SOURCES
 
-    edges: Annotated[Literal["forbidden", "local"], Tighter("order", order=("local", "forbidden"))] = "forbidden"
-    """`local`: addresses of the content delivery network that the deployment declares count by the place that answered;
-    what stands behind it is for `residency.origin`."""
-
     def judge(self, seen: Sightings) -> Verdict:
         """Every address, by everything that was seen of it."""
         found = Judgement()
@@ -69,40 +78,13 @@ class Endpoints(EndpointControl, id="residency.endpoints", version=1):
                 elsewhere += 1
                 continue
             place = placed(case, self.jurisdiction, self.ranges_max_age)
-            if self.edges == "local" and _declared_edge(place):
-                words = _edge(place, found)
-            else:
-                words = judged(place, found)
+            words = self.stands(place, found)
             affirmed += [words] if words else []
         if not affirmed and not found.breaches and not found.doubts:
             found.doubt("no address was seen", Reason.NO_POSITIVE)
         if elsewhere:
-            found.lean(f"{elsewhere} addresses are only given to clients outside the jurisdiction")
-        return found.verdict(f"{len(affirmed)} addresses: {shown(affirmed, '; ')}")
-
-
-_OF_CDN: Final = {"cloudfront": "aws", "cloudflare": "cloudflare", "fastly": "fastly", "azure-front-door": "azure"}
-
-
-def _declared_edge(place: Placed) -> bool:
-    """Whether an address is the declared network's own, by the network's published ranges."""
-    cdns = {facts.declared.cdn for facts in place.case.seen} | {names.declared.cdn for names in place.case.names}
-    return any(_OF_CDN.get(cdn or "") in place.heard.providers for cdn in cdns) and bool(place.heard.anycast)
-
-
-def _edge(place: Placed, found: Judgement) -> str | None:
-    address = place.case.address
-    if place.edge is None:
-        found.doubt(f"{address} is of a content delivery network, and no answer told which place of it answered")
-        return None
-    match place.edge.grade:
-        case Grade.AFFIRMED | Grade.PROVEN_IN:
-            return f"{address} answered us from inside: {said(place.edge.used)}"
-        case Grade.UNDETERMINED:
-            found.doubt(f"{address}: {said(place.edge.used)}")
-        case _:
-            found.breach(f"{address} answers from outside: {said(place.edge.used)}")
-    return None
+            found.lean(f"{counted(elsewhere, 'address', 'addresses')} only given to clients outside the jurisdiction")
+        return found.verdict(f"{counted(len(affirmed), 'address', 'addresses')}: {shown(affirmed, '; ')}")
 
 
 def _realm(value: str) -> str:

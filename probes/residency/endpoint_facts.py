@@ -119,8 +119,8 @@ TimesAnswer: TypeAlias = Annotated[Times | Unseen, Field(discriminator="kind")]
 
 
 class SignedTimes(Model):
-    """From sending ClientHello to the arrival of the CertificateVerify that was then verified, full handshakes only: bounds
-    the distance of whoever holds the certificate's private key."""
+    """From sending ClientHello to the arrival of the CertificateVerify that was then verified, full handshakes only:
+    bounds the distance of whoever holds the certificate's private key."""
 
     kind: Literal["signed-times"] = "signed-times"
     times: Times
@@ -223,7 +223,7 @@ class DnsAnswer(Model):
     """Names from the endpoint's own to the last, through CNAMEs."""
     addresses: Annotated[tuple[AddressAnswered, ...], _Some]
     dnssec: Literal["secure", "insecure", "bogus", "unknown"]
-    """What keycheck itself validated, `secure` from a trust anchor to the addresses; a resolver's claim is `unknown`."""
+    """What keycheck itself validated: `secure` from a trust anchor on. What a resolver claims is `unknown`."""
     ttl: Count | None
     claimed_authentic: bool = False
     """The resolver says that it validated (the AD flag): its word."""

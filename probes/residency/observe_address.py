@@ -19,6 +19,7 @@ from probes.residency.endpoint.resolving import Sayings, Told, Untold, sayings_o
 from probes.residency.endpoint.visit import SPARE, tries_of
 from probes.residency.endpoint_facts import AddressFacts
 from probes.residency.observe_names import dns_touches
+from probes.residency.references import references_of
 from probes.tls.subjects import Endpoint, read_address
 
 MAX_ADDRESSES: Final = 64
@@ -81,9 +82,10 @@ class AddressProbe(PartProbe[Endpoint]):
             ip, port = read_address(part, subject.place.port)
         except ValueError as error:
             raise ProbeError(Reason.UNSUPPORTED, f"{part!r} is no part of an endpoint") from error
+        references = references_of(io)
         try:
             with turn():
-                return Observed(part, Look(subject, ip, port, io).facts())
+                return Observed(part, Look(subject, ip, port, io, references).facts())
         except InterceptedError as error:
             detail = vendor_text(f"{error} intercepts on our own side: this says nothing about the vendor")
             return Observed(part, Unseen(reason=Reason.INTERCEPTED, detail=detail))

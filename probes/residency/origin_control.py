@@ -49,8 +49,10 @@ class Origin(EndpointControl, id="residency.origin", version=1):
         behind = any(isinstance(facts.edge, EdgeSeen) or facts.declared.cdn for facts in looked)
         declared = next((names.declared for names in seen.of(NamesFacts)), None)
         if not behind and (declared is None or declared.cdn is None):
-            if all(not isinstance(facts.edge, Unseen) for facts in looked) and looked:
-                return not_applicable("no content delivery network is declared, and none was seen in answers")
+            if looked and all(self._plain(facts) for facts in looked):
+                return not_applicable(
+                    "no content delivery network is declared, and neither answers nor ranges show one"
+                )
             found.doubt("no answer told whether a content delivery network stands before it")
             return found.verdict("")
         origin = None if declared is None else declared.origin
@@ -66,6 +68,14 @@ class Origin(EndpointControl, id="residency.origin", version=1):
                 "(`whereabouts.fresh`, and the network's timing header)"
             )
         return found.verdict(f"{origin.provider} {origin.region}, as declared; {shown(bounded, '; ')}")
+
+    def _plain(self, facts: AddressFacts) -> bool:
+        """Whether nothing stands before it: no answer says so, or ranges give the address one Region and no other "
+        "use."""
+        if not isinstance(facts.edge, Unseen):
+            return True
+        told = heard(facts.ranges, self.ranges_max_age) if isinstance(facts.ranges, Ranged) else None
+        return told is not None and bool(told.signals) and not told.anycast
 
     def _declared(self, origin: Declared, found: Judgement) -> None:
         outside = self.outside(origin.provider, (origin.region,))

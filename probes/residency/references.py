@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeAlias, TypeVar
@@ -20,8 +21,9 @@ from keycheck.model.probe import Io
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
 from probes.residency.endpoint.owners import Owners, read_owners
+from probes.residency.endpoint.reach import Outlines
 from probes.residency.endpoint_facts import NotAsked
-from probes.residency.physics.polygons import MAX_BYTES, Polygons, read_polygons
+from probes.residency.physics.polygons import MAX_BYTES, read_polygons
 from probes.residency.ranges.importing import Accept, Lists, imported
 from probes.residency.ranges.index import Index
 from probes.residency.ranges.reading import read_list
@@ -42,7 +44,7 @@ def ranges_of(io: Io) -> Ranges | Unseen:
     return io.once.get(("residency.references", "ranges"), lambda: _ranges(io))
 
 
-def borders_of(io: Io) -> Polygons | NotAsked | Unseen:
+def borders_of(io: Io) -> Outlines | NotAsked | Unseen:
     """Country polygons, where the deployment names them."""
     return io.once.get(("residency.references", "borders"), lambda: _borders(io))
 
@@ -50,6 +52,20 @@ def borders_of(io: Io) -> Polygons | NotAsked | Unseen:
 def owners_of(io: Io) -> Owners | NotAsked | Unseen:
     """A database of network owners, where the deployment names one."""
     return io.once.get(("residency.references", "networks"), lambda: _owners(io))
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """All that others published, for one address after the other."""
+
+    ranges: Ranges | Unseen
+    borders: Outlines | NotAsked | Unseen
+    owners: Owners | NotAsked | Unseen
+
+
+def references_of(io: Io) -> References:
+    """Everything that the deployment names."""
+    return References(ranges_of(io), borders_of(io), owners_of(io))
 
 
 class Together:
@@ -105,8 +121,8 @@ def _list(path: Path, one: RangesFile, now: datetime) -> Index:
     return Index(table_of([imported(lists, now, None, Accept(private=one.allow_private))]))
 
 
-def _borders(io: Io) -> Polygons | NotAsked | Unseen:
-    return _only(io, Borders, lambda path: read_polygons(read_bounded(path, MAX_BYTES)))
+def _borders(io: Io) -> Outlines | NotAsked | Unseen:
+    return _only(io, Borders, lambda path: Outlines.of(read_polygons(read_bounded(path, MAX_BYTES))))
 
 
 def _owners(io: Io) -> Owners | NotAsked | Unseen:

@@ -11,7 +11,7 @@ from probes.residency.closure import KEY_KINDS, Reached, closure
 from probes.residency.residency_control import CAVEAT
 from probes.residency.store_controls import loose_ends, open_ends
 from probes.residency.store_facts import ClosureFacts, Encryption, NodeKind, ObjectsSampled, Unneeded
-from probes.weighing import Judgement
+from probes.weighing import Judgement, counted
 
 _MULTI_REGION: Final = "mrk-"
 
@@ -45,7 +45,7 @@ class RestControl(Control):
         judged = 0
         for id_ in sorted(nodes):
             judged += self._node(nodes[id_], facts, found)
-        return found.verdict(f"{judged} stores, copies and backups")
+        return found.verdict(counted(judged, "store, copy or backup", "stores, copies and backups"))
 
     def _node(self, reached: Reached, facts: ClosureFacts, found: Judgement) -> int:
         node = reached.node

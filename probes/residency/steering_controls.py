@@ -10,10 +10,10 @@ from keycheck.model.types import SortedSet
 from keycheck.model.verdict import Reason, Verdict
 from probes.places.extents import Activity, Standing
 from probes.places.whereabouts import Cdn
-from probes.residency.address_cases import Case, Placed, answers, cases, judged, placed
+from probes.residency.address_cases import Case, Placed, answers, cases, placed
 from probes.residency.address_signals import unread
 from probes.residency.bounds import signed_disc
-from probes.residency.endpoint_controls import EndpointControl
+from probes.residency.endpoint_controls import EdgesControl, EndpointControl
 from probes.residency.endpoint_facts import DnsAnswer, DnsSilence, NamesFacts
 from probes.residency.physics.discs import apart
 from probes.weighing import Judgement, shown
@@ -21,7 +21,7 @@ from probes.weighing import Judgement, shown
 _RFC_7871: Final = "RFC 7871 (client subnet in DNS queries)"
 
 
-class Steering(EndpointControl, id="residency.steering", version=1):
+class Steering(EdgesControl, id="residency.steering", version=1):
     """Clients of the jurisdiction are sent to addresses in the jurisdiction."""
 
     proves = (
@@ -51,7 +51,7 @@ class Steering(EndpointControl, id="residency.steering", version=1):
             found.lean("the addresses are declared: nobody is steered by name")
             asked.add("everybody")
             for case in by_address.values():
-                judged(placed(case, self.jurisdiction, self.ranges_max_age), found)
+                self.stands(placed(case, self.jurisdiction, self.ranges_max_age), found)
         if not asked and not found.doubts:
             found.doubt(
                 "nothing was asked in the name of a client of the jurisdiction: declare `whereabouts.subnets` and a "
@@ -83,7 +83,7 @@ class Steering(EndpointControl, id="residency.steering", version=1):
     def _answer(self, answer: DnsAnswer, who: str, by_address: dict[str, Case], found: Judgement) -> None:
         for told in answer.addresses:
             inner = Judgement()
-            judged(placed(by_address[told.address], self.jurisdiction, self.ranges_max_age), inner)
+            self.stands(placed(by_address[told.address], self.jurisdiction, self.ranges_max_age), inner)
             found.breaches += [f"{who} are sent there: {breach}" for breach in inner.breaches]
             found.doubts += inner.doubts
 

@@ -12,7 +12,7 @@ from probes.places.extents import Activity
 from probes.residency.closure import Closure, Reached, closure
 from probes.residency.residency_control import ResidencyControl
 from probes.residency.store_facts import ClosureFacts, OpenEnd
-from probes.weighing import Judgement
+from probes.weighing import Judgement, counted
 
 _PROVES_NOT: Final = (
     "That no copy was made by other means than the cloud's own: an export by a program, a download, a vendor's account "
@@ -28,6 +28,7 @@ class StoreControl(ResidencyControl):
     matters: ClassVar[frozenset[str]]
     """Which open ends leave it open."""
     noun: ClassVar[str]
+    nouns: ClassVar[str]
 
     @abstractmethod
     def concerned(self, found: Closure) -> tuple[Reached, ...]:
@@ -50,10 +51,10 @@ class StoreControl(ResidencyControl):
         for reached in nodes:
             places |= self._placed(reached, facts, found)
         for guard in () if isinstance(facts.guards, Unseen) else facts.guards:
-            found.lean(f"{guard.name} forbids other Regions from now on, which is no part of this finding")
+            found.lean(f"{guard.name} keeps new things out of other Regions, and is no part of this finding")
         if not nodes:
-            return found.verdict(f"the closure is closed, and holds no {self.noun}")
-        return found.verdict(f"{len(nodes)} {self.noun} in {', '.join(sorted(places))}")
+            return found.verdict(f"the closure is closed, and holds no {self.nouns}")
+        return found.verdict(f"{counted(len(nodes), self.noun, self.nouns)} in {', '.join(sorted(places))}")
 
     def _placed(self, reached: Reached, facts: ClosureFacts, found: Judgement) -> frozenset[str]:
         place = reached.node.place
@@ -102,7 +103,8 @@ class Stores(StoreControl, id="residency.stores", version=1):
     sources = ("Amazon S3: HeadBucket, x-amz-bucket-region", "Cloud Storage: bucket locations")
     activity = Activity.STORE
     matters = frozenset({"stores"})
-    noun = "stores"
+    noun = "store"
+    nouns = "stores"
 
     def concerned(self, found: Closure) -> tuple[Reached, ...]:
         """Neither copies nor backups."""
@@ -133,7 +135,8 @@ class Copies(StoreControl, id="residency.copies", version=1):
     )
     activity = Activity.STORE
     matters = frozenset({"copies", "stores"})
-    noun = "copies and keys"
+    noun = "copy or key"
+    nouns = "copies and keys"
 
     def concerned(self, found: Closure) -> tuple[Reached, ...]:
         """What replication reaches, and keys."""
@@ -157,7 +160,8 @@ class Backups(StoreControl, id="residency.backups", version=1):
     )
     activity = Activity.BACK_UP
     matters = frozenset({"backups", "stores"})
-    noun = "backups"
+    noun = "backup"
+    nouns = "backups"
 
     def concerned(self, found: Closure) -> tuple[Reached, ...]:
         """Backups, and copies of them."""

@@ -206,7 +206,7 @@ class ClosureFacts(Facts, schema="stores.closure/1"):
     def coverage(self) -> tuple[int, int]:
         """Nodes whose place is known, of all that are known to exist."""
         known = sum(1 for node in self.nodes if isinstance(node.place, NodePlace))
-        return (known, len(self.nodes) + len(self.open))
+        return (known, all_) if (all_ := len(self.nodes) + len(self.open)) else (1, 1)
 
 
 ObjectsSampled.model_rebuild()

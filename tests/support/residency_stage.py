@@ -214,7 +214,7 @@ class Site:
 
     answers: Callable[[str], bytes | None]
     delay: float = 0.0
-    """Seconds before each handshake is carried on, and before each answer."""
+    """Seconds from a ClientHello to what follows, and from a request to its answer."""
     host: str = ""
     port: int = 0
     paths: list[str] = field(default_factory=list)
@@ -237,6 +237,7 @@ class Site:
         with raw, suppress(OSError, ssl.SSLError, ValueError):
             raw.settimeout(5)
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            raw.recv(1, socket.MSG_PEEK)
             time.sleep(self.delay)
             with context.wrap_socket(raw, server_side=True) as connection:
                 self.handshakes += 1

@@ -131,7 +131,9 @@ class Catalogue:
 
 
 def _routes(model: ServiceModel) -> tuple[Route, ...]:
-    routes = [_route(name, model.operation_model(name)) for name in model.operation_names]
+    operations = [model.operation_model(name) for name in model.operation_names]
+    # what is deprecated has the path of what came after it
+    routes = [_route(each.name, each) for each in operations if not each.deprecated]
     return tuple(sorted(routes, key=lambda route: route.weight, reverse=True))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Final
 
 from botocore.model import ListShape, MapShape, Shape, StructureShape
@@ -57,7 +58,8 @@ def _from_rest(shape: StructureShape, called: Called, request: Request) -> dict[
                     else _scalar(member, values[-1])
                 )
             case "header" if wire.lower() in request.headers:
-                found[name] = _scalar(member, request.headers[wire.lower()])
+                text = request.headers[wire.lower()]
+                found[name] = text.split(",") if isinstance(member, ListShape) else _scalar(member, text)
             case None:
                 body[name] = member
             case _:
@@ -152,5 +154,6 @@ def _scalar(shape: Shape, text: str) -> object:
 def _moment(value: object) -> datetime:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return datetime.fromtimestamp(value, UTC)
-    moment = datetime.fromisoformat(str(value))
+    text = str(value)
+    moment = parsedate_to_datetime(text) if text.endswith("GMT") else datetime.fromisoformat(text)
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -65,6 +65,8 @@ class Bucket:
     days: float = 400
     shared_with: frozenset[str] = frozenset()
     """Accounts that its policy lets read."""
+    constraint: str | None = None
+    """The location constraint that it was made with, where that is another word for its Region: `EU`."""
 
 
 @dataclass(frozen=True, slots=True)

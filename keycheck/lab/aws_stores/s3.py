@@ -93,7 +93,8 @@ def _head_bucket(ask: Ask) -> Output:
 
 def _location(ask: Ask) -> Output:
     bucket = _bucket(ask, "s3:GetBucketLocation")
-    return {} if bucket.region == "us-east-1" else {"LocationConstraint": bucket.region}
+    constraint = bucket.constraint or bucket.region
+    return {} if constraint == "us-east-1" else {"LocationConstraint": constraint}
 
 
 def _replication(ask: Ask) -> Output:

@@ -18,9 +18,20 @@ from botocore.model import ListShape, MapShape, OperationModel, Shape, Structure
 from keycheck.lab.aws.wire import Answer
 from keycheck.lab.errors import LabError
 
+_S3: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
+_ROOTS: Final[Mapping[str, str]] = {
+    "GetBucketLoggingOutput": "BucketLoggingStatus",
+    "GetBucketVersioningOutput": "VersioningConfiguration",
+    "ListBucketInventoryConfigurationsOutput": "ListInventoryConfigurationsResult",
+    "ListBucketsOutput": "ListAllMyBucketsResult",
+    "ListDirectoryBucketsOutput": "ListAllMyDirectoryBucketsResult",
+    "ListObjectVersionsOutput": "ListVersionsResult",
+    "ListObjectsOutput": "ListBucketResult",
+    "ListObjectsV2Output": "ListBucketResult",
+}
+"""Root elements of S3's answers, by the shape. Models leave them out: they are of the API reference."""
 Output = Mapping[str, object]
 """As the SDK's users see it: members by name, times as `datetime`."""
-_S3: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 
 def serialised(operation: OperationModel, output: Output, request_id: str) -> Answer:
@@ -84,7 +95,9 @@ def _rest(shape: StructureShape | None, output: Output, identified: Mapping[str,
         return Answer(200, json.dumps(_json(member, body[payload])).encode(), content_type, headers)
     unlocated = any("location" not in member.serialization for member in shape.members.values())
     if xml:
-        return Answer(200, _rooted(shape.name, shape, body) if unlocated else b"", content_type, headers)
+        return Answer(
+            200, _rooted(_ROOTS.get(shape.name, shape.name), shape, body) if unlocated else b"", content_type, headers
+        )
     return Answer(200, json.dumps(_json(shape, body)).encode(), content_type, headers)
 
 

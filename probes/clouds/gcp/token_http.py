@@ -27,11 +27,21 @@ from probes.clouds.gcp.universes import METADATA, split
 
 MAX_ANSWER: Final = 65_536
 MAX_BUNDLE: Final = 4 * 1024 * 1024
-_MAX_RECEIVED: Final = 2 * MAX_ANSWER
-"""Bytes of head and body together."""
-_MAX_NESTED: Final = 200
-"""Brackets in an answer; it is parsed by a library that does not bound them."""
+_MAX_HEAD: Final = MAX_ANSWER
+"""Bytes of an answer's head."""
 _MAX_ADDRESSES: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How large an answer may be."""
+
+    bytes: int = MAX_ANSWER
+    brackets: int = 200
+    """In it; answers are parsed by libraries that do not bound them."""
+
+
+TOKEN: Final = Room()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +56,9 @@ class Answer:
 class TokenTransport:
     """Answers google-auth's requests until a moment of the monotonic clock."""
 
-    def __init__(self, io: Io, seconds: float) -> None:
+    def __init__(self, io: Io, seconds: float, room: Room = TOKEN) -> None:
         self._io = io
+        self._room = room
         self._until = io.monotonic() + seconds
 
     def __call__(
@@ -102,8 +113,8 @@ class TokenTransport:
             connection.putheader(name, value)
         connection.endheaders(body)
         reply = connection.getresponse()
-        data = reply.read(MAX_ANSWER + 1)
-        if len(data) > MAX_ANSWER or data.count(b"[") + data.count(b"{") > _MAX_NESTED:
+        data = reply.read(self._room.bytes + 1)
+        if len(data) > self._room.bytes or data.count(b"[") + data.count(b"{") > self._room.brackets:
             raise _OddError("its answer is too large")
         if reply.length:
             raise _OddError("its answer was cut short")
@@ -218,6 +229,6 @@ class _Incoming(io.RawIOBase):
         self._sock.settimeout(self._transport._left())
         size = self._sock.recv_into(buffer)
         self._bytes += size
-        if self._bytes > _MAX_RECEIVED:
+        if self._bytes > self._transport._room.bytes + _MAX_HEAD:
             raise _OddError("its answer is too large")
         return size

@@ -8,7 +8,7 @@ exact bound, and never that the vendor holds no other key and no other copy.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import zip_longest
@@ -74,11 +74,13 @@ def open_sample(
     unwrapper: MakeUnwrapper,
     sleep: Sleep | None = None,
     planted: Mapping[str, Sequence[Pick]] = MappingProxyType({}),
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Sample:
     """Open what was drawn, by column; and `planted`, which we put there, apart from it.
 
     `shards` by their names; `seed` as the draw used it; at most `calls` calls to the key service, spread evenly over
-    the columns; `unwrapper` makes the client of a key's resource name. Raises nothing: what goes wrong is in the facts.
+    the columns; `unwrapper` makes the client of a key's resource name. Once `stopped` says so, nothing more is asked.
+    Raises nothing: what goes wrong is in the facts.
     """
     opened: dict[str, Opened | Unseen] = {}
     asked: dict[str, _Asked] = {}
@@ -93,7 +95,7 @@ def open_sample(
     picks = [pick for each in asked.values() for pick in each.draw.picks]
     picks += [pick for each in ours.values() for pick in each]
     rows = read_rows(export, picks, shards, {name: _beside(each.rule, plan.canaries) for name, each in asked.items()})
-    budget = Budget(calls, reserved_calls((len(each.draw.picks) for each in asked.values()), calls))
+    budget = Budget(calls, reserved_calls((len(each.draw.picks) for each in asked.values()), calls), stopped)
     remembered = Remembered(budget, sleep or _wait)
     samples = {
         name: _Sampled(

@@ -121,7 +121,8 @@ def chosen(wrapped: Sequence[Wrapped], who: Unwrapper) -> Wrapped | Unseen:
 class Budget:
     """The calls that may be made, repeats and refusals included. Not shared between threads."""
 
-    def __init__(self, calls: int, reserved: int = 0) -> None:
+    def __init__(self, calls: int, reserved: int = 0, stopped: Callable[[], bool] = lambda: False) -> None:
+        self._stopped = stopped
         self.left = calls - reserved
         self._reserved = reserved
         self._silent: dict[str, int] = {}
@@ -143,11 +144,13 @@ class Budget:
     ) -> tuple[Answer, int]:
         """The answer, tried again where it makes sense, and how many calls it took. Of a key whose service has not
         answered eight times in a row nothing more is asked."""
+        if self._stopped():
+            return Unanswered(INTERRUPTED), 0
         if self._silent.get(key, 0) >= PATIENCE:
             return Unanswered(self._last[key]), 0
         made = 0
         answer: Answer = Unanswered(_CAPPED)
-        while made < ATTEMPTS and self.left > 0:
+        while made < ATTEMPTS and self.left > 0 and not (made and self._stopped()):
             if made:
                 sleep(_PAUSE * made)
             self.left -= 1
@@ -163,6 +166,7 @@ class Budget:
         return answer, made
 
 
+INTERRUPTED: Final = Unseen(reason=Reason.INTERRUPTED, detail="not asked: the run was interrupted")
 _CAPPED: Final = Unseen(
     reason=Reason.NOT_COVERED, detail="not asked: the data set's limit of calls (`opening.calls`) was reached"
 )

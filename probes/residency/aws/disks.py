@@ -68,7 +68,7 @@ class Disks:
     def look_all(self, region: str) -> tuple[str, ...]:
         """Everything in one Region. Ids of what is shown."""
         door = self.asking.door
-        found = [*self._volumes(region, door, None), *self._snapshots(region, door, {"OwnerIds": ["self"]})]
+        found = [*self._volumes(region, door, None), *self._snapshots(region, door, {"Filters": _own(door)})]
         return (*found, *self._images(region, door, None))
 
     def look(self, wanted: Arn) -> None:
@@ -78,8 +78,8 @@ class Disks:
         why = unknown("EC2 does not describe it to us")
         if door is not None and kind == "volume":
             self._volumes(wanted.region, door, name)
-            only: dict[str, object] = {"Filters": [{"Name": "volume-id", "Values": [name]}], "OwnerIds": ["self"]}
-            self._snapshots(wanted.region, door, only)
+            only = [*_own(door), {"Name": "volume-id", "Values": [name]}]
+            self._snapshots(wanted.region, door, {"Filters": only})
         elif door is not None and kind == "snapshot":
             self._snapshots(wanted.region, door, {"SnapshotIds": [name]})
         elif door is not None and kind == "image":
@@ -105,8 +105,7 @@ class Disks:
         if door is None or not ours:
             return
         values = [f"*{id} from {wanted.region}*" for id in sorted(ours)[:100]]
-        only: dict[str, object] = {"Filters": [{"Name": "description", "Values": values}], "OwnerIds": ["self"]}
-        self._snapshots(region, door, only)
+        self._snapshots(region, door, {"Filters": [*_own(door), {"Name": "description", "Values": values}]})
 
     def _id(self, region: str, account: str | None, kind: str, name: str) -> str:
         return f"arn:{self.asking.partition}:ec2:{region}:{account or ''}:{kind}/{name}"
@@ -267,6 +266,10 @@ class Disks:
             absent=_ABSENT,
             parameters=parameters,
         )
+
+
+def _own(door: Door) -> list[dict[str, object]]:
+    return [{"Name": "owner-id", "Values": [door.account]}]
 
 
 def _place(told: _Snapshot, region: str) -> NodePlace | Unseen:

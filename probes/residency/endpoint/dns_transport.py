@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import selectors
 import socket
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -28,6 +27,7 @@ MAX_STRAYS: Final = 16
 _DATAGRAM: Final = 4096
 
 Reply: TypeAlias = bytes | Unusable
+NO_TIME: Final = Unusable(Reason.TIMEOUT, "no time was left to ask")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +38,23 @@ class Letter:
     asked: Question
 
 
-def ask(letters: Sequence[Letter], seconds: float, source: str | None, monotonic: Callable[[], float]) -> list[Reply]:
-    """One reply a letter, in their order; an answer is one to the question, and whole. Takes at most about `seconds`
-    for each `AT_ONCE` letters, and as much again for those that need TCP. Never raises for what a server does."""
+def ask(
+    letters: Sequence[Letter], seconds: float, until: float, source: str | None, monotonic: Callable[[], float]
+) -> list[Reply]:
+    """One reply a letter, in their order; an answer is one to the question, and whole. Waits at most `seconds` for each
+    batch of `AT_ONCE`, and as long again for those that need TCP, and never past `until` (monotonic). Never raises for
+    what a server does."""
     replies: dict[int, Reply] = {}
-    waiting_: deque[int] = deque(range(len(letters)))
-    while waiting_:
-        batch = [waiting_.popleft() for _ in range(min(AT_ONCE, len(waiting_)))]
-        replies |= _Datagrams({n: letters[n] for n in batch}, seconds, source, monotonic).replies()
+    for first in range(0, len(letters), AT_ONCE):
+        batch = {n: letters[n] for n in range(first, min(first + AT_ONCE, len(letters)))}
+        wait = min(seconds, until - monotonic())
+        if wait > 0:
+            replies |= _Datagrams(batch, wait, source, monotonic).replies()
+        else:
+            replies |= dict.fromkeys(batch, NO_TIME)
     short = [n for n, reply in replies.items() if isinstance(reply, bytes) and is_truncated(reply)]
-    wait = max(1, int(seconds * 1_000_000))
-    limits = Limits(wait, wait, wait, received_bytes=1 << 17, transcript_bytes=0, in_flight=AT_ONCE)
+    left = max(1, int(min(seconds, until - monotonic()) * 1_000_000))
+    limits = Limits(left, left, left, received_bytes=1 << 17, transcript_bytes=0, in_flight=AT_ONCE)
     calls: list[Call[Reply]] = [Call(letters[n].server, _OverTcp(letters[n].asked)) for n in short]
     spoken = converse(calls, clock=lambda: int(monotonic() * 1_000_000), limits=limits, source=source)
     replies |= {n: exchange.answer for n, exchange in zip(short, spoken, strict=True)}

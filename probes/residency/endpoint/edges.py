@@ -245,9 +245,10 @@ def _is_akamai(head: Head) -> bool:
 
 
 def _is_cloudfront(head: Head) -> bool:
-    return bool(head.all("x-amz-cf-pop") or head.all("x-amz-cf-id")) or any(
-        value.lower().endswith("from cloudfront") for value in head.all("x-cache")
-    )
+    if head.all("x-amz-cf-pop") or head.all("x-amz-cf-id"):
+        return True
+    said = [value[:MAX_VALUE].lower() for value in (*head.all("x-cache"), *head.all("via"))]
+    return any(value.endswith("from cloudfront") or "(cloudfront)" in value for value in said)
 
 
 def _is_cloudflare(head: Head) -> bool:

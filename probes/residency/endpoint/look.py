@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 
+from keycheck.errors import ProbeError
 from keycheck.model.facts import Unseen
 from keycheck.model.probe import Io
 from keycheck.model.types import vendor_text
@@ -32,7 +33,7 @@ from probes.residency.endpoint_facts import (
     SignedTimes,
     Times,
 )
-from probes.residency.references import borders_of, owners_of, ranges_of
+from probes.residency.references import References
 from probes.tls.chain import chain_facts
 from probes.tls.chain_facts import ChainFacts, ExtensionFacts
 from probes.tls.subjects import Endpoint
@@ -49,10 +50,11 @@ class InterceptedError(Exception):
 class Look:
     """One address of an endpoint. `facts` makes all connections."""
 
-    def __init__(self, subject: Endpoint, ip: str, port: int, io: Io) -> None:
+    def __init__(self, subject: Endpoint, ip: str, port: int, io: Io, references: References) -> None:
         self._subject = subject
         self._ip, self._port = ip, port
         self._io = io
+        self._references = references
         self._declared = subject.whereabouts or Whereabouts()
         self._standpoint = standpoint_of(io.vantage)
 
@@ -111,7 +113,7 @@ class Look:
             special=special_of(ip),
             declared=self._declared,
             standpoint=self._standpoint,
-            ranges=range_answer(ranges_of(io), ip, io.clock()),
+            ranges=range_answer(self._references.ranges, ip, io.clock()),
             network=self._owner(),
             connect=connect,
             signed=signed,
@@ -128,16 +130,16 @@ class Look:
     # -- what others say --------------------------------------------------------------------------------------------
 
     def _owner(self) -> NetworkOwner | NotAsked | Unseen:
-        return owner_of(owners_of(self._io), self._ip)
+        return owner_of(self._references.owners, self._ip)
 
     def _origin(self) -> RangeAnswer | NotAsked:
         origin = self._declared.origin
         if origin is None or origin.address is None:
             return NotAsked()
-        return range_answer(ranges_of(self._io), origin.address, self._io.clock())
+        return range_answer(self._references.ranges, origin.address, self._io.clock())
 
     def _reach(self, signed: SignedTimes | Unseen) -> Reach | NotAsked | Unseen:
-        borders = borders_of(self._io)
+        borders = self._references.borders
         if isinstance(borders, NotAsked | Unseen):
             return borders
         if isinstance(signed, Unseen):
@@ -185,15 +187,19 @@ class Look:
 
     def _chain(self, visit: Visit, one: Signed) -> ChainFacts:
         flight, materials = one.flight, visit.materials
-        chain = chain_facts(
-            flight.chain,
-            materials.anchors,
-            self._subject.place.host,
-            self._io.clock(),
-            staple=flight.ocsp_staple,
-            sct_list=flight.sct_list,
-            interception_cas_der=materials.interception_cas,
-        )
+        host = self._subject.place.host
+        try:
+            chain = chain_facts(
+                flight.chain,
+                materials.anchors,
+                host,
+                self._io.clock(),
+                staple=flight.ocsp_staple,
+                sct_list=flight.sct_list,
+                interception_cas_der=materials.interception_cas,
+            )
+        except ValueError as error:  # the host, never the chain
+            raise ProbeError(Reason.UNSUPPORTED, f"{host} cannot stand in a certificate: {error}") from error
         if chain.intercepted_by is not None:
             raise InterceptedError(chain.intercepted_by)
         return chain

@@ -2,23 +2,52 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Final
 
 from probes.places.cities import Point as Centre
 from probes.residency.bounds import STANDPOINT_OFF_M
 from probes.residency.endpoint_facts import Reach, SignedTimes, Standpoint
 from probes.residency.physics.borders import TOLERANCE_M, in_shape, nearest_m
 from probes.residency.physics.discs import Speed, reach_m
-from probes.residency.physics.polygons import Polygons, Shape
-from probes.residency.physics.sphere import HALF_ROUND_M
+from probes.residency.physics.polygons import Polygons, Shape, Vertex
+from probes.residency.physics.sphere import HALF_ROUND_M, at_least_m
 
-_TICK_NS = 1000
+_TICK_NS: Final = 1000
 
 
-def reach_of(polygons: Polygons, standpoint: Standpoint, signed: SignedTimes) -> Reach | None:
-    """Where the holder of the key can be: the vacuum disc of the least time, a tick of the clock longer. None where the
-    disc bounds nothing: without coordinates, behind a proxy of ours, or as large as the Earth."""
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """A polygon and the least box that holds it, in microdegrees."""
+
+    shape: Shape
+    west_south: Vertex
+    east_north: Vertex
+
+
+@dataclass(frozen=True, slots=True)
+class Outlines:
+    """Polygons, ready to be asked; made once."""
+
+    all: tuple[Outline, ...]
+    sha256: str
+
+    @classmethod
+    def of(cls, polygons: Polygons) -> Outlines:
+        """Those of a file."""
+        return cls(tuple(map(_outline, polygons.shapes)), polygons.sha256)
+
+
+def _outline(shape: Shape) -> Outline:
+    xs, ys = zip(*shape.rings[0], strict=True)
+    return Outline(shape, (min(xs), min(ys)), (max(xs), max(ys)))
+
+
+def reach_of(outlines: Outlines, standpoint: Standpoint, signed: SignedTimes) -> Reach | None:
+    """Where the holder of the key can be: the vacuum disc of the least time, a tick of the clock longer, and what the
+    standpoint may be off. None where the disc bounds nothing: without coordinates, behind a proxy of ours, or as large
+    as the Earth."""
     point = standpoint.point
     if point is None or standpoint.proxied:
         return None
@@ -26,22 +55,30 @@ def reach_of(polygons: Polygons, standpoint: Standpoint, signed: SignedTimes) ->
     radius = reach_m(signed.times.least_us + ticks_us, Speed.VACUUM) + STANDPOINT_OFF_M
     if radius + TOLERANCE_M >= HALF_ROUND_M:
         return None
-    countries = _touched(polygons, point.latitude, point.longitude, radius + TOLERANCE_M)
-    return Reach(radius_m=radius, countries=tuple(sorted(countries)), borders=polygons.sha256)
+    countries = touched(outlines, Centre(point.latitude, point.longitude), radius + TOLERANCE_M)
+    return Reach(radius_m=radius, countries=tuple(sorted(countries)), borders=outlines.sha256)
 
 
-@lru_cache(maxsize=256)
-def _touched(polygons: Polygons, latitude: int, longitude: int, metres: int) -> frozenset[str]:
-    centre = Centre(latitude, longitude)
+def touched(outlines: Outlines, centre: Centre, metres: int) -> frozenset[str]:
+    """The countries of which some part is within `metres` of a point; one too many rather than one too few."""
     found: set[str] = set()
-    for shape in polygons.shapes:
-        if shape.code not in found and _touches(centre, shape, metres):
-            found.add(shape.code)
+    for outline in outlines.all:
+        if outline.shape.code not in found and _touches(centre, outline, metres):
+            found.add(outline.shape.code)
     return frozenset(found)
 
 
-def _touches(centre: Centre, shape: Shape, metres: int) -> bool:
-    if in_shape(centre, shape):
+def _touches(centre: Centre, outline: Outline, metres: int) -> bool:
+    shape = outline.shape
+    longitude, latitude = shape.rings[0][0]
+    if at_least_m(centre, Centre(latitude, longitude)) <= metres:
+        return True
+    if _in_box(centre, outline) and in_shape(centre, shape):
         return True
     edges = (edge for ring in shape.rings for edge in pairwise(ring))
     return nearest_m(centre, edges, metres + 1) <= metres
+
+
+def _in_box(centre: Centre, outline: Outline) -> bool:
+    (west, south), (east, north) = outline.west_south, outline.east_north
+    return west <= centre.lon <= east and south <= centre.lat <= north

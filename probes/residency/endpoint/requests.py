@@ -16,7 +16,8 @@ from OpenSSL import SSL
 
 from probes.residency.endpoint.handshakes import microseconds, worded
 from probes.residency.endpoint.http_answer import AnswerReader, Head
-from probes.tls.wire.answers import NoAnswer
+from probes.tls.wire.answers import Kind, NoAnswer, Phase
+from probes.tls.wire.codepoints import ALERTS
 from probes.tls.wire.context import ClientContext, Session, reasons
 
 _CHUNK: Final = 1 << 16
@@ -103,7 +104,7 @@ class WarmRequests:
         except SSL.WantReadError:
             return
         except SSL.Error as error:
-            self._over(f"the handshake failed: {', '.join(reasons(error)) or 'the server ended it'}")
+            self._over(f"the handshake failed: {', '.join(reasons(error)) or self._parting()}")
             return
         self._established = True
         self._next()
@@ -123,10 +124,15 @@ class WarmRequests:
                 data = self._session.openssl.recv(_CHUNK)
             except SSL.WantReadError:
                 return
-            except (SSL.ZeroReturnError, SSL.Error):
-                self._closed("the server closed the connection", None)
+            except SSL.Error:
+                self._closed(self._parting(), NoAnswer(Kind.CLOSED, Phase.ANSWER))
                 return
             self._take(data)
+
+    def _parting(self) -> str:
+        """How the server took its leave."""
+        fatal = [alert for _, alert in self._session.alerts_read if alert]
+        return f"the server ended it with the alert {ALERTS.name(fatal[-1])}" if fatal else "the server closed it"
 
     def _take(self, data: bytes) -> None:
         reader = self._reader

@@ -183,16 +183,12 @@ class _Round:
     def all(self) -> list[Saying]:
         """One saying for each question."""
         while self._open:
-            left = self._deadline - self._io.monotonic()
-            if left <= 0:
-                late = Unusable(Reason.TIMEOUT, "no time was left to ask")
-                self._done += [Untold(one.asked, replace(late, chain=one.chain), one.scope) for one in self._open]
-                break
             opened, self._open = self._open, []
             letters = list(self._letters(opened))
             replies = ask(
                 [letter for _, letter in letters],
-                min(WAIT_SECONDS, left),
+                WAIT_SECONDS,
+                self._deadline,
                 self._io.vantage.source,
                 self._io.monotonic,
             )

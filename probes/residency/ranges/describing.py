@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Final, overload
+from typing import Annotated, Final, overload
 
-from pydantic import ValidationError
+from pydantic import StringConstraints, ValidationError
 
 from keycheck.model.types import Count, Digest, Instant, Model, VendorText
-from probes.residency.ranges.claims import Label
-from probes.residency.ranges.seam import Dated, RangesError, Source
+from probes.residency.ranges.claims import Label, name
+from probes.residency.ranges.seam import SOURCE_NAME, Dated, RangesError, Source
 
 MEND: Final = "delete the index and import the lists again: `keycheck ranges update` or `keycheck ranges import`"
 
@@ -22,7 +22,7 @@ def broken(how: str) -> RangesError:
 
 
 class _SourceRow(Model):
-    name: VendorText
+    name: Annotated[str, StringConstraints(pattern=SOURCE_NAME)]
     published: Instant | None
     digest: Digest
     origin: VendorText
@@ -63,12 +63,19 @@ class Labels(Sequence[tuple[int, Label]]):
                 list(services),
                 bool(anycast),
                 bool(ambiguous),
-            ] if 0 <= source < self._sources and all(isinstance(each, str) for each in services):
-                return source, Label(
-                    provider, region, border_group, tuple(map(str, services)), anycast=anycast, ambiguous=ambiguous
-                )
-            case _:
-                raise broken(f"label {index} is none")
+            ] if 0 <= source < self._sources:
+                try:
+                    return source, Label(
+                        name(provider, "provider"),
+                        None if region is None else name(region, "region"),
+                        None if border_group is None else name(border_group, "border group"),
+                        tuple(name(each, "service") for each in services),
+                        anycast=anycast,
+                        ambiguous=ambiguous,
+                    )
+                except RangesError as error:
+                    raise broken(str(error)) from None
+        raise broken(f"label {index} is none")
 
 
 def description(sources: Sequence[Source], labels: Sequence[tuple[int, Label]]) -> bytes:

@@ -15,7 +15,7 @@ from keycheck.evidence.files import read_bounded
 from keycheck.model.probe import Resolver
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import ExitCode
-from probes.clouds.bounded_http import NoReply, Request, ask, parse_target
+from probes.clouds.bounded_http import NoReply, Request, Target, ask, parse_target
 from probes.residency.ranges.documents import MAX_BYTES
 from probes.residency.ranges.seam import RangesError
 
@@ -46,24 +46,29 @@ def read_list(path: Path) -> bytes:
         raise RangesError(f"{path}: {error.strerror or error}", advice="name a file that you may read") from None
 
 
-def fetch_list(url: str, web: Web) -> bytes:
-    """A list from its URL, over TLS alone; nothing is followed. Raises RangesError for a URL that will not do,
-    FetchError where no whole list came."""
+def target_of(url: str) -> Target:
+    """Where a URL points. Raises RangesError for what is not https."""
     try:
         target = parse_target(url)
     except ValueError as error:
         raise RangesError(str(error), advice="write https://HOST/PATH") from None
     if not target.encrypted:
         raise RangesError("a list is fetched over https alone", advice="write https://HOST/PATH, or import a file")
+    return target
+
+
+def fetch_list(url: str, web: Web) -> bytes:
+    """A list from its URL, over TLS alone; nothing is followed. Raises RangesError for a URL that will not do,
+    FetchError where no whole list came."""
     headers = (("User-Agent", f"keycheck/{__version__}"), ("Accept", "*/*"), ("Connection", "close"))
     reply = ask(
-        Request(target, "GET", headers, max_body=MAX_BYTES),
+        Request(target_of(url), "GET", headers, max_body=MAX_BYTES),
         web.seconds,
         context=web.context,
         resolver=web.resolver,
         monotonic=web.monotonic,
     )
-    shown = vendor_text(url, 200)
+    shown = shown_url(url)
     if isinstance(reply, NoReply):
         raise FetchError(f"{shown}: {reply.words}", advice="try again, name a mirror with --from, or import a file")
     if reply.status != _OK:
@@ -72,6 +77,11 @@ def fetch_list(url: str, web: Web) -> bytes:
             advice="the provider may have moved the list: name its new URL with --from, or import a file",
         )
     return reply.body
+
+
+def shown_url(url: str) -> str:
+    """A URL without its query, which may hold a secret."""
+    return vendor_text(url.partition("?")[0].partition("#")[0], 200)
 
 
 def file_name(url: str) -> str:

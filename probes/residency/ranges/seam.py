@@ -13,6 +13,7 @@ from keycheck.model.verdict import ExitCode
 PROVIDERS: Final = ("aws", "gcp", "azure", "oci", "cloudflare", "fastly")
 """Sources that have an importer of their own; the user's own are called `own:<name>`."""
 OWN: Final = "own:"
+SOURCE_NAME: Final = rf"^(?:{'|'.join(PROVIDERS)}|{OWN}[a-z0-9][a-z0-9._-]{{0,39}})$"
 
 Address: TypeAlias = str | IPv4Address | IPv6Address
 

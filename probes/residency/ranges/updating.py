@@ -8,7 +8,7 @@ from pathlib import Path
 
 from probes.residency.ranges.importers.registry import importer_of
 from probes.residency.ranges.importing import Accept, Lists, imported
-from probes.residency.ranges.reading import Web, fetch_list, file_name
+from probes.residency.ranges.reading import Web, fetch_list, file_name, shown_url, target_of
 from probes.residency.ranges.seam import PROVIDERS, RangesError, Source
 from probes.residency.ranges.store import put
 
@@ -25,7 +25,7 @@ class Update:
         lists = Lists(
             self.source,
             tuple(fetch_list(url, web) for url in self.urls),
-            " ".join(self.urls),
+            " ".join(map(shown_url, self.urls)),
             names=tuple(map(file_name, self.urls)),
             fetched=True,
         )
@@ -47,4 +47,6 @@ def _update(source: str, urls: tuple[str, ...]) -> Update:
         raise RangesError(f"{source} takes {importer.files} of --from", advice="name fewer")
     if not (urls or importer.urls):
         raise RangesError(f"nobody knows the URL of {source}", advice=importer.note or "name it with --from")
+    for url in urls:
+        target_of(url)
     return Update(source, urls or importer.urls)

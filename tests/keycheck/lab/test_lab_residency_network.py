@@ -27,10 +27,11 @@ from hypothesis import strategies as st
 from keycheck.lab.config import DnsManner
 from keycheck.lab.paperwork import write_papers
 from keycheck.lab.pki import Pki
+from keycheck.lab.residency_papers import with_residency
 from keycheck.lab.residency_places import ASHBURN, EVERYWHERE, FRANKFURT, Somewhere, kilometres, one_way_us
 from keycheck.lab.residency_ranges import ranges_file
 from keycheck.lab.residency_sites import RangesManner, Stand, clean_places
-from keycheck.lab.residency_world import Network
+from keycheck.lab.residency_world import Network, Residency
 from keycheck.lab.world import Lab
 
 VACUUM_KM_PER_S = 299_792.458
@@ -255,12 +256,22 @@ def test_served_alone_a_defect_brings_its_subject_and_no_other(tmp_path: Path) -
 
 
 def test_places_beside_the_rest_leave_the_rest_as_it_is(tmp_path: Path) -> None:
-    with Lab(tmp_path, sections=frozenset({"endpoints", "residency"})) as lab:
-        written = yaml.safe_load(write_papers(lab, datetime.now(UTC)).deployment.read_text())
-    by_id = {entry["id"]: entry for entry in written["endpoints"]}
-    assert by_id["portal"]["vantages"] == ["here"]
-    assert by_id["eu-api"]["vantages"] == ["frankfurt", "ashburn"]
-    with Lab(tmp_path / "plain") as lab:
-        plain = yaml.safe_load(write_papers(lab, datetime.now(UTC)).deployment.read_text())
-    assert [vantage["id"] for vantage in plain["vantages"]] == ["here"]
-    assert "vantages" not in plain["endpoints"][0]
+    here = {"id": "here", "egress": "127.0.0.1"}
+    rest = {"deployment": "x", "vantages": [here], "endpoints": [{"id": "portal"}], "keys": [{"id": "k"}]}
+    now = datetime.now(UTC)
+    residency = Residency(
+        tmp_path, {"endpoints/eu-paris", "prompts/support-prompts"}, (), lambda: now, Pki(tmp_path, now)
+    )
+    try:
+        written = with_residency(rest, residency)
+    finally:
+        residency.close()
+    assert [each["id"] for each in written["vantages"]] == ["here", "frankfurt", "ashburn"]
+    assert {each["id"]: each["vantages"] for each in written["endpoints"]} == {
+        "portal": ["here"],
+        "eu-paris": ["frankfurt"],
+    }
+    assert written["keys"] == [{"id": "k", "vantages": ["here"]}]
+    assert [each["id"] for each in written["prompts"]] == ["support-prompts"]
+    assert "operators" not in written
+    assert rest["endpoints"] == [{"id": "portal"}]

@@ -177,6 +177,10 @@ def test_interrupted_in_mid_opening(lab: Lab, aws: AwsFaults, tmp_path: Path, mo
     aws.delay("Decrypt", 0.3, after=10)
     ran = whole(lab, tmp_path / "runs", ESDK, stop=stop)
     assert aws.calls["Decrypt"] > calls
+    time.sleep(0.4)  # what was asked when it happened may still be answered
+    asked = aws.calls["Decrypt"]
+    time.sleep(1)
+    assert aws.calls["Decrypt"] == asked
     assert ran.outcome.exit_code == ExitCode.INTERRUPTED
     assert not ran.passed(ESDK) & NEED_THE_KEY
     assert Reason.INTERRUPTED in ran.reasons(ESDK, "fields.encrypted")

@@ -295,7 +295,9 @@ def test_a_time_too_short_for_the_declared_place_is_a_conflict() -> None:
 
 def test_without_a_network_there_is_no_origin_behind_it_if_every_answer_says_so() -> None:
     assert origin(names(), address()).kind is Kind.NOT_APPLICABLE
-    assert origin(names(), address(edge=SILENT)).kind is Kind.INCONCLUSIVE
+    assert origin(names(), address(edge=SILENT)).kind is Kind.NOT_APPLICABLE  # ranges give it one Region
+    nothing = ranged(None)
+    assert origin(names(), address(edge=SILENT, ranges=nothing)).kind is Kind.INCONCLUSIVE
     assert origin(names(), address(edge=edge())).kind is Kind.INCONCLUSIVE  # seen, and not declared
 
 

@@ -369,6 +369,22 @@ def test_nonsense_neither_passes_nor_fails(behaviour: Behaviour) -> None:
     assert len(observed.blobs[0].content) < 3 << 20
 
 
+def test_connections_leave_from_the_vantages_source() -> None:
+    peers: set[str] = set()
+
+    def note(link: socket.socket) -> None:
+        peers.add(link.getpeername()[0])
+
+    with serving(note) as port:
+        url = f"https://api.example:{port}"
+        subject = Endpoint(id="api", url=url, addresses=(f"127.0.0.1:{port}",), names=("right",), answer_within="PT1S")
+        look(subject, an_io(vantage=Vantage(id="there", source="127.0.0.44"), demands=(), authorized=frozenset()))
+        assert peers == {"127.0.0.44"}
+        (observed,) = look(subject, an_io(vantage=Vantage(id="nowhere", source="192.0.2.44"))).values()
+    assert isinstance(observed.facts, Unseen)
+    assert peers == {"127.0.0.44"}
+
+
 def test_silence_is_recorded_as_silence_within_the_budget() -> None:
     with serving(lambda link: time.sleep(3)) as port:
         subject = Endpoint(

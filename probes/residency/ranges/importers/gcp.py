@@ -1,7 +1,8 @@
 """Google's cloud.json, with goog.json beside it where that is given. Source: "Obtain Google IP address ranges" in
 Google Workspace Admin Help, cloud.json and goog.json on www.gstatic.com/ipranges.
 
-goog.json holds all of Google's addresses without regions; what cloud.json names too is told by cloud.json.
+goog.json holds all of Google's addresses without regions; what cloud.json names too is told by cloud.json. The rest is
+of the provider `google`: its edges stand in more places than the cloud has regions.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def _claim(row: dict[str, object]) -> Claim:
         raise RangesError("a row has no ipv4Prefix or ipv6Prefix, or both", advice=GET_AGAIN)
     prefix = parse_published(row.get("ipv4Prefix", row.get("ipv6Prefix")))
     if "scope" not in row and "service" not in row:
-        return Claim(prefix, "gcp", service=GOOGLE)
+        return Claim(prefix, "google", service=GOOGLE)
     scope = name(row.get("scope"), "scope")
     service = name(row.get("service"), "service")
     return Claim(prefix, "gcp", None if scope == NOWHERE else scope, service=service)

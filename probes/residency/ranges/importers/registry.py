@@ -11,7 +11,7 @@ from typing import Final
 
 from probes.residency.ranges.claims import Listing
 from probes.residency.ranges.importers import aws, azure, edges, gcp, oci, own
-from probes.residency.ranges.seam import OWN, PROVIDERS, RangesError
+from probes.residency.ranges.seam import OWN, PROVIDERS, SOURCE_NAME, RangesError
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +40,12 @@ _IMPORTERS: Final = {
     ),
     "fastly": Importer(edges.read_fastly, ("https://api.fastly.com/public-ip-list",)),
 }
-_OWN_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}\Z")
 
 
 def importer_of(source: str, *, allow_private: bool = False) -> Importer:
     """The importer of a source by its name, as `aws` or `own:lab`. Raises RangesError."""
     if source.startswith(OWN):
-        if not _OWN_NAME.match(source.removeprefix(OWN)):
+        if not re.fullmatch(SOURCE_NAME, source):
             raise RangesError(
                 f"{source!r} is no name of ranges of your own",
                 advice="write own: and then lower-case letters, digits, . _ -",

@@ -169,6 +169,16 @@ def test_calls_are_capped_and_repeats_count() -> None:
     assert (reason(capped), made, who.count, budget.left) == (Reason.NOT_COVERED, 0, 4, 0)
 
 
+def test_nothing_is_asked_once_somebody_wants_out() -> None:
+    who = Asked(iter([Declined("x")] * 3 + [silent(Reason.THROTTLED, later=True)] * 9))
+    budget = Budget(1000, 0, lambda: who.count >= 4)
+    for _ in range(3):
+        assert ask(budget, who) == (Declined("x"), 1)
+    assert ask(budget, who)[1] == 1  # and not a second attempt
+    assert reason(ask(budget, who)[0]) is Reason.INTERRUPTED
+    assert who.count == 4
+
+
 def test_a_service_that_never_answers_is_left_alone() -> None:
     who = Asked(iter([silent(Reason.PERMISSION_DENIED, later=False)] * 99))
     budget = Budget(1000)

@@ -74,7 +74,7 @@ class Wire:
             if pattern in said:
                 return found(said) if callable(found) else found
         if self.behind is None:
-            return (403, b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>", {})
+            return (403, _refusal(said), {})
         return self._forward(method, line, headers, body)
 
     def _forward(self, method: str, line: str, headers: Mapping[str, str], body: bytes) -> Reply:
@@ -92,6 +92,18 @@ class Wire:
         kept = {name: value for name, value in answer.getheaders() if name.lower() not in _HOP}
         connection.close()
         return (answer.status, content, kept)
+
+
+def _refusal(said: str) -> bytes:
+    """AccessDenied, as each protocol says it."""
+    plain = "<Code>AccessDenied</Code><Message>no</Message>"
+    if "Version=2016-11-15" in said:
+        return f"<Response><Errors><Error>{plain}</Error></Errors></Response>".encode()
+    if "Action=" in said:
+        return f"<ErrorResponse><Error><Type>Sender</Type>{plain}</Error></ErrorResponse>".encode()
+    if "x-amz-target" in said.lower() or "Amz" in said or "Service." in said or "DynamoDB" in said:
+        return b'{"__type": "AccessDeniedException", "message": "no"}'
+    return f"<Error>{plain}</Error>".encode()
 
 
 _HOP = ("content-length", "connection", "transfer-encoding", "date", "server")
@@ -144,30 +156,46 @@ def moto() -> Iterator[str]:
 
 
 @pytest.fixture
-def cloud(moto: str) -> Callable[..., Any]:
+def cloud(moto: str, sdk: boto3.Session, made: dict[tuple[str, str], Any]) -> Callable[..., Any]:
     """Clients of moto, emptied."""
     import urllib.request
 
     urllib.request.urlopen(urllib.request.Request(f"{moto}/moto-api/reset", method="POST"), timeout=30)  # noqa: S310
 
     def client(service: str, region: str = HOME, account: str | None = None) -> Any:
-        key = "AKIATEST"
         if account is not None:
-            sts = boto3.client("sts", endpoint_url=moto, region_name=region, aws_access_key_id=key,
-                               aws_secret_access_key="x")  # fmt: skip
+            sts = client("sts", region)
             given = sts.assume_role(RoleArn=f"arn:aws:iam::{account}:role/r", RoleSessionName="test")["Credentials"]
-            return boto3.client(service, endpoint_url=moto, region_name=region,
-                                aws_access_key_id=given["AccessKeyId"], aws_secret_access_key=given["SecretAccessKey"],
-                                aws_session_token=given["SessionToken"])  # fmt: skip
-        return boto3.client(
-            service, endpoint_url=moto, region_name=region, aws_access_key_id=key, aws_secret_access_key="x"
-        )
+            return sdk.client(service, endpoint_url=moto, region_name=region,
+                              aws_access_key_id=given["AccessKeyId"], aws_secret_access_key=given["SecretAccessKey"],
+                              aws_session_token=given["SessionToken"])  # fmt: skip
+        if (service, region) not in made:
+            made[service, region] = sdk.client(
+                service, endpoint_url=moto, region_name=region, aws_access_key_id="AKIATEST", aws_secret_access_key="x"
+            )
+        return made[service, region]
 
     return client
 
 
 @pytest.fixture(scope="session")
+def made() -> dict[tuple[str, str], Any]:
+    """Clients of moto, which are slow to make."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def sdk(loader: object) -> boto3.Session:
+    from botocore.session import Session
+
+    core = Session()
+    core.register_component("data_loader", loader)
+    return boto3.Session(botocore_session=core)
+
+
+@pytest.fixture(scope="session")
 def loader() -> object:
+    """The SDK's service descriptions, read once for all tests."""
     from botocore.loaders import create_loader
 
     return create_loader()

@@ -38,9 +38,8 @@ def nothing_else(wire) -> None:
     wire.json("GET /backup-jobs", {"BackupJobs": []})
     wire.json("GET /copy-jobs", {"CopyJobs": []})
     wire.json("/recovery-points/", {"RecoveryPoints": []})
-    none = "DBClusterAutomatedBackups"
-    wire.xml(f"Action=Describe{none}", f"<Describe{none}Response><Describe{none}Result><{none}/></Describe{none}Result>"
-             f"</Describe{none}Response>")  # fmt: skip
+    for none in ("DBClusterAutomatedBackups", "DBInstanceAutomatedBackups"):
+        wire.xml(f"Action=Describe{none}&", listed(none, ""))
 
 
 def test_a_read_replica_and_an_unencrypted_snapshot_abroad(cloud, moto, wire, make_io) -> None:
@@ -50,7 +49,8 @@ def test_a_read_replica_and_an_unencrypted_snapshot_abroad(cloud, moto, wire, ma
     key = cloud("kms").create_key()["KeyMetadata"]["Arn"]
     main = instance(cloud("rds"), "main", StorageEncrypted=True, KmsKeyId=key)
     there = cloud("rds", ABROAD)
-    replica = there.create_db_instance_read_replica(DBInstanceIdentifier="copy", SourceDBInstanceIdentifier=main)
+    replica = there.create_db_instance_read_replica(DBInstanceIdentifier="copy", SourceDBInstanceIdentifier=main,
+                                                     AvailabilityZone=f"{ABROAD}a")  # fmt: skip
     replica = replica["DBInstance"]["DBInstanceArn"]
     plain = instance(cloud("rds"), "plain")
     cloud("rds").create_db_snapshot(DBInstanceIdentifier="plain", DBSnapshotIdentifier="nightly")
@@ -72,7 +72,7 @@ def test_a_snapshot_that_was_copied_abroad_by_hand(cloud, moto, wire, make_io) -
     main = instance(cloud("rds"), "main", StorageEncrypted=True)
     cloud("rds").create_db_snapshot(DBInstanceIdentifier="main", DBSnapshotIdentifier="nightly")
     source = f"arn:aws:rds:{HOME}:{OWN}:snapshot:nightly"
-    listed = "".join(
+    snapshots = "".join(
         f"<DBSnapshot><DBSnapshotIdentifier>{name}</DBSnapshotIdentifier><DBInstanceIdentifier>main"
         f"</DBInstanceIdentifier><SnapshotType>manual</SnapshotType><Encrypted>false</Encrypted>{more}"
         f"<DBSnapshotArn>arn:aws:rds:{ABROAD}:{OWN}:snapshot:{name}</DBSnapshotArn></DBSnapshot>"
@@ -81,8 +81,7 @@ def test_a_snapshot_that_was_copied_abroad_by_hand(cloud, moto, wire, make_io) -
             ("namesake", ""),
         )
     )
-    told = "DescribeDBSnapshots"
-    body = f"<{told}Response><{told}Result><DBSnapshots>{listed}</DBSnapshots></{told}Result></{told}Response>"
+    body = listed("DBSnapshots", snapshots)
 
     # The Region is in the signature alone.
     def answer(said: str):
@@ -111,21 +110,29 @@ def test_a_snapshot_that_another_account_may_restore(cloud, moto, wire, make_io)
     assert any("999988887777" in end.why.detail for end in facts.open)
 
 
-def test_a_global_database(cloud, moto, wire, make_io) -> None:
-    wire.behind = moto
+def test_a_global_database(wire, sts, make_io) -> None:
+    main, second = (f"arn:aws:rds:{region}:{OWN}:cluster:{name}" for region, name in ((HOME, "main"), (ABROAD, "b")))
     regions(wire)
-    nothing_else(wire)
-    client = cloud("rds")
-    main = client.create_db_cluster(
-        DBClusterIdentifier="main", Engine="aurora-mysql", MasterUsername="root1", MasterUserPassword="passw0rd"
-    )["DBCluster"]["DBClusterArn"]
-    client.create_global_cluster(GlobalClusterIdentifier="world", SourceDBClusterIdentifier=main)
-    second = cloud("rds", ABROAD).create_db_cluster(
-        DBClusterIdentifier="second", Engine="aurora-mysql", GlobalClusterIdentifier="world", MasterUsername="root1",
-        MasterUserPassword="passw0rd",
-    )["DBCluster"]["DBClusterArn"]  # fmt: skip
+    members = "".join(
+        f"<GlobalClusterMember><DBClusterArn>{arn}</DBClusterArn><IsWriter>{str(arn == main).lower()}</IsWriter>"
+        "</GlobalClusterMember>"
+        for arn in (main, second)
+    )
+    name = "<GlobalClusterIdentifier>world</GlobalClusterIdentifier>"
+    wire.xml("Action=DescribeGlobalClusters", listed("GlobalClusters", f"<GlobalClusterMember>{name}"
+             f"<GlobalClusterMembers>{members}</GlobalClusterMembers></GlobalClusterMember>"))  # fmt: skip
+    wire.xml("Action=DescribeDBClusters&", listed("DBClusters", f"<DBCluster><DBClusterArn>{main}</DBClusterArn>"
+             "<StorageEncrypted>false</StorageEncrypted></DBCluster>"))  # fmt: skip
     facts, _ = aws.walk(resource(main), "whole", make_io(wire.url))
-    assert (main, second) in edges(facts, EdgeKind.REPLICATES)
+    assert edges(facts, EdgeKind.REPLICATES) == [(main, second)]
+    # Of the second, RDS said nothing: its Region is in its name, and no more is known.
+    assert node(facts, second).place == NodePlace(regions=(ABROAD,), type="region")
+    assert "everything" in opened(facts, second)
+
+
+def listed(member: str, body: str) -> str:
+    told = f"Describe{member}"
+    return f"<{told}Response><{told}Result><{member}>{body}</{member}></{told}Result></{told}Response>"
 
 
 def table(client, name: str, **more: object) -> str:
@@ -148,7 +155,7 @@ def test_a_table_its_backups_and_exports(cloud, moto, wire, make_io) -> None:
     client.update_continuous_backups(TableName="main", PointInTimeRecoverySpecification=on)
     backup = client.create_backup(TableName="main", BackupName="monthly")["BackupDetails"]["BackupArn"]
     cloud("s3", ABROAD).create_bucket(Bucket="exported")
-    client.export_table_to_point_in_time(TableArn=main, S3Bucket="exported")
+    client.export_table_to_point_in_time(TableArn=main, S3Bucket="exported", S3Prefix="all")
     facts, _ = aws.walk(resource(main), "whole", make_io(wire.url))
     found = node(facts, "main")
     assert (found.kind, found.encryption.method, found.encryption.key) == (NodeKind.TABLE, "customer-key", key)

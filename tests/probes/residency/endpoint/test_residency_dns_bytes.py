@@ -5,7 +5,7 @@ from __future__ import annotations
 import dns.message
 import dns.rrset
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from residency_stage import reply
 
@@ -40,6 +40,7 @@ def test_the_good_one() -> None:
     assert (found.chain, found.addresses, found.ttl) == (("api.vendor.test", "a.test"), ("192.0.2.1",), 60)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_no_bytes_break_the_reading(data: bytes) -> None:
     understood(data)
@@ -48,6 +49,7 @@ def test_no_bytes_break_the_reading(data: bytes) -> None:
     understood(GOOD[: len(ASKED.wire) - 11] + data)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), min_size=1, max_size=6))
 def test_changed_bytes_are_read_or_refused(changes: list[tuple[int, int]]) -> None:
     data = bytearray(GOOD)
@@ -59,6 +61,7 @@ def test_changed_bytes_are_read_or_refused(changes: list[tuple[int, int]]) -> No
         assert len(found.chain) == len(set(found.chain)) <= MAX_ALIASES + 1
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.one_of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keycheck.model.facts import Unseen
@@ -168,6 +168,7 @@ VALUES = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(NAMES), VALUES), max_size=25))
 def test_no_head_breaks_the_reading_and_a_time_needs_a_miss(lines: list[tuple[str, str]]) -> None:
     found = edge_of(Head(200, tuple(lines), keeps=True))
@@ -207,12 +208,14 @@ def test_an_answer_in_chunks() -> None:
     assert (reader.head.status, reader.head.keeps, reader.rest) == (200, True, b"")
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 12), max_size=60))
 def test_pieces_make_no_difference(sizes: list[int]) -> None:
     reader = read(CHUNKED + b"more", b"needle-abc", sizes)
     assert (reader.over, reader.found, reader.trouble) == (True, True, "")
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300), st.lists(st.integers(1, 50), max_size=10))
 def test_no_bytes_break_the_reading(data: bytes, sizes: list[int]) -> None:
     for start in (b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"):

@@ -135,3 +135,14 @@ def test_a_description_that_is_none_is_refused(old: bytes, new: bytes) -> None:
     assert old in inner
     with pytest.raises(RangesError, match="damaged"):
         Index.of(sealed(inner.replace(old, new, 1)))
+
+
+@pytest.mark.parametrize("text", ["a\\n3.0.0.1", "\\u00e4", "", " a", "a,b", 'a\\"b', "a\\tb", "a" * 101])
+def test_a_forged_label_breaks_no_line_of_output(text: str) -> None:
+    inner = content()
+    about = struct.unpack_from(">I", inner)[0]
+    forged = inner[20 : 20 + about].replace(b'"a"', f'"{text}"'.encode(), 3)
+    index = Index.of(sealed(struct.pack(">I", len(forged)) + inner[4:20] + forged + inner[20 + about :]))
+    with pytest.raises(RangesError, match="damaged"):
+        index.lookup("3.0.0.1")
+    assert [each.region for each in index.lookup("52.1.1.1")] == ["c"]

@@ -6,6 +6,7 @@ import copy
 import json
 import os
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -56,12 +57,17 @@ def test_aws_border_groups_are_the_place_and_edges_are_none() -> None:
     assert index.sources()[0].dated == "list"
 
 
+def test_a_border_group_of_nowhere_leaves_no_region_to_believe() -> None:
+    row = {"ip_prefix": "3.0.0.0/9", "region": "eu-west-1", "service": "S3", "network_border_group": "GLOBAL"}
+    assert only(index_of("aws", written({**AWS, "prefixes": [row]})), "3.1.1.1").place is None
+
+
 def test_google_global_is_no_place_and_goog_json_only_adds() -> None:
     alone, both = index_of("gcp", LISTS["gcp"][0]), index_of("gcp", *LISTS["gcp"])
     assert only(alone, "34.89.130.1").place == only(both, "34.89.130.1").place == "europe-west3"
     assert only(both, "34.96.64.1").place is None
     assert alone.lookup("8.8.8.8") == ()
-    assert (only(both, "8.8.8.8").services, only(both, "8.8.8.8").place) == (("Google",), None)
+    assert (only(both, "8.8.8.8").provider, only(both, "8.8.8.8").place) == ("google", None)
     assert both.sources()[0].published == datetime(2026, 4, 1, tzinfo=UTC)  # the older of two
     assert both.sources()[0].left_out == 1
 
@@ -84,6 +90,11 @@ def test_the_date_in_the_name_of_azures_file_is_taken() -> None:
     lists = Lists("azure", LISTS["azure"], "x", names=("ServiceTags_Public_20260511.json",))
     source = imported(lists, NOW, None, Accept()).source
     assert (source.published, source.dated) == (datetime(2026, 5, 11, tzinfo=UTC), "file-name")
+    older = imported(replace(lists, stated=datetime(2026, 5, 1, tzinfo=UTC)), NOW, None, Accept()).source
+    younger = imported(replace(lists, stated=NOW), NOW, None, Accept()).source
+    assert (older.dated, younger.dated) == ("stated", "file-name"), "no word makes a list younger than its name"
+    with pytest.raises(RangesError, match="date of its own"):
+        imported(Lists("aws", LISTS["aws"], "x", stated=NOW), NOW, None, Accept())
 
 
 def test_oracle_and_the_edges() -> None:
@@ -101,8 +112,9 @@ def test_own_ranges_in_csv_and_json(kind: str) -> None:
         {"prefix": "8.1.0.0/16", "provider": "acme", "region": "north", "anycast": "no"},
         {"prefix": "8.1.2.0/24", "provider": "acme", "region": "", "anycast": "yes"},
         {"prefix": "8.2.0.0/16", "provider": "aws", "region": "eu-west-1", "service": "CLOUDFRONT"},
+        {"prefix": "8.3.0.0/16", "provider": "aws", "region": "eu-west-1", "border_group": "eu-west-1"},
     ]
-    head = ["prefix", "provider", "region", "service", "anycast"]
+    head = ["prefix", "provider", "region", "service", "anycast", "border_group"]
     lines = [",".join(head), *(",".join(row.get(key, "") for key in head) for row in rows)]
     data = {
         "csv": "\ufeff# ours\r\n" + "\r\n".join(lines) + "\r\n",
@@ -113,6 +125,7 @@ def test_own_ranges_in_csv_and_json(kind: str) -> None:
     assert only(index, "8.1.1.1").place == "north"
     assert (only(index, "8.1.2.1").place, only(index, "8.1.2.1").anycast) == (None, True)
     assert only(index, "8.2.1.1").anycast, "no file makes a place of CloudFront"
+    assert (only(index, "8.3.1.1").border_group, only(index, "8.3.1.1").place) == (None, "eu-west-1")
     (source,) = index.sources()
     age = source.age(NOW + timedelta(days=3))
     assert age == (timedelta(days=24, hours=10) if kind == "json" else timedelta(days=3))

@@ -292,6 +292,7 @@ def test_what_we_do_after_bytes_arrived_is_not_measured() -> None:
     one, other = connected()
     with one, other:
         stamps = Stamps(one)
+        time.sleep(0.05)  # the first that asks for stamps on a machine gets them a moment later
         other.sendall(b"now")
         time.sleep(0.05)
         data, ago = stamps.receive(one, 100)
@@ -304,6 +305,7 @@ def test_a_wall_clock_that_is_set_meanwhile_never_shortens_a_time(monkeypatch: p
     one, other = connected()
     with one, other:
         stamps = Stamps(one)
+        time.sleep(0.05)
         other.sendall(b"now")
         time.sleep(0.01)
         true = time.clock_gettime_ns

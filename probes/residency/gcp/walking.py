@@ -1,0 +1,141 @@
+"""The walk: from the roots along every edge, and what a project holds by service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final, assert_never
+
+from keycheck.errors import ProbeError
+from keycheck.model.deployment import SubjectEntry
+from keycheck.model.facts import Census
+from keycheck.model.observation import Blob, Disposition
+from keycheck.model.probe import WHOLE, Io
+from keycheck.model.types import PartName, vendor_text
+from keycheck.model.verdict import Reason
+from probes.clouds.gcp import clients
+from probes.residency.gcp.asking import Asking, asking
+from probes.residency.gcp.buckets import Buckets
+from probes.residency.gcp.guards import guards
+from probes.residency.gcp.keys import Keys
+from probes.residency.gcp.names import Full, full_name, is_bucket
+from probes.residency.gcp.transfers import Transfers
+from probes.residency.graph import unknown
+from probes.residency.store_facts import ClosureFacts, NodeKind
+from probes.residency.subjects import Account, Resource, Store
+
+_QUESTIONS: Final = 250
+
+
+@dataclass(slots=True)
+class Tour:
+    """Everything that walks in one part."""
+
+    ask: Asking
+    buckets: Buckets
+
+    @classmethod
+    def of(cls, ask: Asking) -> Tour:
+        """Nothing is asked yet."""
+        keys = Keys(ask)
+        return cls(ask, Buckets(ask, keys, Transfers(ask)))
+
+
+ALL: Final[Mapping[str, Callable[[Tour, str], tuple[str, ...]]]] = MappingProxyType(
+    {
+        "storage": lambda tour, project: tour.buckets.look_all(project),
+    }
+)
+"""How all of a project's is looked at, by part."""
+
+
+def survey(subject: Store, io: Io) -> Census:
+    """See the package."""
+    match subject.what:
+        case Resource():
+            return Census(parts=(WHOLE,))
+        case Account():
+            return Census(parts=tuple(sorted(ALL)))
+        case _:
+            assert_never(subject.what)
+
+
+def walk(subject: Store, part: PartName, io: Io) -> tuple[ClosureFacts, tuple[Blob, ...]]:
+    """See the package."""
+    ask = asking(subject, io)
+    tour = Tour.of(ask)
+    match subject.what:
+        case Resource(name=name):
+            roots, project = _resource(tour, name)
+            asked = name
+        case Account(account=project):
+            roots = ALL[part](tour, project)
+            asked = f"{part} of {project}"
+        case _:
+            assert_never(subject.what)
+    guarding = guards(ask, project)
+    if ask.over():
+        ask.opens(asked, unknown("the time was over before everything was asked", Reason.TIMEOUT), "everything")
+    ask.graph.close()
+    facts = ClosureFacts(
+        provider="gcp",
+        asked=vendor_text(asked),
+        whole_account=isinstance(subject.what, Account),
+        who=ask.door.who,
+        roots=tuple(sorted({id for id in roots if ask.graph.node(id) is not None})),
+        nodes=ask.graph.nodes,
+        edges=ask.graph.edges,
+        open=ask.graph.open,
+        guards=guarding,
+        questions=_questions(ask),
+        agreed=subject.agreed,
+        agreed_keys=_agreed(subject, io.subjects),
+    )
+    blobs = [ask.answers.blob()]
+    if ask.apart.any():
+        blobs.append(replace(ask.apart.blob(), name="objects", disposition=Disposition.SEALED))
+    known = clients.spoken(io)
+    if known.within(facts.model_dump_json().encode()) or any(known.within(blob.content) for blob in blobs):
+        raise ProbeError(Reason.MALFORMED, "the answers repeat the credential that they were asked with")
+    return facts, tuple(blobs)
+
+
+def _resource(tour: Tour, name: str) -> tuple[tuple[str, ...], str | None]:
+    """Ids of what was asked for, and its project."""
+    try:
+        found = full_name(name)
+    except ValueError as error:
+        raise ProbeError(Reason.MALFORMED, f"{vendor_text(name, 200)}: {error}; check its spelling") from error
+    if found.universe not in ("googleapis.com", tour.ask.universe):
+        raise ProbeError(
+            Reason.UNSUPPORTED,
+            f"{vendor_text(name, 200)} is of another universe than its identity's, {tour.ask.universe}",
+        )
+    match (found.service, found.steps):
+        case ("storage", ("projects", _, "buckets", bucket)) if is_bucket(bucket):
+            tour.buckets.look(bucket)
+            owner = tour.ask.graph.node(tour.buckets.id(bucket))
+            return (tour.buckets.id(bucket),), None if owner is None else owner.account
+        case _:
+            return _other(tour.ask, found)
+
+
+def _other(ask: Asking, found: Full) -> tuple[tuple[str, ...], str | None]:
+    why = unknown(f"what {found.service} calls {'/'.join(found.steps[2::2])} is not covered")
+    ask.graph.put(str(found), NodeKind.OTHER, found.steps[1], why, why)
+    ask.opens(str(found), why, "everything")
+    return (str(found),), found.steps[1]
+
+
+def _questions(ask: Asking) -> tuple[str, ...]:
+    asked = sorted(vendor_text(each) for each in ask.asked)
+    if len(asked) <= _QUESTIONS:
+        return tuple(asked)
+    return (*asked[:_QUESTIONS], f"and {len(asked) - _QUESTIONS} more")
+
+
+def _agreed(subject: Store, subjects: tuple[SubjectEntry, ...]) -> tuple[str, ...]:
+    wanted = {f"keys/{each}" for each in subject.agreed.keys}
+    resources = (entry.body.parsed().get("resource") for entry in subjects if entry.id in wanted)
+    return tuple(sorted(vendor_text(each) for each in resources if isinstance(each, str)))
