@@ -63,6 +63,7 @@ def up(
     from keycheck.cli.run import interruptible
     from keycheck.lab.data_sites import EXPORTS
     from keycheck.lab.paperwork import write_papers
+    from keycheck.lab.residency_papers import RESIDENCY_SECTIONS
     from keycheck.lab.world import Lab
 
     where = home or Path(mkdtemp(prefix="keycheck-lab-"))
@@ -73,8 +74,9 @@ def up(
         papers = write_papers(lab, common.utc_now())
         for endpoint in lab.endpoints[:20]:
             common.note(f"{endpoint.id:<14} {endpoint.url:<44} {', '.join(endpoint.addresses)}")
-        for name, entry in lab.residency.named() if lab.residency else ():
-            common.note(f"{name:<36} {entry}")
+        for name in ("endpoints", *RESIDENCY_SECTIONS) if lab.residency else ():
+            placed = lab.residency.section(name) if lab.residency else ()
+            common.note(f"{name:<14} {', '.join(str(entry['id']) for entry in placed)}")
         for key in lab.clouds.keys if lab.clouds else ():
             common.note(f"{key.id:<14} {key.resource}")
         for data in lab.data_sets:

@@ -7,7 +7,7 @@ stores and models of `residency_clouds` are one more part.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -262,16 +262,6 @@ class Residency:
     def section(self, name: str) -> tuple[Entry, ...]:
         """What it names in a section."""
         return tuple(entry for part in self._parts for entry in part.added.sections.get(name, ()))
-
-    def named(self) -> Iterator[tuple[str, str]]:
-        """Every subject, and where it is looked for, for people."""
-        for part in self._parts:
-            for section, entries in part.added.sections.items():
-                for entry in entries:
-                    shown = next(
-                        (entry[key] for key in ("url", "current", "files", "name", "what") if key in entry), ""
-                    )
-                    yield f"{section}/{entry['id']}", str(shown)
 
     @property
     def vantages(self) -> tuple[Entry, ...]:

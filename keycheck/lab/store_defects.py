@@ -217,8 +217,7 @@ CLOUD_DEFECTS: Final[tuple[StoreDefect | InferenceDefect, ...]] = (
                Snapshot("snap-0a1b2c3d4e5f60004", "vol-0a1b2c3d4e5f60001", ABROAD, CUSTOMER_KEY,
                         copied_from=f"snap-0a1b2c3d4e5f60001@{HOME}"))))),
     _store("snapshot-shared", "a snapshot of a disk is shared with a stranger's account", STORED, "estate",
-           unknown("residency.backups", "residency.copies", "stores.encrypted", "stores.key"),
-           _aws(lambda aws: replace(aws, snapshots=_each(
+           _UNDECIDED, _aws(lambda aws: replace(aws, snapshots=_each(
                aws.snapshots, lambda each: each.region == HOME,
                lambda each: replace(each, shared_with=(STRANGER,)))))),
     _store("eur5-bucket", "the bucket is in the dual-region of Belgium and London", STORED, "exports-g",

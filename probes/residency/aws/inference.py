@@ -1,4 +1,4 @@
-"""Amazon Bedrock: the Regions that an inference profile sends requests on to, and where invocations are written down."""
+"""Amazon Bedrock: the Regions that an inference profile sends requests on to, and where invocations are written."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from keycheck.model.probe import Io
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
 from probes.clouds.aws.clients import Api, api, unspoken
+from probes.clouds.aws.errors import AwsError
 from probes.clouds.aws.reading import MalformedError, child, child_or_none, children, parsing, text, text_or_none
 from probes.residency.aws.graph import seen_not, unknown
 from probes.residency.aws.names import Arn, arn, is_bucket
@@ -22,6 +23,7 @@ from probes.residency.subjects import Inference
 
 GLOBAL: Final = "global"
 _PROFILE: Final = ("inference-profile/", "application-inference-profile/")
+_NO_PROFILE: Final = ("ResourceNotFoundException", "ValidationException")
 _MODEL: Final = "foundation-model/"
 _PARTITIONS: Final = (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"), ("eusc-", "aws-eusc"))
 _GEOGRAPHY: Final = re.compile(r"(?P<geography>[a-z]{2,8}(?:-gov)?)\.[a-z0-9-]+\.[a-z0-9]", re.ASCII)
@@ -84,14 +86,18 @@ def _ambient(subject: Inference, io: Io) -> str | None:
 
 
 def _runs(door: Api, region: str, model: str, found: Arn | None) -> Runs | Unseen:
-    if found is not None and not found.resource.startswith((*_PROFILE, _MODEL)):
+    resource = None if found is None else found.resource
+    if resource is not None and not resource.startswith((*_PROFILE, _MODEL)):
         return unknown("of Bedrock, inference profiles and foundation models are covered")
-    if found is not None:
-        return (
-            _profile(door, region, model) if found.resource.startswith(_PROFILE) else _foundation(door, region, model)
-        )
-    if geography(model) is not None:
+    if resource is not None and resource.startswith(_PROFILE):
         return _profile(door, region, model)
+    if resource is None and (place := geography(model)) is not None:
+        try:
+            return _profile(door, region, model)
+        except AwsError as error:
+            # Names of models may have dots in them, too.
+            if place == GLOBAL or error.code not in _NO_PROFILE:
+                raise
     return _foundation(door, region, model)
 
 

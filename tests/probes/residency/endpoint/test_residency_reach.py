@@ -46,7 +46,8 @@ def standpoint(**changed: object) -> Standpoint:
 
 
 @pytest.mark.parametrize(
-    ("least_us", "countries"), [(100, ("DE", "FR")), (6_000, ("DE", "FR", "GB")), (50_000, ("DE", "FR", "GB", "US"))]
+    ("least_us", "countries"),
+    [(100, ("DE",)), (500, ("DE", "FR")), (6_000, ("DE", "FR", "GB")), (50_000, ("DE", "FR", "GB", "US"))],
 )
 def test_the_longer_it_takes_the_more_is_left(least_us: int, countries: tuple[str, ...]) -> None:
     found = reach_of(OUTLINES, standpoint(), signed(least_us))
@@ -63,6 +64,7 @@ def test_nothing_bounds_without_a_place_or_through_a_proxy_or_after_too_long() -
 
 
 DEGREES = st.integers(-80_000_000, 80_000_000)
+LONGITUDES = st.integers(-179_000_000, 179_000_000)
 
 
 @settings(deadline=None, max_examples=60)
