@@ -167,6 +167,16 @@ class Edge:
     origin: Upstream
 
 
+class WebManner(StrEnum):
+    """How a web server treats requests."""
+
+    HONEST = "honest"
+    ENDLESS_HEAD = "endless-head"
+    """Header after header, and no end."""
+    TWO_NETWORKS = "two-networks"
+    """The headers of two content delivery networks."""
+
+
 @dataclass(frozen=True, slots=True)
 class Web:
     """A web server that keeps connections open: the vendor's own, or an edge. Without ``tls`` it is an origin that
@@ -175,6 +185,7 @@ class Web:
     tls: TlsConfig | None = None
     hsts: str | None = None
     edge: Edge | None = None
+    manner: WebManner = WebManner.HONEST
     kind: Literal["web"] = "web"
 
 

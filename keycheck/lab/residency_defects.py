@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, TypeAlias
 
-from keycheck.lab.config import DnsManner
+from keycheck.lab.config import DnsManner, WebManner
 from keycheck.lab.defect import Promise, fails, unknown
 from keycheck.lab.residency_places import (
     ASHBURN,
@@ -73,6 +73,10 @@ def _dns(manner: DnsManner) -> Change:
     return lambda site: replace(site, dns=manner)
 
 
+def _web(manner: WebManner) -> Change:
+    return lambda site: replace(site, web=manner)
+
+
 def _origin(origin: Region, disclosed: Region | None = None) -> Change:
     def change(site: PlacedSite) -> PlacedSite:
         pop = EDGE_STOCKHOLM if site.delivery is None else site.delivery.pop
@@ -123,6 +127,13 @@ PLACE_DEFECTS: Final[tuple[PlaceDefect, ...]] = (
            unknown("residency.origin"), _origin(ASHBURN), "edge-cloudfront", "RES-EDGES"),
     _place("hidden-edge", "a content delivery network in front that nobody declared", unknown("residency.origin"),
            _origin(DUBLIN), "eu-desk"),
+    _place("two-networks", "heads of three content delivery networks in one answer",
+           # nobody can say whose place and whose time they tell
+           unknown("residency.endpoints", "residency.steering", "residency.origin"), _web(WebManner.TWO_NETWORKS),
+           "edge-cloudfront", "RES-EDGES"),
+    _place("endless-head", "an answer's head without end",
+           unknown("residency.endpoints", "residency.steering", "residency.origin"), _web(WebManner.ENDLESS_HEAD),
+           "edge-fastly", "RES-EDGES"),
     # Names.
     _place("steered-abroad", "clients in Germany, and they alone, are sent to us-east-1", _ABROAD,
            lambda site: replace(site, sent=(*site.sent, Sent(GERMANS, Stand(ASHBURN)))), "eu-portal"),

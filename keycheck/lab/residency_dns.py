@@ -143,7 +143,7 @@ class _Server:
                 continue
             found = tuple(self._told(name, (wanted, "CNAME"), address))
             known = bool(found) or any(record.name == name for record in self._service.records)
-            scope = max([scope, *(_length(record) for record in found)])
+            scope = max(scope, self._scope(name, address))
             aliases = [record.value for record in found if record.kind == "CNAME"]
             values = [record.value for record in found if record.kind == wanted]
             if values or not aliases:
@@ -157,6 +157,11 @@ class _Server:
         if manner is DnsManner.HONEST and not any(rrset.rdtype == kind for rrset in reply.answer):
             reply.authority.append(_rrset(name.split(".", 1)[-1], "SOA", [_SOA]))  # RFC 2308
         return scope
+
+    def _scope(self, name: str, address: str) -> int:
+        """For how long a prefix what is told of a name holds: also where there is nothing of the kind asked for."""
+        own = [record for record in self._service.records if record.name == name and record.clients]
+        return max((_length(record) for record in own if _holds(record.clients, address)), default=0)
 
     def _told(self, name: str, kinds: Sequence[str], address: str) -> Iterator[DnsRecord]:
         """Records of the name that this client is told: its own, where there are such, or else everybody's."""
@@ -187,7 +192,7 @@ def _holds(network: str, address: str) -> bool:
 
 
 def _length(record: DnsRecord) -> int:
-    return ipaddress.ip_network(record.clients).prefixlen if record.clients else 0
+    return ipaddress.ip_network(record.clients).prefixlen
 
 
 def _rrset(name: str, kind: str, values: Sequence[str]) -> dns.rrset.RRset:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from keycheck.lab.config import DnsManner
+from keycheck.lab.config import DnsManner, WebManner
 from keycheck.lab.defect import Defect
 from keycheck.lab.residency_parts import RESIDENCY
 from keycheck.lab.residency_places import (
@@ -113,6 +113,7 @@ class PlacedSite:
     recursive_lie: Stand | None = None
     """What the recursive resolver tells instead."""
     ranges: RangesManner = RangesManner.FRESH
+    web: WebManner = WebManner.HONEST
     number: int = 0
     """The third octet of its addresses."""
     far: bool = False

@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from OpenSSL import SSL
 
-from keycheck.lab.config import Edge, EdgeKind, Upstream, Web
+from keycheck.lab.config import Edge, EdgeKind, Upstream, Web, WebManner
 from keycheck.lab.kept import kept
 from keycheck.lab.reactor import CHUNK, Want
 from keycheck.lab.secure import Secure, make_context
@@ -28,6 +28,9 @@ from keycheck.lab.secure import Secure, make_context
 _LONGEST_HEAD = 16_384
 _LONGEST_BODY = 65_536
 _LIFETIME = 30.0
+_ENDLESS_LINES = 20_000
+_STRANGE = "X-Served-By: cache-fra2140-FRA\r\nX-Timer: S1.000001,VS0,VE1\r\nCF-Ray: 8f1c2d3e4f5a6b7c-FRA\r\n"
+"""Of two networks more, in Frankfurt."""
 _PAGES: dict[str, object] = {
     "/": {"service": "practice CRM", "version": "1"},
     "/healthz": {"status": "ok"},
@@ -123,7 +126,12 @@ async def _converse(
             words = head.split(b"\r\n", 1)[0].decode("ascii", "replace").split(" ")
             if len(words) != 3 or not words[1].startswith("/"):
                 break
+            if service.manner is WebManner.ENDLESS_HEAD:
+                await _endless(wire)
+                break
             reply, said = await _answer(service.edge, origin, words[0], words[1])
+            if service.manner is WebManner.TWO_NETWORKS:
+                said += _STRANGE
             last = b"connection: close" in head.lower() or words[2] != "HTTP/1.1"
             if service.hsts:
                 said += f"Strict-Transport-Security: {service.hsts}\r\n"
@@ -134,6 +142,12 @@ async def _converse(
     finally:
         if origin is not None:
             origin.close()
+
+
+async def _endless(wire: _Wire) -> None:
+    await wire.write(b"HTTP/1.1 200 OK\r\n")
+    for _ in range(_ENDLESS_LINES):
+        await wire.write(b"X-Padding: " + b"0" * 1000 + b"\r\n")
 
 
 async def _head(read: Callable[[], Awaitable[bytes]], held: bytes) -> tuple[bytes, bytes] | None:

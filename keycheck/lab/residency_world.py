@@ -104,7 +104,7 @@ class Network:
             stands.append(site.lie)
         places = self._places.at([address for address, _ in stands])
         for place, (_, stand) in zip(places, stands, strict=True):
-            self._far(place, stand.places, Web(self._tls(site), HSTS, self._edge(site, place, stand)))
+            self._far(place, stand.places, Web(self._tls(site), HSTS, self._edge(site, place, stand), site.web))
         return places[0].port
 
     def _edge(self, site: PlacedSite, place: Place, stand: Stand) -> Edge | None:

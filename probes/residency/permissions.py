@@ -1,7 +1,7 @@
 """The least privilege that observing stores and inference in AWS needs, as IAM policies. Pure.
 
-Derived from the same table that the probes ask from, so that what is printed is what is used. Some of IAM's names differ
-from those of the API.
+Derived from the same table that the probes ask from, so that what is printed is what is used. Some of IAM's names
+differ from those of the API.
 """
 
 from __future__ import annotations

@@ -24,9 +24,23 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 KEY = "projects/acme/locations/europe-west3/keyRings/crm/cryptoKeys/byok"
 OTHER_KEY = "projects/acme/locations/europe-west3/keyRings/crm/cryptoKeys/old"
 SERVICES = (
-    "storage bigquery sqladmin compute file firestore spanner backupdr cloudkms storagetransfer bigquerydatatransfer "
-    "cloudresourcemanager orgpolicy serviceusage cloudasset aiplatform"
-).split()
+    "storage",
+    "bigquery",
+    "sqladmin",
+    "compute",
+    "file",
+    "firestore",
+    "spanner",
+    "backupdr",
+    "cloudkms",
+    "storagetransfer",
+    "bigquerydatatransfer",
+    "cloudresourcemanager",
+    "orgpolicy",
+    "serviceusage",
+    "cloudasset",
+    "aiplatform",
+)
 
 Reply: TypeAlias = "tuple[int, object]"
 Asked: TypeAlias = "Callable[[Mapping[str, str], object], Reply | object]"

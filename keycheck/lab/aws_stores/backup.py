@@ -1,8 +1,8 @@
 """AWS Backup: plans and what they promise, vaults, recovery points, and the jobs that really ran.
 
-Sources: the backup 2018-11-15 service model of botocore; AWS Backup API Reference (ListCopyJobs: jobs of the last 30
-days; a copy job is told of in the Region that the copy comes from); AWS Backup Developer Guide, "Creating backup
-copies".
+Sources: the backup 2018-11-15 service model of botocore; AWS Backup API Reference (ListBackupJobs: jobs of the last 30
+days); AWS Backup Developer Guide, "Creating backup copies". Inferred: so it is with copy jobs, which are told of in the
+Region that the copy comes from.
 """
 
 from __future__ import annotations

@@ -83,6 +83,10 @@ class Bucket:
         except OSError as error:
             _refuse(path, error)
 
+    def opened(self, file: File, path: str) -> str:
+        """A store of objects has no descriptor to ask; an object is replaced as a whole, which its entry shows."""
+        return ""
+
     def _inner(self, location: str) -> str:
         return location.removeprefix(f"{self.scheme}://")
 

@@ -144,7 +144,7 @@ class FilesExport:
         asked = "auto" if beside else self.source.format
         store = _store(entry.path, self)
         try:
-            with _closing(store.open(entry.path)) as file:
+            with _open(store, entry.path, entry.version) as file:
                 layout = sniff.layout(entry.path, file) if asked == "auto" else asked
                 if layout is None and beside:
                     layout = "text"
@@ -179,7 +179,7 @@ class FilesExport:
         return reading
 
     def _batches(self, store: Store, shard: Shard, reading: Reading) -> Iterator[Batch]:
-        with _closing(store.open(shard.file.path)) as file:
+        with _open(store, shard.file.path, shard.file.version) as file:
             opened = Opened(shard.file, file, isinstance(store, Disk))
             try:
                 yield from _batches(shard, _reader(shard.file.layout).read(opened, shard))
@@ -194,7 +194,7 @@ class FilesExport:
         digest = hashlib.sha256()
         store = _store(file.path, self)
         _unchanged(store, file)
-        with _closing(store.open(file.path)) as opened, _told(file.path):
+        with _open(store, file.path, file.version) as opened, _told(file.path):
             while data := opened.read(_CHUNK):
                 digest.update(data)
         _unchanged(store, file)
@@ -205,7 +205,7 @@ class FilesExport:
         ProbeError, also where the rest of it cannot be decompressed."""
         store = _store(file.path, self)
         _unchanged(store, file)
-        with _closing(store.open(file.path)) as opened, _told(file.path):
+        with _open(store, file.path, file.version) as opened, _told(file.path):
             if file.layout in ("parquet", "avro"):
                 yield from self._values(file, opened, store)
             else:
@@ -279,11 +279,26 @@ def _reader(layout: Layout) -> Reader:
 
 
 @contextmanager
-def _closing(file: File) -> Iterator[File]:
+def _open(store: Store, path: str, version: str) -> Iterator[File]:
+    """The file that was listed, to be read through one descriptor. Raises ProbeError where what is open is another one
+    than what was looked at, be it only for a moment, or changed while it was read."""
+    file = store.open(path)
     try:
+        _same(store, file, path, version)
         yield file
+        _same(store, file, path, version)
     finally:
         file.close()
+
+
+def _same(store: Store, file: File, path: str, version: str) -> None:
+    if (found := store.opened(file, path)) and found != version:
+        raise _changed(path)
+
+
+def _changed(path: str) -> ProbeError:
+    words = f"{vendor_text(path, 200)}: it changed since it was listed; scan an export that rests"
+    return ProbeError(Reason.CONFLICTING, words)
 
 
 @contextmanager
@@ -300,8 +315,7 @@ def _told(path: str) -> Iterator[None]:
 def _unchanged(store: Store, file: ExportFile) -> None:
     """Raises ProbeError where the file is not the one that was listed."""
     if store.entry(file.path).version != file.version:
-        path = vendor_text(file.path, 200)
-        raise ProbeError(Reason.CONFLICTING, f"{path}: it changed since it was listed; scan an export that rests")
+        raise _changed(file.path)
 
 
 def _why(error: Exception, layout: str) -> str:

@@ -49,6 +49,10 @@ class Store(Protocol):
     def open(self, path: str) -> File:
         """For reading at any place. Raises ProbeError."""
 
+    def opened(self, file: File, path: str) -> str:
+        """Version of what is really open, whatever lies at the path by now; empty where the store does not tell. Raises
+        ProbeError."""
+
 
 def is_glob(location: str) -> bool:
     """Whether a location means more than one name."""
@@ -162,6 +166,14 @@ class Disk:
         except OSError as error:
             raise gone(path, error) from None
         return opened
+
+    def opened(self, file: File, path: str) -> str:
+        if not isinstance(file, pa.OSFile):
+            return ""
+        try:
+            return _entry(path, os.fstat(file.fileno())).version
+        except OSError as error:
+            raise gone(path, error) from None
 
     def _real(self, path: str) -> Path:
         return Path(self.base) / path

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Generic, TypeVar, assert_never
@@ -17,7 +18,7 @@ from probes.clouds.aws.clients import Api, api
 from probes.clouds.aws.errors import AwsError
 from probes.clouds.aws.pages import Page, collect
 from probes.clouds.aws.reading import Answer, MalformedError, children, flag, parsing, text_or_none
-from probes.residency.aws.graph import Graph, Matters
+from probes.residency.aws.graph import Graph, Matters, unknown
 from probes.residency.aws.operations import OPERATIONS
 from probes.residency.subjects import Account, Resource, Store
 
@@ -25,6 +26,8 @@ T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
 
 MAX_ITEMS: Final = 20_000
+MAX_DEPTH: Final = 60
+"""Copies of copies; a global table can be in every Region, each of which is met from the one before."""
 _HOME: Final = {
     "aws": "eu-central-1",
     "aws-cn": "cn-north-1",
@@ -60,6 +63,7 @@ class Asking:
     """Answers that may name people: of objects."""
     regions: tuple[str, ...] = ()
     """Enabled ones, where they are told."""
+    _depth: int = 0
 
     def of(self, account: str | None) -> Door | None:
         """Who may ask in an account. None for an account that no identity is in; unknown accounts are asked as our
@@ -124,6 +128,17 @@ class Asking:
     def aside(self, door: Door) -> Door:
         """The same door, whose answers are kept apart."""
         return replace(door, api=replace(door.api, answers=self.apart))
+
+    @contextmanager
+    def deeper(self, at: str) -> Iterator[bool]:
+        """Around following a copy from within another: false, and an open end, where nobody has that many."""
+        self._depth += 1
+        try:
+            if self._depth > MAX_DEPTH:
+                self.graph.ends(at, "everything", unknown("more copies of copies than are followed"))
+            yield self._depth <= MAX_DEPTH
+        finally:
+            self._depth -= 1
 
     def over(self) -> bool:
         """Whether the time is."""

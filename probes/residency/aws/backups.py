@@ -31,7 +31,7 @@ from probes.residency.aws.asking import Asking, Door, few
 from probes.residency.aws.graph import PENDING, in_region, seen_not, unknown
 from probes.residency.aws.keys import Keys
 from probes.residency.aws.names import arn, like
-from probes.residency.store_facts import Basis, EdgeKind, Encryption, NodeKind, Unneeded
+from probes.residency.store_facts import MAX_NODES, Basis, EdgeKind, Encryption, NodeKind, Unneeded
 
 WINDOW: Final = timedelta(days=90)
 """How far back jobs are asked for."""
@@ -119,6 +119,10 @@ class Backups:
         self._waiting.extend(sorted(vaults))
         while self._waiting:
             vault = self._waiting.pop()
+            if len(self._followed) >= MAX_NODES:
+                self.asking.opens(vault, unknown(f"more than {MAX_NODES} vaults"), "everything")
+                self._waiting.clear()
+                return
             if vault not in self._followed:
                 self._followed.add(vault)
                 self._follow(vault)

@@ -27,7 +27,7 @@ from probes.residency.aws.graph import PENDING, in_region, seen_not, unknown
 from probes.residency.aws.keys import Keys
 from probes.residency.aws.names import bucket_of, is_bucket, is_region
 from probes.residency.aws.objects import sampled
-from probes.residency.store_facts import Basis, EdgeKind, Encryption, NodeKind
+from probes.residency.store_facts import MAX_NODES, Basis, EdgeKind, Encryption, NodeKind
 
 ALGORITHMS: Final = ("aws:kms", "aws:kms:dsse")
 _CONSTRAINTS: Final = {"": "us-east-1", "EU": "eu-west-1"}
@@ -70,6 +70,10 @@ class Buckets:
             found, owner = self.waiting.pop()
             if found in self._met:
                 continue
+            if len(self._met) >= MAX_NODES:
+                self.asking.opens(self.id(name), unknown(f"more than {MAX_NODES} buckets"), "everything")
+                self.waiting.clear()
+                return
             self._met.add(found)
             self._look(found, owner)
 

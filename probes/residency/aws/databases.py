@@ -113,7 +113,9 @@ class Databases:
             other = Arn(source.partition, "rds", source.region, source.account, f"{kind.resource}:{replica}")
         self.asking.graph.put(str(other), NodeKind.DATABASE, other.owner, in_region(other.region), PENDING)
         self.asking.graph.edge(id, str(other), EdgeKind.REPLICATES, Basis.HAPPENED, "read replica")
-        self.look(other)
+        with self.asking.deeper(str(other)) as followed:
+            if followed:
+                self.look(other)
 
     def _replicated_backup(self, id: str, backup: str) -> None:
         try:
@@ -156,4 +158,6 @@ class Databases:
                 if cluster != writer:
                     graph.edge(str(writer), str(cluster), EdgeKind.REPLICATES, Basis.HAPPENED, f"global cluster {name}")
         for cluster, _ in clusters:
-            self.look(cluster)
+            with self.asking.deeper(str(cluster)) as followed:
+                if followed:
+                    self.look(cluster)

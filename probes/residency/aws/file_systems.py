@@ -105,4 +105,8 @@ class FileSystems:
                 other = self._id(place, owner, target)
                 self.asking.graph.put(other, NodeKind.FILE_SYSTEM, owner, in_region(place), PENDING)
                 self.asking.graph.edge(id, other, EdgeKind.REPLICATES, Basis.HAPPENED, f"replication, {status.lower()}")
-                self.look(Arn(self.asking.partition, "elasticfilesystem", place, owner, f"file-system/{target}"))
+                with self.asking.deeper(other) as followed:
+                    if followed:
+                        self.look(
+                            Arn(self.asking.partition, "elasticfilesystem", place, owner, f"file-system/{target}")
+                        )

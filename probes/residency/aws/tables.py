@@ -146,7 +146,9 @@ class Tables:
             graph.put(witness, NodeKind.WITNESS, wanted.owner, in_region(region), Unneeded())
             graph.edge(id, witness, EdgeKind.WITNESSES, Basis.HAPPENED, "global table with strong consistency")
         for other in others.values():
-            self.look(other)
+            with self.asking.deeper(str(other)) as followed:
+                if followed:
+                    self.look(other)
 
     def _made(self, wanted: Arn, name: str, door: Door, encryption: Encryption | Unseen) -> None:
         graph, id = self.asking.graph, str(wanted)

@@ -31,6 +31,7 @@ from field_reading import (
 from keycheck.errors import ProbeError
 from keycheck.model.verdict import Reason
 from probes.fields.read.export import open_export
+from probes.fields.read.places import Disk
 from probes.fields.read.seam import Export, Listing
 
 ROWS = [
@@ -330,6 +331,52 @@ def test_a_file_that_changed_since_it_was_listed_is_not_read(tmp_path: Path) -> 
     path.unlink()
     with pytest.raises(ProbeError):
         export.read(listing.shards[0])
+
+
+def test_another_file_for_the_moment_of_opening_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As whoever owns the directory can: the right one lies there whenever somebody looks at its name."""
+    right, wrong, name = tmp_path / "right", tmp_path / "wrong", tmp_path / "a.ndjson"
+    right.write_bytes(b'{"v":"1"}\n')
+    wrong.write_bytes(b'{"v":"2"}\n')
+    name.symlink_to(right)
+    export = opened(tmp_path, "a.ndjson")
+    listing = export.listing()
+    honest = Disk.open
+
+    def swapped(self: Disk, path: str) -> object:
+        name.unlink()
+        name.symlink_to(wrong)
+        file = honest(self, path)
+        name.unlink()
+        name.symlink_to(right)
+        return file
+
+    uses: list[Callable[[], object]] = [
+        lambda: list(export.read(listing.shards[0]).batches),
+        lambda: export.digest(listing.files[0]),
+        lambda: list(export.raw(listing.files[0])),
+    ]
+    for use in uses:
+        use()
+    monkeypatch.setattr(Disk, "open", swapped)
+    for use in uses:
+        with pytest.raises(ProbeError) as raised:
+            use()
+        assert raised.value.reason is Reason.CONFLICTING
+
+
+def test_a_file_that_changes_while_it_is_read_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.ndjson"
+    path.write_bytes(b'{"v":"1"}\n' * 300_000)
+    export = opened(tmp_path, "a.ndjson")
+    pieces = iter(export.raw(export.listing().files[0]))
+    next(pieces)
+    before = path.stat()
+    with path.open("r+b") as file:
+        file.write(b'{"v":"3"}\n')
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(ProbeError):
+        list(pieces)
 
 
 def test_listing_is_the_same_each_time(tmp_path: Path) -> None:

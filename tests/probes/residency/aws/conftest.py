@@ -20,7 +20,7 @@ from keycheck.model.once import Once
 from keycheck.model.probe import Io
 from keycheck.resolve import system_resolver
 
-SERVICES = "account backup bedrock dynamodb ec2 efs kms organizations rds s3 s3_control sts".split()
+SERVICES = ("account", "backup", "bedrock", "dynamodb", "ec2", "efs", "kms", "organizations", "rds", "s3", "sts")
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 OWN, THEIRS = "123456789012", "444455556666"
 HOME = "eu-central-1"
@@ -160,7 +160,7 @@ def cloud(moto: str, sdk: boto3.Session, made: dict[tuple[str, str], Any]) -> Ca
     """Clients of moto, emptied."""
     import urllib.request
 
-    urllib.request.urlopen(urllib.request.Request(f"{moto}/moto-api/reset", method="POST"), timeout=30)  # noqa: S310
+    urllib.request.urlopen(urllib.request.Request(f"{moto}/moto-api/reset", method="POST"), timeout=30)
 
     def client(service: str, region: str = HOME, account: str | None = None) -> Any:
         if account is not None:

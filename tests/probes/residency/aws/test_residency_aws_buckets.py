@@ -8,7 +8,7 @@ from residency_aws import account, edges, node, opened, resource
 from keycheck.model.facts import Unseen
 from keycheck.model.verdict import Reason
 from probes.residency import aws
-from probes.residency.store_facts import Encryption, EdgeKind, NodeKind, NodePlace
+from probes.residency.store_facts import EdgeKind, Encryption, NodeKind, NodePlace
 
 OWN, THEIRS = "123456789012", "444455556666"
 HOME = "eu-central-1"

@@ -9,7 +9,6 @@ from typing import TypeAlias
 import pytest
 from residency_gcp import Google, identity, running, world
 
-from keycheck.model.facts import CanonicalJson
 from probes.residency import gcp
 from probes.residency.store_facts import ClosureFacts
 from probes.residency.subjects import Store
