@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted([*ROOT.glob("keycheck/**/*.py"), *ROOT.glob("probes/**/*.py"), *ROOT.glob("profiles/**/*.py")])
 HEAVY = (
     "boto3", "botocore", "google", "grpc", "tink", "aws_encryption_sdk", "pyarrow", "polars", "numpy", "sslyze",
-    "nassl", "sqlalchemy", "fastavro", "distributed", "OpenSSL", "rich",
+    "nassl", "sqlalchemy", "fastavro", "distributed", "OpenSSL", "rich", "dns", "maxminddb",
 )  # fmt: skip
 SHARED = ("clouds", "places", "weighing")
 """Packages beside the areas that several of them use."""

@@ -119,10 +119,12 @@ class PlainHttp:
 
 @dataclass(frozen=True, slots=True)
 class From:
-    """Clients of a network, and how late bytes between them and the server are, each way."""
+    """Clients of a network, how late bytes between them and the server are, each way, and the host that answers
+    them, where it is another than the relay's."""
 
     network: str
     one_way_us: int
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +162,14 @@ class Upstream:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """An edge of a content delivery network: answers ``/static/`` by itself and asks its origin for all else."""
+    """An edge of a content delivery network: answers ``/static/`` by itself and asks its origin for all else.
+
+    ``timed``: it tells how long its origin took."""
 
     cdn: EdgeKind
     pop: str
     origin: Upstream
+    timed: bool = True
 
 
 class WebManner(StrEnum):

@@ -216,14 +216,20 @@ def row(name: str, clean: Shown, registry: Registry) -> Row:
             case RotationDefect():
                 probe, controls = "keys.rotation", ROTATION_CONTROLS
             case _:
-                return compare(choice, _without_drills(clean), _without_drills(_seen(lab, registry, home)))
+                before, now = (_of_lines_and_keys(each) for each in (clean, _seen(lab, registry, home)))
+                return compare(choice, before, now)
         only = (f"{choice.subject}:{probe}",)
         now = shown(observe(lab, registry, Path(home), drills=Wish(confirmed=True), only=only)[0].assessment)
         return compare(choice, _drills(clean, choice.subject, controls), _drills(now, choice.subject, controls))
 
 
 def _seen(lab: Lab, registry: Registry, home: str) -> Shown:
-    return shown(observe(lab, registry, Path(home))[0].assessment)
+    return shown(observe(lab, registry, Path(home), only=("*:tls*", "*:keys.*"))[0].assessment)
+
+
+def _of_lines_and_keys(seen: Shown) -> Shown:
+    """Without drills, and without places, which a defect of TLS or of a key leaves as they are or makes unknown."""
+    return {key: kind for key, kind in _without_drills(seen).items() if not key[0].startswith(_PLACED)}
 
 
 def _drills(seen: Shown, subject: str, controls: Sequence[str]) -> Shown:

@@ -22,6 +22,7 @@ from keycheck.lab.data_defects import ESDK
 from keycheck.lab.data_sites import DEPLOYMENT
 from keycheck.lab.key_sites import DEAD_MAN, G_DEAD_MAN
 from keycheck.lab.residency_papers import RESIDENCY_SECTIONS, residency_clauses, with_residency
+from keycheck.lab.residency_ranges import RANGES_ENTRY, RANGES_FILE, ranges_file
 from keycheck.lab.world import CANARY_KEY, DRILLED, Lab, LabEndpoint
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ def write_papers(lab: Lab, now: datetime, *, base: str = BASE, names: tuple[str,
     _write(papers.deployment, _deployment(lab, names))
     _write(papers.profile, _contract(approver, base, () if lab.residency is None else residency_clauses(lab.residency)))
     _write(papers.authorization, _authorization(now))
+    if lab.residency is None:
+        (home / RANGES_FILE).write_text(ranges_file((), now), encoding="utf-8")
     if lab.vendor is not None and lab.data_sets:
         _write(home / CANARY_PLAN, _canary_plan(lab, lab.vendor))
     signature_path(papers.authorization).unlink(missing_ok=True)  # of an earlier start in the same home
@@ -116,6 +119,8 @@ def _deployment(lab: Lab, names: tuple[str, ...]) -> dict[str, object]:
         written["keys"] = list(entries.values())
         if witnesses:
             written["witnesses"] = [dict(witness) for witness in witnesses]
+    if lab.endpoints and lab.residency is None:
+        written["references"] = [dict(RANGES_ENTRY)]
     if lab.data_sets:
         written["datasets"] = [dict(data.entry) for data in lab.data_sets]
     return written if lab.residency is None else with_residency(written, lab.residency)

@@ -12,7 +12,7 @@ import contextlib
 import ipaddress
 import socket
 
-from keycheck.lab.config import Relay
+from keycheck.lab.config import From, Relay
 from keycheck.lab.kept import kept
 from keycheck.lab.reactor import CHUNK, NO_LINGER
 
@@ -27,26 +27,27 @@ async def relay(service: Relay, listener: socket.socket) -> asyncio.Server:
     return await asyncio.start_server(kept(serve), sock=listener, limit=CHUNK)
 
 
-def _one_way_us(service: Relay, peer: object) -> int:
-    """How late bytes from and to this client are."""
+def _clients(service: Relay, peer: object) -> From:
+    """Whom this client is one of."""
     if service.by_source and isinstance(peer, tuple):
         address = ipaddress.ip_address(peer[0])
         for clients in service.by_source:
             if address in ipaddress.ip_network(clients.network):
-                return clients.one_way_us
-    return service.one_way_us
+                return clients
+    return From("", service.one_way_us)
 
 
 async def _pass_on(service: Relay, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     loop = asyncio.get_running_loop()
-    one_way = _one_way_us(service, writer.get_extra_info("peername")) / 1_000_000
+    clients = _clients(service, writer.get_extra_info("peername"))
+    one_way = clients.one_way_us / 1_000_000
     accepted = loop.time()
     established = accepted + (2 * one_way if service.shaken else 0.0)
     early = _Pump(reader, one_way, not_before=established)
     reading = asyncio.create_task(early.fill())
     try:
         await asyncio.sleep(established + one_way - loop.time())
-        there, back = await asyncio.open_connection(service.host, service.port, limit=CHUNK)
+        there, back = await asyncio.open_connection(clients.host or service.host, service.port, limit=CHUNK)
     except OSError:
         reading.cancel()
         with contextlib.suppress(asyncio.CancelledError):

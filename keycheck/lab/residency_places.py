@@ -55,6 +55,8 @@ class Region(Somewhere):
     border_group: str = ""
 
 
+VENDOR: Final = Region(0, "Frankfurt", 50.1109, 8.6821, "aws", "eu-central-1", "EC2")
+"""Where everything of the lab is that has no place of its own."""
 FRANKFURT: Final = Region(11, "Frankfurt", 50.1109, 8.6821, "aws", "eu-central-1", "EC2")
 DUBLIN: Final = Region(12, "Dublin", 53.3498, -6.2603, "aws", "eu-west-1", "EC2")
 ZURICH: Final = Region(13, "Zurich", 47.3769, 8.5417, "aws", "eu-central-2", "EC2")
@@ -66,12 +68,11 @@ SERBIA: Final = Region(18, "Jovanovac", 44.0542, 20.9594, "oci", "eu-jovanovac-1
 PARIS: Final = Region(19, "Paris", 48.8566, 2.3522, "gcp", "europe-west9", "Google Cloud")
 LONDON_G: Final = Region(20, "London", 51.5072, -0.1276, "gcp", "europe-west2", "Google Cloud")
 FRANKFURT_O: Final = Region(21, "Frankfurt", 50.1109, 8.6821, "oci", "eu-frankfurt-1", "OCI")
-OREGON: Final = Region(22, "Portland", 45.5152, -122.6784, "aws", "us-west-2", "EC2")
 
 STOCKHOLM: Final = Region(23, "Stockholm", 59.3293, 18.0686, "aws", "eu-north-1", "EC2")
 SOVEREIGN: Final = Region(24, "Brandenburg", 52.4125, 12.5316, "aws", "eusc-de-east-1", "EC2")
 REGIONS: Final = (
-    FRANKFURT, DUBLIN, ZURICH, LONDON, ISTANBUL, ASHBURN, WARSAW, SERBIA, PARIS, LONDON_G, FRANKFURT_O, OREGON,
+    VENDOR, FRANKFURT, DUBLIN, ZURICH, LONDON, ISTANBUL, ASHBURN, WARSAW, SERBIA, PARIS, LONDON_G, FRANKFURT_O,
     STOCKHOLM, SOVEREIGN,
 )  # fmt: skip
 """All that the lab's ranges file names."""
@@ -84,14 +85,16 @@ class PointOfPresence(Somewhere):
 
     cdn: EdgeKind
     code: str
+    timed: bool = True
+    """It tells how long the origin took."""
 
 
 EDGE_STOCKHOLM: Final = PointOfPresence(61, "Stockholm", 59.6519, 17.9186, EdgeKind.CLOUDFRONT, "ARN56-P1")
 EDGE_LONDON: Final = PointOfPresence(62, "London", 51.4706, -0.4619, EdgeKind.CLOUDFRONT, "LHR61-P5")
 EDGE_FASTLY: Final = PointOfPresence(63, "Stockholm", 59.3544, 17.9417, EdgeKind.FASTLY, "BMA")
 EDGE_HELSINKI: Final = PointOfPresence(64, "Helsinki", 60.3172, 24.9633, EdgeKind.CLOUDFLARE, "HEL")
-EDGE_REUNION: Final = PointOfPresence(65, "Saint-Denis", -20.8871, 55.5103, EdgeKind.CLOUDFLARE, "RUN")
-"""An outermost region of the Union."""
+EDGE_REUNION: Final = PointOfPresence(65, "Saint-Denis", -20.8871, 55.5103, EdgeKind.CLOUDFLARE, "RUN", timed=False)
+"""An outermost region of the Union, too far from every origin for a time to tell anything."""
 POPS: Final = (EDGE_STOCKHOLM, EDGE_LONDON, EDGE_FASTLY, EDGE_HELSINKI, EDGE_REUNION)
 
 NOWHERE: Final = Somewhere(90, "Frankfurt", 50.1109, 8.6821)
@@ -99,7 +102,8 @@ NOWHERE: Final = Somewhere(90, "Frankfurt", 50.1109, 8.6821)
 
 FROM_FRANKFURT: Final = Somewhere(101, "Frankfurt", 50.1109, 8.6821)
 FROM_ASHBURN: Final = Somewhere(102, "Ashburn", 39.0438, -77.4874)
-VANTAGES: Final = (FROM_FRANKFURT, FROM_ASHBURN)
+FROM_REUNION: Final = Somewhere(103, "Saint-Denis", -20.8823, 55.4504)
+VANTAGES: Final = (FROM_FRANKFURT, FROM_ASHBURN, FROM_REUNION)
 
 EVERYWHERE: Final[tuple[Somewhere, ...]] = (*REGIONS, *POPS, NOWHERE, *VANTAGES)
 V6_ABROAD: Final = "::1/128"

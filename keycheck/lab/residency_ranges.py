@@ -8,11 +8,16 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from keycheck.lab.config import EdgeKind
+from keycheck.lab.residency_parts import Entry
 from keycheck.lab.residency_places import ASHBURN, POPS, REGIONS, V6_ABROAD, Region
 from keycheck.lab.residency_sites import PlacedSite, RangesManner
 
 RANGES_FILE: Final = "ranges.json"
-RANGES_SOURCE: Final = "own:lab"
+RANGES_ENTRY: Final[Entry] = {
+    "id": "ranges",
+    "what": {"kind": "ranges", "file": RANGES_FILE, "source": "own:lab", "allow_private": True},
+}
+"""Its place in the section `references`."""
 _STALE: Final = timedelta(days=200)
 _NETWORKS: Final = {
     EdgeKind.CLOUDFRONT: ("aws", "CLOUDFRONT"),

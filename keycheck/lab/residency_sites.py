@@ -32,6 +32,8 @@ from keycheck.lab.residency_places import (
 )
 from keycheck.lab.vendor import DOMAIN
 
+HERE, OVERSEAS, OUTERMOST = "frankfurt", "ashburn", "saint-denis"
+"""Ids of the vantages."""
 FRESH: Final = "/fresh/{nonce}"
 STATIC: Final = "/static/logo.svg"
 
@@ -116,8 +118,8 @@ class PlacedSite:
     web: WebManner = WebManner.HONEST
     number: int = 0
     """The third octet of its addresses."""
-    far: bool = False
-    """It is looked at from across the ocean, too."""
+    seen_from: tuple[str, ...] = (HERE,)
+    """Vantages."""
 
     @property
     def standing(self) -> tuple[tuple[str, Stand], ...]:
@@ -154,7 +156,14 @@ class PlaceDefect(Defect[PlacedSite]):
     served = RESIDENCY
 
 
-_FROM_AFAR: Final = ("eu-api", "eu-portal", "eu-desk", "edge-cloudfront")
+_BOTH_SHORES: Final = (HERE, OVERSEAS)
+_FROM_AFAR: Final = {
+    "eu-api": _BOTH_SHORES,
+    "eu-portal": _BOTH_SHORES,
+    "eu-desk": _BOTH_SHORES,
+    "edge-cloudfront": _BOTH_SHORES,
+    "outermost": (HERE, OUTERMOST),
+}
 
 
 def clean_places() -> tuple[PlacedSite, ...]:
@@ -173,10 +182,15 @@ def clean_places() -> tuple[PlacedSite, ...]:
         _edge("edge-cloudfront", EDGE_STOCKHOLM, STOCKHOLM),
         _edge("edge-fastly", EDGE_FASTLY, STOCKHOLM),
         _edge("edge-cloudflare", EDGE_HELSINKI, STOCKHOLM),
-        # an edge on La Reunion: outermost region of the Union
-        _edge("outermost", EDGE_REUNION, STOCKHOLM),
+        # clients on La Reunion, outermost region of the Union, meet an edge there
+        replace(
+            _edge("outermost", EDGE_HELSINKI, STOCKHOLM),
+            stands=(Stand(EDGE_HELSINKI, (EDGE_HELSINKI, EDGE_REUNION)),),
+        ),
     )
-    return tuple(replace(site, number=number, far=site.id in _FROM_AFAR) for number, site in enumerate(sites, 1))
+    return tuple(
+        replace(site, number=number, seen_from=_FROM_AFAR.get(site.id, (HERE,))) for number, site in enumerate(sites, 1)
+    )
 
 
 def _site(id: str, region: Region, count: int = 1, alias: str = "") -> PlacedSite:

@@ -238,7 +238,9 @@ def _told(edge: Edge, waited_us: int | None) -> str:
     """The lines that the network adds; ``waited_us`` for the origin, or None where its cache answered."""
     hit = waited_us is None
     waited_ms = 0 if waited_us is None else waited_us // 1000
-    return "".join(f"{line}\r\n" for line in _lines(edge, waited_ms, hit=hit))
+    untold = () if edge.timed else ("Server-Timing", "X-Timer")
+    lines = _lines(edge, waited_ms, hit=hit)
+    return "".join(f"{line}\r\n" for line in lines if not line.startswith(untold))
 
 
 def _lines(edge: Edge, waited_ms: int, *, hit: bool) -> list[str]:

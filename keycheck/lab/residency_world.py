@@ -7,7 +7,7 @@ stores and models of `residency_clouds` are one more part.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -37,17 +37,19 @@ from keycheck.lab.places import Place, Places
 from keycheck.lab.residency_borders import BORDERS_FILE, borders_file
 from keycheck.lab.residency_operators import OperatorDefect, clean_operators, write_operator
 from keycheck.lab.residency_parts import Added, Entry, Part
-from keycheck.lab.residency_places import EVERYWHERE, VANTAGES, Somewhere, one_way_us
+from keycheck.lab.residency_places import EVERYWHERE, VANTAGES, PointOfPresence, Somewhere, one_way_us
 from keycheck.lab.residency_prompts import PromptDefect, clean_prompts, write_prompts
-from keycheck.lab.residency_ranges import RANGES_FILE, RANGES_SOURCE, ranges_file
+from keycheck.lab.residency_ranges import RANGES_ENTRY, RANGES_FILE, ranges_file
 from keycheck.lab.residency_rosters import RosterDefect, clean_rosters, write_roster
 from keycheck.lab.residency_sites import (
     FRESH,
+    HERE,
+    OUTERMOST,
+    OVERSEAS,
     STATIC,
     SUBNETS,
     PlaceDefect,
     PlacedSite,
-    Stand,
     clean_places,
 )
 from keycheck.lab.store_sites import in_clouds
@@ -56,8 +58,7 @@ from keycheck.lab.vendor import APPROVED_SUITES, HSTS, Groups
 if TYPE_CHECKING:
     from keycheck.lab.clouds import Clouds
 
-VANTAGE_IDS: Final = ("frankfurt", "ashburn")
-_COUNTRIES: Final = ("DE", "US")
+_VANTAGES: Final = tuple(zip((HERE, OVERSEAS, OUTERMOST), ("DE", "US", "RE"), VANTAGES, strict=True))
 _TRIES: Final = 32
 
 
@@ -71,6 +72,7 @@ class Network:
         self._children: list[Child] = []
         self._servers: list[Listener] = []
         self._relays: list[Listener] = []
+        self._origins: dict[str, Place] = {}
         with ExitStack() as held:
             held.callback(self.close)
             ports = {site.id: self._site(site) for site in really}
@@ -104,27 +106,33 @@ class Network:
             stands.append(site.lie)
         places = self._places.at([address for address, _ in stands])
         for place, (_, stand) in zip(places, stands, strict=True):
-            self._far(place, stand.places, Web(self._tls(site), HSTS, self._edge(site, place, stand), site.web))
+            webs = {where: Web(self._tls(site), HSTS, self._edge(site, where), site.web) for where in stand.places}
+            self._far(place, webs)
         return places[0].port
 
-    def _edge(self, site: PlacedSite, place: Place, stand: Stand) -> Edge | None:
+    def _edge(self, site: PlacedSite, where: Somewhere) -> Edge | None:
         """The edge that answers there, with its origin up behind it."""
         delivery = site.delivery
         if delivery is None:
             return None
-        (origin,) = self._places.at([delivery.origin.address(site.number, 251)])
-        self._far(origin, (delivery.origin,), Web())
-        source = stand.places[0].address(site.number, 252)
-        return Edge(delivery.pop.cdn, delivery.pop.code, Upstream(origin.host, origin.port, source))
+        pop = where if isinstance(where, PointOfPresence) else delivery.pop
+        if site.id not in self._origins:
+            (origin,) = self._places.at([delivery.origin.address(site.number, 251)])
+            self._origins[site.id] = origin
+            self._far(origin, {delivery.origin: Web()})
+        origin = self._origins[site.id]
+        return Edge(pop.cdn, pop.code, Upstream(origin.host, origin.port, where.address(site.number, 252)), pop.timed)
 
-    def _far(self, place: Place, where: Sequence[Somewhere], service: Web) -> None:
-        """Serve at an address as from these places: a relay listens there, and the server behind it."""
-        (behind,) = self._places.claim(1)
-        for each in (place, behind):
+    def _far(self, place: Place, webs: Mapping[Somewhere, Web]) -> None:
+        """Serve at an address as from these places: a relay listens there, and the servers behind it, of which the
+        nearest answers each client."""
+        behind = self._places.claim(len(webs))
+        hosts = {where: each.host for where, each in zip(webs, behind, strict=True)}
+        for each in (place, *behind):
             each.listen()
-        relay = Relay(behind.host, behind.port, 0, _distances(where), shaken=False)
+        relay = Relay(behind[0].host, behind[0].port, 0, _distances(hosts), shaken=False)
         self._relays.append(Listener(place.socket.fileno(), relay))
-        self._servers.append(Listener(behind.socket.fileno(), service))
+        self._servers += [Listener(each.socket.fileno(), web) for each, web in zip(behind, webs.values(), strict=True)]
 
     def _tls(self, site: PlacedSite) -> TlsConfig:
         issued = self._pki.issue(LeafSpec((site.name,)))
@@ -168,12 +176,6 @@ class Network:
             child.ready()
 
 
-_RANGES: Final[Entry] = {
-    "id": "ranges",
-    "what": {"kind": "ranges", "file": RANGES_FILE, "source": RANGES_SOURCE, "allow_private": True},
-}
-
-
 class Statements:
     """What is published, stated and captured: ranges, rosters, operators, prompts, as files in the lab's home."""
 
@@ -192,7 +194,7 @@ class Statements:
         prompts = _really(_chosen(clean_prompts(), PromptDefect, only), PromptDefect, choices)
         self.added = Added(
             sections={
-                "references": (_RANGES, _BORDERS),
+                "references": (RANGES_ENTRY, _BORDERS),
                 "subprocessors": tuple(write_roster(home, site, now) for site in rosters),
                 "operators": tuple(write_operator(home, site, now) for site in operators),
                 "prompts": tuple(write_prompts(home, site) for site in prompts),
@@ -275,7 +277,7 @@ class Residency:
                 "source": where.address(0),
                 "egress": where.address(0),
             }
-            for id, country, where in zip(VANTAGE_IDS, _COUNTRIES, VANTAGES, strict=True)
+            for id, country, where in _VANTAGES
         )
 
     def close(self) -> None:
@@ -291,7 +293,7 @@ def _entry(site: PlacedSite, really: PlacedSite, port: int, nameservers: Sequenc
         "region": site.region.name,
         "nameservers": [dict(each) for each in nameservers],
         "subnets": [{"network": subnet.network, "country": subnet.country} for subnet in SUBNETS],
-        "steered_from": [VANTAGE_IDS[0]],
+        "steered_from": [HERE],
     }
     if site.delivery is not None and really.delivery is not None:
         told = really.delivery.disclosed or site.delivery.origin
@@ -309,7 +311,7 @@ def _entry(site: PlacedSite, really: PlacedSite, port: int, nameservers: Sequenc
         "id": site.id,
         "url": f"https://{site.name}:{port}",
         "ca": ca,
-        "vantages": list(VANTAGE_IDS if site.far else VANTAGE_IDS[:1]),
+        "vantages": list(site.seen_from),
         "whereabouts": where,
     }
 
@@ -332,9 +334,10 @@ def _records(site: PlacedSite, *, recursive: bool) -> list[DnsRecord]:
     return records
 
 
-def _distances(where: Sequence[Somewhere]) -> tuple[From, ...]:
-    """How far clients of every place are from the nearest of these."""
-    return tuple(From(each.network, min(one_way_us(each, place) for place in where)) for each in EVERYWHERE)
+def _distances(hosts: Mapping[Somewhere, str]) -> tuple[From, ...]:
+    """How far clients of every place are from the nearest of these, and the host that stands for it."""
+    nearest = {each: min(hosts, key=lambda where: one_way_us(each, where)) for each in EVERYWHERE}
+    return tuple(From(each.network, one_way_us(each, where), hosts[where]) for each, where in nearest.items())
 
 
 def _hash(place: Place) -> str:

@@ -9,8 +9,10 @@ from typing import Final, TypeAlias, TypeVar
 from keycheck.lab.aws_stores.plan import (
     AwsPlan,
     BackupRule,
+    Cluster,
     Database,
     DbSnapshot,
+    FileSystem,
     Item,
     Job,
     Plan,
@@ -52,10 +54,12 @@ T = TypeVar("T")
 _COPIES: Final = fails("residency.copies")
 _BACKUPS: Final = fails("residency.backups")
 _KEY: Final = fails("stores.key")
-_UNDECIDED: Final = unknown(
-    "residency.stores", "residency.copies", "residency.backups", "stores.encrypted", "stores.key"
-)
-"""An open end is one place that is not known: nobody can say of any question that all were looked at."""
+_REST: Final = unknown("stores.encrypted", "stores.key")
+_NO_BACKUPS: Final = unknown("residency.backups") | _REST
+"""Backups that may exist are not known, nor under which key they lie."""
+_NO_COPIES: Final = unknown("residency.copies") | _NO_BACKUPS
+"""Copies that may exist are not known, nor what backups there are of them."""
+_NOTHING: Final = unknown("residency.stores") | _NO_COPIES
 
 
 def _store(id: str, title: str, clause: str, at: str, promises: frozenset[Promise], change: Change) -> StoreDefect:
@@ -174,18 +178,32 @@ CLOUD_DEFECTS: Final[tuple[StoreDefect | InferenceDefect, ...]] = (
            _BACKUPS | _COPIES | _KEY,
            _aws(lambda aws: _plan(lambda each: replace(each, rules=(*each.rules, _ORDER)))(
                replace(aws, vaults=(*aws.vaults, replace(_FAR, points=())))))),
+    _store("air-gapped-vault-abroad", "the backup plan puts backups into an air-gapped vault in the United States too",
+           STORED, "crm-db",
+           _BACKUPS | _COPIES | _KEY,
+           _aws(lambda aws: _plan(lambda each: replace(each, rules=tuple(
+               replace(rule, air_gapped=vault("escape", ABROAD)) for rule in each.rules)))(
+               replace(aws, vaults=(*aws.vaults, replace(_FAR, points=(), air_gapped=True)))))),
     _store("copy-jobs-denied", "which copy jobs ran may not be read", STORED, "crm-db",
-           _UNDECIDED, _denied(("backup:ListCopyJobs", "*"))),
+           _NO_BACKUPS, _denied(("backup:ListCopyJobs", "*"))),
     _store("global-table-abroad", "the global table has a replica in the United States", STORED, "sessions",
            # under DynamoDB's own key, with backups of its own
            _COPIES | _BACKUPS | _KEY,
            _table(lambda each: replace(each, replicas=(*each.replicas, TableReplica(ABROAD, None))))),
     _store("witness-in-london", "the global table's witness is in London", STORED, "sessions",
            _COPIES, _table(lambda each: replace(each, witnesses=("eu-west-2",)))),
+    _store("table-export-to-vendor", "the table was exported into the vendor's own bucket in the United States", STORED,
+           "sessions",
+           # of which nothing but its Region may be read
+           _BACKUPS | unknown("residency.copies") | _REST,
+           _aws(lambda aws: replace(
+               aws,
+               tables=tuple(replace(each, exports=(STRANGERS_BUCKET.name,)) for each in aws.tables),
+               buckets=(*aws.buckets, STRANGERS_BUCKET)))),
     _store("bucket-to-stranger", "the bucket replicates to the vendor's own bucket in the United States", STORED,
            "exports",
            # of which nothing but its Region may be read
-           _COPIES | (_UNDECIDED - unknown("residency.copies")),
+           _COPIES | _NO_BACKUPS,
            _aws(lambda aws: replace(aws, buckets=(
                *_each(aws.buckets, lambda each: each.name == EXPORTS, lambda each: replace(
                    each, rules=(*each.rules, Rule("analytics", STRANGERS_BUCKET.name, VENDOR, VENDOR_KEY)))),
@@ -194,6 +212,12 @@ CLOUD_DEFECTS: Final[tuple[StoreDefect | InferenceDefect, ...]] = (
            _KEY, _older(Sse("aws:kms", CUSTOMER_KEY))),
     _store("old-objects-own-key", "old objects lie under S3's own key", AT_REST, "exports",
            _KEY, _older(Sse())),
+    _store("old-versions-other-key", "earlier versions of objects lie under another key of the customer's", AT_REST,
+           "exports", _KEY,
+           _aws(lambda aws: replace(aws, buckets=_each(
+               aws.buckets, lambda each: each.name == EXPORTS, lambda each: replace(each, items=(
+                   *each.items,
+                   Item("2026/03/contacts.parquet", Sse("aws:kms", CUSTOMER_KEY), 290, current=False))))))),
     _store("bucket-default-own-key", "new objects are put under S3's own key unless asked otherwise", AT_REST,
            "exports", _KEY,
            _aws(lambda aws: replace(aws, buckets=_each(
@@ -201,11 +225,11 @@ CLOUD_DEFECTS: Final[tuple[StoreDefect | InferenceDefect, ...]] = (
     _store("key-replica-abroad", "a multi-Region key of the copies has a replica in the United States", STORED,
            "exports", _COPIES, _aws(lambda aws: replace(aws, key_replicas=(("archive", ABROAD),)))),
     _store("replication-denied", "the bucket's replication may not be read", STORED, "exports",
-           _UNDECIDED, _denied(("s3:GetReplicationConfiguration", f"arn:aws:s3:::{EXPORTS}"))),
+           _NO_COPIES, _denied(("s3:GetReplicationConfiguration", f"arn:aws:s3:::{EXPORTS}"))),
     _store("objects-denied", "the bucket's objects may not be looked at", AT_REST, "exports",
-           _UNDECIDED, _denied(("s3:GetObject*", f"arn:aws:s3:::{EXPORTS}/*"))),
-    _store("store-unreadable", "nothing of the bucket may be read", STORED, "exports",
-           _UNDECIDED, _denied(("s3:*", f"arn:aws:s3:::{EXPORTS}"), ("s3:*", f"arn:aws:s3:::{EXPORTS}/*"))),
+           _REST, _denied(("s3:GetObject*", f"arn:aws:s3:::{EXPORTS}/*"))),
+    _store("store-unreadable", "nothing of the bucket may be read but its Region", STORED, "exports",
+           _NO_COPIES, _denied(("s3:*", f"arn:aws:s3:::{EXPORTS}"), ("s3:*", f"arn:aws:s3:::{EXPORTS}/*"))),
     _store("unencrypted-snapshot", "a snapshot of a disk long gone is not encrypted", AT_REST, "estate",
            fails("stores.encrypted", "stores.key"),
            _aws(lambda aws: replace(aws, snapshots=(
@@ -216,8 +240,19 @@ CLOUD_DEFECTS: Final[tuple[StoreDefect | InferenceDefect, ...]] = (
                *aws.snapshots,
                Snapshot("snap-0a1b2c3d4e5f60004", "vol-0a1b2c3d4e5f60001", ABROAD, CUSTOMER_KEY,
                         copied_from=f"snap-0a1b2c3d4e5f60001@{HOME}"))))),
+    _store("aurora-abroad", "the global database has a cluster in the United States", STORED, "estate",
+           fails("residency.stores") | _COPIES | _BACKUPS | _KEY,
+           _aws(lambda aws: replace(aws, clusters=(
+               *aws.clusters,
+               Cluster("crm-audit-us", ABROAD, CUSTOMER_KEY, of_global="crm-audit-global", writes=False))))),
+    _store("file-system-abroad", "a file system is replicated into the United States", STORED, "estate",
+           fails("residency.stores") | _COPIES | _KEY,
+           _aws(lambda aws: replace(aws, file_systems=(
+               *_each(aws.file_systems, lambda each: each.region == HOME, lambda each: replace(
+                   each, replicates_to=((ABROAD, "fs-0a1b2c3d4e5f60003"),))),
+               FileSystem("fs-0a1b2c3d4e5f60003", ABROAD, CUSTOMER_KEY))))),
     _store("snapshot-shared", "a snapshot of a disk is shared with a stranger's account", STORED, "estate",
-           _UNDECIDED, _aws(lambda aws: replace(aws, snapshots=_each(
+           _NO_COPIES, _aws(lambda aws: replace(aws, snapshots=_each(
                aws.snapshots, lambda each: each.region == HOME,
                lambda each: replace(each, shared_with=(STRANGER,)))))),
     _store("eur5-bucket", "the bucket is in the dual-region of Belgium and London", STORED, "exports-g",
@@ -231,7 +266,7 @@ CLOUD_DEFECTS: Final[tuple[StoreDefect | InferenceDefect, ...]] = (
     _store("old-objects-google-key", "old objects lie under Google's own key", AT_REST, "exports-g", _KEY,
            _bucket_g(lambda each: replace(each, objects=(
                GcsObject("2023/01/contacts.csv", None, 1100), *each.objects)))),
-    _store("bucket-unreadable-g", "nothing of the bucket may be read", STORED, "exports-g", _UNDECIDED,
+    _store("bucket-unreadable-g", "nothing of the bucket may be read", STORED, "exports-g", _NOTHING,
            _gcp(lambda gcp: replace(gcp, denied=(
                "storage.buckets.get", "storage.objects.list", "storage.objects.get")))),
     _store("dataset-in-us", "the data set is in the multi-region of the United States", STORED, "analytics-g",

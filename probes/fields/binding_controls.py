@@ -167,6 +167,7 @@ class Commitment(FieldControl, id="fields.commitment", version=1):
         "CVE-2020-8897",
         "Len, Grubbs, Ristenpart: Partitioning Oracle Attacks, USENIX Security 2021",
         "Albertini et al.: How to Abuse and Fix Authenticated Encryption Without Key Commitment, USENIX Security 2022",
+        "Menda, Len, Grubbs, Ristenpart: Context Discovery and Commitment Attacks, EUROCRYPT 2023 (EAX)",
     )
 
     def weigh(self, facts: ColumnFacts, rule: FieldRule, found: Judgement) -> str:

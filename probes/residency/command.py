@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from keycheck.model.profile import Profile
     from probes.places.scopes import Scope
     from probes.residency.physics.polygons import Polygons
+    from probes.residency.picture.scene import Scene
 
 app = typer.Typer(
     name="residency",
@@ -34,7 +35,9 @@ def residency() -> None:
 
 @app.command("map")
 def draw(
-    bundle: Annotated[Path, typer.Argument(help="A bundle that `keycheck run` wrote.")],
+    source: Annotated[
+        Path, typer.Argument(help="A bundle that `keycheck run` wrote; or a deployment file, to draw what it declares.")
+    ],
     out: Annotated[Path, typer.Option("-o", "--out", help="The page to write; it must not exist yet.")] = Path(
         "residency.html"
     ),
@@ -51,26 +54,15 @@ def draw(
 ) -> int:
     """Draw where things are, what shows it, and which edges leave: one HTML page without scripts.
 
-    The bundle is verified first. Exit 0: drawn; 5: the evidence does not verify.
+    A bundle is verified first; of a deployment file only what it declares is drawn. Exit 0: drawn; 5: the evidence
+    does not verify.
     """
-    from keycheck.evidence.reader import BundleReader
-    from keycheck.evidence.trusted import existing, trusted_keys
-    from keycheck.evidence.verify import verify_reader
-    from keycheck.model.profile import Profile
     from probes.residency.picture.page import page
-    from probes.residency.picture.scene import scene
 
-    with BundleReader.open(existing(bundle)) as reader:
-        verify_reader(reader, trusted_keys(key or []))
-        profile = Profile.model_validate_json(reader.inputs()["profile.json"])
-        scope = _scope(jurisdiction or [], profile)
-        seen = tuple(_sightings(reader))
-    if not seen:
-        raise UsageError(
-            f"{bundle} holds nothing about places",
-            advice="run a profile with residency controls first, such as `--profile residency`",
-        )
-    drawn = scene(f"{profile.title}: {bundle.name}", f"Drawn from {bundle.name}, which verifies.", seen, scope)
+    if source.suffix in (".yaml", ".yml"):
+        drawn, scope = _declared(source, jurisdiction or ["EU"])
+    else:
+        drawn, scope = _observed(source, jurisdiction or [], key or [])
     text = page(drawn, _polygons(borders), scope.countries())
     try:
         with out.open("x", encoding="utf-8") as file:
@@ -81,6 +73,36 @@ def draw(
         raise UsageError(f"{out} cannot be written: {error.strerror}", advice="name another file with --out") from None
     typer.echo(f"drawn: {out}, {len(drawn.things)} things, {len(drawn.open_ends)} open ends", err=True)
     return int(ExitCode.MET)
+
+
+def _declared(path: Path, jurisdiction: list[str]) -> tuple[Scene, Scope]:
+    from keycheck.files.deployment import load_deployment
+    from keycheck.registry import load_registry
+    from probes.residency.picture.declared import declared_scene
+
+    scope = _scope_of(jurisdiction)
+    return declared_scene(load_deployment(path, load_registry()).deployment, scope), scope
+
+
+def _observed(bundle: Path, jurisdiction: list[str], keys: list[Path]) -> tuple[Scene, Scope]:
+    from keycheck.evidence.reader import BundleReader
+    from keycheck.evidence.trusted import existing, trusted_keys
+    from keycheck.evidence.verify import verify_reader
+    from keycheck.model.profile import Profile
+    from probes.residency.picture.scene import scene
+
+    with BundleReader.open(existing(bundle)) as reader:
+        verify_reader(reader, trusted_keys(keys))
+        profile = Profile.model_validate_json(reader.inputs()["profile.json"])
+        scope = _scope(jurisdiction, profile)
+        seen = tuple(_sightings(reader))
+    if not seen:
+        raise UsageError(
+            f"{bundle} holds nothing about places",
+            advice="run a profile with residency controls first, such as `--profile residency`",
+        )
+    title = f"{profile.title}: {bundle.name}"
+    return scene(title, f"Drawn from {bundle.name}, which verifies.", seen, scope), scope
 
 
 @app.command()
@@ -96,10 +118,7 @@ def detectors() -> int:
 
 def _scope(named: list[str], profile: Profile) -> Scope:
     """The jurisdiction: as asked, or the first that the profile's controls of residency hold places against."""
-    from pydantic import ValidationError
-
     from keycheck.model.profile import Demand
-    from probes.places.scopes import Scope
 
     given: object = named
     if not named:
@@ -108,6 +127,14 @@ def _scope(named: list[str], profile: Profile) -> Scope:
         given = next((one for one in told if one is not None), None)
         if given is None:
             raise UsageError("the bundle's profile names no jurisdiction", advice="name it: --jurisdiction EU")
+    return _scope_of(given)
+
+
+def _scope_of(given: object) -> Scope:
+    from pydantic import ValidationError
+
+    from probes.places.scopes import Scope
+
     try:
         return Scope.model_validate(given)
     except ValidationError as error:

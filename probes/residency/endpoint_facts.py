@@ -130,6 +130,9 @@ class SignedTimes(Model):
     """SHA-256 of the leaf, DER; the same in every handshake that counts."""
     trusted: bool
     """The chain verified for the endpoint's name against the deployment's CA or the system's."""
+    stamped: bool = False
+    """The kernel stamped every arrival; else the clock was read when it was handed over, which is later and never
+    wrong."""
 
 
 class EdgeSeen(Model):

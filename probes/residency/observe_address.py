@@ -14,7 +14,7 @@ from keycheck.model.types import PartName, vendor_text
 from keycheck.model.verdict import Reason
 from keycheck.turns import turn
 from probes.places.whereabouts import Whereabouts
-from probes.residency.endpoint.look import InterceptedError, Look
+from probes.residency.endpoint.look import Look
 from probes.residency.endpoint.resolving import Sayings, Told, Untold, sayings_of
 from probes.residency.endpoint.visit import SPARE, tries_of
 from probes.residency.endpoint_facts import AddressFacts
@@ -83,12 +83,8 @@ class AddressProbe(PartProbe[Endpoint]):
         except ValueError as error:
             raise ProbeError(Reason.UNSUPPORTED, f"{part!r} is no part of an endpoint") from error
         references = references_of(io)
-        try:
-            with turn():
-                return Observed(part, Look(subject, ip, port, io, references).facts())
-        except InterceptedError as error:
-            detail = vendor_text(f"{error} intercepts on our own side: this says nothing about the vendor")
-            return Observed(part, Unseen(reason=Reason.INTERCEPTED, detail=detail))
+        with turn():
+            return Observed(part, Look(subject, ip, port, io, references).facts())
 
 
 def _census(found: list[tuple[str, int]], open_: tuple[Unseen, ...]) -> Census:

@@ -30,7 +30,7 @@ class ClosureProbe(PartProbe[Store]):
     version = 1
     section = "stores"
     facts: ClassVar[type[Facts]] = ClosureFacts
-    limit = 300.0
+    limit = 600.0
 
     def touches(self, subject: Store, io: Io) -> Iterable[Touch]:
         """Read-only calls to the store's own cloud, with each of its identities."""

@@ -159,7 +159,7 @@ class Backups(StoreControl, id="residency.backups", version=1):
         "AWS Backup: ListCopyJobs, GetBackupPlan, ListRecoveryPointsByBackupVault; RDS: DBSnapshot.SourceRegion",
     )
     activity = Activity.BACK_UP
-    matters = frozenset({"backups", "stores"})
+    matters = frozenset({"backups", "copies", "stores"})  # of copies that are not known, backups are not known either
     noun = "backup"
     nouns = "backups"
 

@@ -204,9 +204,10 @@ class ClosureFacts(Facts, schema="stores.closure/1"):
     """Resource names of the keys in `agreed.keys`."""
 
     def coverage(self) -> tuple[int, int]:
-        """Nodes whose place is known, of all that are known to exist."""
+        """Nodes whose place is known, of all that are known to exist; open ends are for the controls, by what they
+        matter for. Nothing at all is covered as it is."""
         known = sum(1 for node in self.nodes if isinstance(node.place, NodePlace))
-        return (known, all_) if (all_ := len(self.nodes) + len(self.open)) else (1, 1)
+        return (known, len(self.nodes)) if self.nodes else (1, 1)
 
 
 ObjectsSampled.model_rebuild()

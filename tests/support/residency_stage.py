@@ -52,6 +52,15 @@ def an_io(**changed: object) -> Io:
     return replace(io, **changed)  # type: ignore[arg-type]
 
 
+def has_ipv6() -> bool:
+    """Whether servers can stand on `::1` here."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
 # -- names ----------------------------------------------------------------------------------------------------------
 
 
@@ -215,6 +224,8 @@ class Site:
     answers: Callable[[str], bytes | None]
     delay: float = 0.0
     """Seconds from a ClientHello to what follows, and from a request to its answer."""
+    resets: int = 0
+    """How many connections are reset before one is served."""
     host: str = ""
     port: int = 0
     paths: list[str] = field(default_factory=list)
@@ -229,6 +240,10 @@ class Site:
             except OSError:
                 return
             self.peers.append(peer[0])
+            if len(self.peers) <= self.resets:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.close()
+                continue
             context = contexts[number % len(contexts)]
             number += 1
             threading.Thread(target=self._talk, args=(connection, context), daemon=True).start()
@@ -267,6 +282,7 @@ def site(
     *identities: Identity,
     host: str = "127.0.0.1",
     delay: float = 0.0,
+    resets: int = 0,
     only: ssl.TLSVersion | None = None,
 ) -> Iterator[Site]:
     """Started, until the block ends. Several identities take turns by connection."""
@@ -277,8 +293,9 @@ def site(
         if only is not None:
             context.minimum_version = context.maximum_version = only
         contexts.append(context)
-    listener = socket.create_server((host, 0), backlog=256)
-    served = Site(answers, delay, host, listener.getsockname()[1])
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, 0), family=family, backlog=256)
+    served = Site(answers, delay, resets, host, listener.getsockname()[1])
     thread = threading.Thread(target=served._serve, args=(listener, contexts), daemon=True)
     thread.start()
     try:

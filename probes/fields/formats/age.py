@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from probes.fields.formats.seam import CHACHA20, Commitment, Format, Parsed, Refused, Told, Wrapped
+from probes.fields.formats import ciphers
+from probes.fields.formats.seam import Commitment, Format, Parsed, Refused, Told, Wrapped
 from probes.fields.formats.spelling import BASE64_BITS, evidence
 from probes.fields.formats.strict import b64
 from probes.fields.readable import READABLE, WORD_BITS, telltale, wordy
@@ -80,7 +81,7 @@ def _file(value: bytes, *, text: bool, extra: int) -> Told:
         ID,
         "armored" if text else "binary",
         bits,
-        CHACHA20,
+        ciphers.CHACHA20,
         wrapped=tuple(wrapped),
         unit=value[mac.end() : start],
         unit_bits=8 * NONCE,

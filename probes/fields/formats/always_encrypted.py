@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from probes.fields.formats.seam import AES_256_CBC_HMAC, Format, Parsed, Refused, Told
+from probes.fields.formats import ciphers
+from probes.fields.formats.seam import Format, Parsed, Refused, Told
 from probes.fields.readable import READABLE, telltale
 
 ID: Final = "always-encrypted"
@@ -32,7 +33,7 @@ def parse(value: bytes) -> Told:
         ID,
         "cell",
         BITS,
-        AES_256_CBC_HMAC,
+        ciphers.AES_256_CBC_HMAC,
         unit=value[IV],
         unit_bits=128,
         payload=(BODY, len(value)),

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from probes.fields.formats.seam import AES_256_GCM, Commitment, Format, Parsed, Refused, Told, Wrapped
+from probes.fields.formats import ciphers
+from probes.fields.formats.seam import Commitment, Format, Parsed, Refused, Told, Wrapped
 
 ID: Final = "aws-kms"
 EXPECTED: Final = 32
@@ -60,7 +61,7 @@ def parse(data: bytes) -> Told:
         format=ID,
         variant=f"gen{generation}",
         bits=_BITS,
-        cipher=AES_256_GCM,
+        cipher=ciphers.AES_256_GCM,
         static_key=data[FINGERPRINT[0] : sum(FINGERPRINT)].hex(),
         unit=salt + data[iv : iv + IV],
         unit_bits=96 + 8 * len(salt),

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from probes.fields.formats.seam import AES_256_CTR_HMAC, XCHACHA20, Cipher, Commitment, Format, Parsed, Refused, Told
+from probes.fields.formats import ciphers
+from probes.fields.formats.seam import Cipher, Commitment, Format, Parsed, Refused, Told
 from probes.fields.formats.spelling import BASE64_BITS, b64url_padded, evidence, plain
 from probes.fields.readable import READABLE
 
@@ -25,9 +26,9 @@ class _Backend:
 
 
 _BACKENDS: Final = {
-    b"fips": _Backend(AES_256_CTR_HMAC, 32 + 16, 48, 0, Commitment.UNKNOWN),
+    b"fips": _Backend(ciphers.AES_256_CTR_HMAC, 32 + 16, 48, 0, Commitment.UNKNOWN),
     b"brng": _Backend(Cipher("XChaCha20-BLAKE2b", "ChaCha20", 256, True), 24, 32, 0, Commitment.UNKNOWN),
-    b"nacl": _Backend(XCHACHA20, 24, 0, 16, Commitment.NO),
+    b"nacl": _Backend(ciphers.XCHACHA20, 24, 0, 16, Commitment.NO),
 }
 _VALUE: Final = re.compile(rb"(fips|brng|nacl):([A-Za-z0-9_-]+={0,2})\Z")
 PREFIX: Final = 8 * 5

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from probes.fields.formats.seam import AES_256_GCM, Commitment, Format, Parsed, Refused, Told
+from probes.fields.formats import ciphers
+from probes.fields.formats.seam import Commitment, Format, Parsed, Refused, Told
 from probes.fields.formats.spelling import BASE64_BITS, HEX_BITS, b64url_padded, evidence, plain
 from probes.fields.formats.strict import b64url
 from probes.fields.readable import READABLE
@@ -35,7 +36,7 @@ def parse(value: bytes) -> Told:
         ID,
         "v1",
         bits,
-        AES_256_GCM,
+        ciphers.AES_256_GCM,
         static_key=found[1].decode("ascii"),
         unit=iv,
         unit_bits=96,

@@ -13,21 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from probes.fields.formats import ciphers
 from probes.fields.formats.cbor import NULL, CborError, Item, Map, Tagged, decode
-from probes.fields.formats.seam import (
-    AES_128_GCM,
-    AES_192_GCM,
-    AES_256_CBC,
-    AES_256_CTR,
-    AES_256_GCM,
-    CHACHA20,
-    Cipher,
-    Format,
-    Parsed,
-    Refused,
-    Told,
-    Wrapped,
-)
+from probes.fields.formats.seam import Cipher, Format, Parsed, Refused, Told, Wrapped
 
 ID: Final = "cose"
 
@@ -61,24 +49,24 @@ ENCRYPT0: Final = 16
 ENCRYPT: Final = 96
 # Algorithms (RFC 9053, 4; RFC 9459).
 CONTENT: Final = {
-    1: Content(AES_128_GCM, 12, 16),
-    2: Content(AES_192_GCM, 12, 16),
-    3: Content(AES_256_GCM, 12, 16),
+    1: Content(ciphers.AES_128_GCM, 12, 16),
+    2: Content(ciphers.AES_192_GCM, 12, 16),
+    3: Content(ciphers.AES_256_GCM, 12, 16),
     10: Content(_CCM_128, 13, 8),
     11: Content(_CCM_256, 13, 8),
     12: Content(_CCM_128, 7, 8),
     13: Content(_CCM_256, 7, 8),
-    24: Content(CHACHA20, 12, 16),
+    24: Content(ciphers.CHACHA20, 12, 16),
     30: Content(_CCM_128, 13, 16),
     31: Content(_CCM_256, 13, 16),
     32: Content(_CCM_128, 7, 16),
     33: Content(_CCM_256, 7, 16),
     -65534: Content(Cipher("AES-128-CTR", "AES", 128, False), 16, 0),
     -65533: Content(Cipher("AES-192-CTR", "AES", 192, False), 16, 0),
-    -65532: Content(AES_256_CTR, 16, 0),
+    -65532: Content(ciphers.AES_256_CTR, 16, 0),
     -65531: Content(Cipher("AES-128-CBC", "AES", 128, False), 16, 0, 16),
     -65530: Content(Cipher("AES-192-CBC", "AES", 192, False), 16, 0, 16),
-    -65529: Content(AES_256_CBC, 16, 0, 16),
+    -65529: Content(ciphers.AES_256_CBC, 16, 0, 16),
 }
 # Key management (RFC 9053, 6; RFC 8230) -> provider.
 KEY_WRAPS: Final = {-3: "aes-kw", -4: "aes-kw", -5: "aes-kw"} | dict.fromkeys(range(-34, -28), "ecdh")

@@ -18,20 +18,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from probes.fields.formats import aws_kms, esdk
+from probes.fields.formats import aws_kms, ciphers, esdk
 from probes.fields.formats.der import ecdsa_signature
-from probes.fields.formats.seam import (
-    AES_128_CBC_HMAC,
-    AES_256_CBC_HMAC,
-    AES_256_GCM,
-    UNSTATED,
-    Commitment,
-    Format,
-    Parsed,
-    Refused,
-    Told,
-    Wrapped,
-)
+from probes.fields.formats.seam import Commitment, Format, Parsed, Refused, Told, Wrapped
 from probes.fields.formats.strict import b64
 
 ID: Final = "aws-dbesdk"
@@ -59,7 +48,7 @@ TAG: Final = 16
 OLD_ALGORITHM: Final = "amzn-ddb-env-alg"
 OLD_KEY: Final = "amzn-ddb-env-key"
 OLD_WRAP: Final = "amzn-ddb-wrap-alg"
-OLD_CIPHERS: Final = {"AES/128": AES_128_CBC_HMAC, "AES/256": AES_256_CBC_HMAC}
+OLD_CIPHERS: Final = {"AES/128": ciphers.AES_128_CBC_HMAC, "AES/256": ciphers.AES_256_CBC_HMAC}
 """CBC, under the item's signature."""
 
 LONGEST: Final = 1 << 19
@@ -117,7 +106,7 @@ def _header(data: bytes) -> Parsed | Refused | None:
         format=ID,
         variant=f"header-v{data[0]}",
         bits=_BITS,
-        cipher=AES_256_GCM,
+        cipher=ciphers.AES_256_GCM,
         wrapped=tuple(found),
         unit=data[MESSAGE_ID[0] : sum(MESSAGE_ID)],
         unit_bits=8 * MESSAGE_ID[1],
@@ -168,7 +157,7 @@ def _footer(data: bytes) -> Parsed | None:
             return None
         if rest <= 2 * CURVE + 8:
             signed = ecdsa_signature(data[keys * HMAC :], CURVE)
-            return Parsed(ID, "footer", 30, UNSTATED, commitment=Commitment.YES) if signed else None
+            return Parsed(ID, "footer", 30, ciphers.UNSTATED, commitment=Commitment.YES) if signed else None
     return None
 
 
@@ -179,7 +168,7 @@ def _attribute(data: bytes) -> Parsed | None:
         format=ID,
         variant="attribute",
         bits=12,
-        cipher=AES_256_GCM,
+        cipher=ciphers.AES_256_GCM,
         commitment=Commitment.YES,
         deterministic=False,
         payload=(2, len(data) - TAG),
@@ -212,7 +201,7 @@ def _description(data: bytes) -> Parsed | Refused | None:
         format=ID,
         variant="material-description",
         bits=116,
-        cipher=OLD_CIPHERS.get(said.get(OLD_ALGORITHM, ""), UNSTATED),
+        cipher=OLD_CIPHERS.get(said.get(OLD_ALGORITHM, ""), ciphers.UNSTATED),
         wrapped=keys,
         commitment=Commitment.NO,
         deterministic=False,

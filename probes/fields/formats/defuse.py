@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from probes.fields.formats.seam import AES_256_CTR_HMAC, Format, Parsed, Refused, Told
+from probes.fields.formats import ciphers
+from probes.fields.formats.seam import Format, Parsed, Refused, Told
 from probes.fields.formats.spelling import HEX_BITS, evidence, lower_hex
 from probes.fields.readable import READABLE, telltale
 
@@ -36,7 +37,7 @@ def parse(value: bytes) -> Told:
         ID,
         "v2",
         bits,
-        AES_256_CTR_HMAC,
+        ciphers.AES_256_CTR_HMAC,
         unit=content[UNIT],
         unit_bits=384,
         payload=(0, 0) if text else (BODY, len(content) - MAC),

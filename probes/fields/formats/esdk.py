@@ -20,20 +20,9 @@ from itertools import pairwise
 from struct import Struct, error
 from typing import Final, TypeAlias
 
-from probes.fields.formats import aws_kms
+from probes.fields.formats import aws_kms, ciphers
 from probes.fields.formats.der import ecdsa_signature
-from probes.fields.formats.seam import (
-    AES_128_GCM,
-    AES_192_GCM,
-    AES_256_GCM,
-    Cipher,
-    Commitment,
-    Format,
-    Parsed,
-    Refused,
-    Told,
-    Wrapped,
-)
+from probes.fields.formats.seam import Cipher, Commitment, Format, Parsed, Refused, Told, Wrapped
 
 ID: Final = "aws-esdk"
 
@@ -51,17 +40,17 @@ class Suite:
 
 
 SUITES: Final = {
-    0x0014: Suite(1, AES_128_GCM, False, 0),
-    0x0046: Suite(1, AES_192_GCM, False, 0),
-    0x0078: Suite(1, AES_256_GCM, False, 0),
-    0x0114: Suite(1, AES_128_GCM, True, 0),
-    0x0146: Suite(1, AES_192_GCM, True, 0),
-    0x0178: Suite(1, AES_256_GCM, True, 0),
-    0x0214: Suite(1, AES_128_GCM, True, 32),
-    0x0346: Suite(1, AES_192_GCM, True, 48),
-    0x0378: Suite(1, AES_256_GCM, True, 48),
-    0x0478: Suite(2, AES_256_GCM, True, 0),
-    0x0578: Suite(2, AES_256_GCM, True, 48),
+    0x0014: Suite(1, ciphers.AES_128_GCM, False, 0),
+    0x0046: Suite(1, ciphers.AES_192_GCM, False, 0),
+    0x0078: Suite(1, ciphers.AES_256_GCM, False, 0),
+    0x0114: Suite(1, ciphers.AES_128_GCM, True, 0),
+    0x0146: Suite(1, ciphers.AES_192_GCM, True, 0),
+    0x0178: Suite(1, ciphers.AES_256_GCM, True, 0),
+    0x0214: Suite(1, ciphers.AES_128_GCM, True, 32),
+    0x0346: Suite(1, ciphers.AES_192_GCM, True, 48),
+    0x0378: Suite(1, ciphers.AES_256_GCM, True, 48),
+    0x0478: Suite(2, ciphers.AES_256_GCM, True, 0),
+    0x0578: Suite(2, ciphers.AES_256_GCM, True, 48),
 }
 
 # Where things lie. Version 1: 01 | 80 | suite u16 | message id 16; version 2: 02 | suite u16 | message id 32. Then:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from probes.fields.formats.seam import AES_128_CBC_HMAC, Format, Parsed, Refused, Told
+from probes.fields.formats import ciphers
+from probes.fields.formats.seam import Format, Parsed, Refused, Told
 from probes.fields.formats.spelling import BASE64_BITS, b64url_padded, evidence
 from probes.fields.readable import READABLE, telltale
 
@@ -49,7 +50,7 @@ def _token(token: bytes, *, text: bool, extra: int) -> Told:
         ID,
         "token",
         bits,
-        AES_128_CBC_HMAC,
+        ciphers.AES_128_CBC_HMAC,
         unit=token[IV],
         unit_bits=128,
         payload=(0, 0) if text else (BODY, len(token) - MAC),

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from probes.fields.formats.seam import AES_256_GCM, Commitment, Format, Parsed, Refused, Told, Wrapped
+from probes.fields.formats import ciphers
+from probes.fields.formats.seam import Commitment, Format, Parsed, Refused, Told, Wrapped
 
 ID: Final = "gcp-kms"
 EXPECTED: Final = 32
@@ -40,7 +41,7 @@ def parse(data: bytes) -> Told:
         format=ID,
         variant="v1",
         bits=_BITS,
-        cipher=AES_256_GCM,
+        cipher=ciphers.AES_256_GCM,
         static_key=data[VERSION[0] : sum(VERSION)].hex(),
         commitment=Commitment.UNKNOWN,
         deterministic=False,

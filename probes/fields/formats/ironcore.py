@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from probes.fields.formats.seam import AES_256_GCM, AES_256_SIV, Commitment, Format, Parsed, Refused, Told, Wrapped
+from probes.fields.formats import ciphers
+from probes.fields.formats.seam import Commitment, Format, Parsed, Refused, Told, Wrapped
 from probes.fields.formats.spelling import evidence
 from probes.fields.readable import READABLE, telltale
 
@@ -57,7 +58,7 @@ def _deterministic(value: bytes, key: str) -> Told:
         ID,
         "deterministic",
         HEAD_BITS,
-        AES_256_SIV,
+        ciphers.AES_256_SIV,
         static_key=key,
         commitment=Commitment.UNKNOWN,
         deterministic=True,
@@ -73,7 +74,7 @@ def _standard(value: bytes, kind: str, key: str) -> Told:
         wrapped = _keys(value, HEAD, len(value), kind, key)
         if wrapped is None:
             return Refused(ID, "its header is not walked to the end", HEAD_BITS + 32)
-        return Parsed(ID, "v5-key", HEAD_BITS + 60, AES_256_GCM, wrapped=wrapped, static_key=key)
+        return Parsed(ID, "v5-key", HEAD_BITS + 60, ciphers.AES_256_GCM, wrapped=wrapped, static_key=key)
     start = HEAD + 2
     end = start + int.from_bytes(value[HEAD:start], "big")
     if not value.startswith(SIGN, start):
@@ -107,7 +108,7 @@ def _sealed(value: bytes, start: int, variant: str, bits: int, wrapped: tuple[Wr
         ID,
         variant,
         evidence(bits),
-        AES_256_GCM,
+        ciphers.AES_256_GCM,
         wrapped=wrapped,
         static_key=tenant,
         unit=value[start : start + IV],

@@ -17,22 +17,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from probes.fields.formats.seam import (
-    AES_128_CBC_HMAC,
-    AES_128_GCM,
-    AES_192_CBC_HMAC,
-    AES_192_GCM,
-    AES_256_CBC_HMAC,
-    AES_256_GCM,
-    CHACHA20,
-    XCHACHA20,
-    Cipher,
-    Format,
-    Parsed,
-    Refused,
-    Told,
-    Wrapped,
-)
+from probes.fields.formats import ciphers
+from probes.fields.formats.seam import Cipher, Format, Parsed, Refused, Told, Wrapped
 from probes.fields.formats.strict import b64url, json_object, json_pairs
 
 ID: Final = "jwe"
@@ -57,14 +43,14 @@ MEMBERS: Final = frozenset(
 )
 # `enc` (RFC 7518, 5.1).
 CONTENT: Final = {
-    "A128GCM": Content(AES_128_GCM, 16, 12, 16, 32),
-    "A192GCM": Content(AES_192_GCM, 24, 12, 16, 32),
-    "A256GCM": Content(AES_256_GCM, 32, 12, 16, 32),
-    "A128CBC-HS256": Content(AES_128_CBC_HMAC, 32, 16, 16, 64, 16),
-    "A192CBC-HS384": Content(AES_192_CBC_HMAC, 48, 16, 24, 64, 16),
-    "A256CBC-HS512": Content(AES_256_CBC_HMAC, 64, 16, 32, 64, 16),
-    "C20P": Content(CHACHA20, 32, 12, 16, 32),
-    "XC20P": Content(XCHACHA20, 32, 24, 16, 32),
+    "A128GCM": Content(ciphers.AES_128_GCM, 16, 12, 16, 32),
+    "A192GCM": Content(ciphers.AES_192_GCM, 24, 12, 16, 32),
+    "A256GCM": Content(ciphers.AES_256_GCM, 32, 12, 16, 32),
+    "A128CBC-HS256": Content(ciphers.AES_128_CBC_HMAC, 32, 16, 16, 64, 16),
+    "A192CBC-HS384": Content(ciphers.AES_192_CBC_HMAC, 48, 16, 24, 64, 16),
+    "A256CBC-HS512": Content(ciphers.AES_256_CBC_HMAC, 64, 16, 32, 64, 16),
+    "C20P": Content(ciphers.CHACHA20, 32, 12, 16, 32),
+    "XC20P": Content(ciphers.XCHACHA20, 32, 24, 16, 32),
 }
 # `alg` (RFC 7518, 4.1) -> provider, what the wrapped key adds to the content key (None: a block of the RSA modulus).
 KEY_WRAPS: Final = {

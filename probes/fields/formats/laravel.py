@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from probes.fields.formats.seam import AES_CBC_HMAC, AES_GCM, Cipher, Commitment, Format, Parsed, Refused, Told
+from probes.fields.formats import ciphers
+from probes.fields.formats.seam import Cipher, Commitment, Format, Parsed, Refused, Told
 from probes.fields.formats.spelling import BASE64_BITS, b64_member, evidence, plain
 from probes.fields.formats.strict import b64, json_object
 from probes.fields.readable import READABLE
@@ -38,9 +39,9 @@ def parse(value: bytes) -> Told:
     sealed = b64_member(members, "tag") if tag else b""
     cipher: Cipher
     if len(iv) == 16 and _MAC.match(mac) is not None and not tag and body and len(body) % BLOCK == 0:
-        variant, cipher, length = "cbc", AES_CBC_HMAC, None
+        variant, cipher, length = "cbc", ciphers.AES_CBC_HMAC, None
     elif len(iv) == 12 and not mac and sealed is not None and len(sealed) == TAG:
-        variant, cipher, length = "gcm", AES_GCM, len(body)
+        variant, cipher, length = "gcm", ciphers.AES_GCM, len(body)
     else:
         return Refused(ID, "neither CBC with a MAC nor GCM with a tag", bits)
     if plain(body + iv + (sealed or b""), str(members["value"]).encode()):

@@ -17,18 +17,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from probes.fields.formats import aws_kms, bson, gcp_kms
-from probes.fields.formats.seam import (
-    AES_256_CBC_HMAC,
-    AES_256_CTR_HMAC,
-    UNSTATED,
-    Commitment,
-    Format,
-    Parsed,
-    Refused,
-    Told,
-    Wrapped,
-)
+from probes.fields.formats import aws_kms, bson, ciphers, gcp_kms
+from probes.fields.formats.seam import Commitment, Format, Parsed, Refused, Told, Wrapped
 from probes.fields.formats.spelling import lower_hex
 from probes.fields.formats.strict import b64, json_object
 
@@ -110,8 +100,8 @@ def _document(data: bytes, kind: int) -> Told:
     if not found or not (needed or frozenset()) <= found.keys():
         return _DOCUMENT
     if needed is None:
-        return Parsed(ID, variant, 61, AES_256_CBC_HMAC, remarks=("old",) if kind in (4, 5, 10) else ())
-    return Parsed(ID, "placeholder", 61, UNSTATED, remarks=("placeholder",))
+        return Parsed(ID, variant, 61, ciphers.AES_256_CBC_HMAC, remarks=("old",) if kind in (4, 5, 10) else ())
+    return Parsed(ID, "placeholder", 61, ciphers.UNSTATED, remarks=("placeholder",))
 
 
 def _ciphertext(data: bytes, layout: Layout) -> Parsed | None:
@@ -130,7 +120,7 @@ def _ciphertext(data: bytes, layout: Layout) -> Parsed | None:
         format=ID,
         variant=layout.variant,
         bits=8,
-        cipher=AES_256_CBC_HMAC if layout.blocks else AES_256_CTR_HMAC,
+        cipher=ciphers.AES_256_CBC_HMAC if layout.blocks else ciphers.AES_256_CTR_HMAC,
         static_key=data[KEY[0] : sum(KEY)].hex(),
         unit=b"" if layout.deterministic else data[layout.iv : start],
         unit_bits=128,

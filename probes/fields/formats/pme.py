@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from probes.fields.formats.seam import AES_GCM, Cipher, Commitment, Format, Parsed, Refused, Told, Wrapped
+from probes.fields.formats import ciphers
+from probes.fields.formats.seam import Cipher, Commitment, Format, Parsed, Refused, Told, Wrapped
 from probes.fields.formats.spelling import b64_member, evidence
 from probes.fields.formats.strict import json_object
 from probes.fields.readable import READABLE, telltale
@@ -50,7 +51,7 @@ def parse(value: bytes) -> Told:
         wrapped = _wrapped(members)
         if isinstance(wrapped, str):
             return Refused(ID, wrapped, bits)
-        return Parsed(ID, "key-metadata", bits, AES_GCM, wrapped=wrapped)
+        return Parsed(ID, "key-metadata", bits, ciphers.AES_GCM, wrapped=wrapped)
     if not value.startswith(MAGIC):
         return None
     return _file(value)
@@ -121,7 +122,7 @@ def _file(value: bytes) -> Told:
         ID,
         "file-ctr" if footer.counter else "file",
         128,
-        CTR if footer.counter else AES_GCM,
+        CTR if footer.counter else ciphers.AES_GCM,
         wrapped=wrapped,
         unit=value[footer.end + 4 : body[0]],
         unit_bits=8 * NONCE,

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from probes.fields.formats.seam import AES_256_GCM, Commitment, Format, Parsed, Refused, Told, Wrapped
+from probes.fields.formats import ciphers
+from probes.fields.formats.seam import Commitment, Format, Parsed, Refused, Told, Wrapped
 from probes.fields.formats.spelling import BASE64_BITS, b64_member, evidence, plain
 from probes.fields.formats.strict import json_object
 from probes.fields.readable import READABLE
@@ -62,7 +63,7 @@ def parse(value: bytes) -> Told:
         ID,
         "envelope" if wrapped else "static-key",
         bits,
-        AES_256_GCM,
+        ciphers.AES_256_GCM,
         wrapped=wrapped,
         static_key="" if wrapped else named,
         unit=iv,

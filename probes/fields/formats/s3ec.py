@@ -14,20 +14,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from probes.fields.formats import aws_kms
-from probes.fields.formats.seam import (
-    AES_256_CBC,
-    AES_256_GCM,
-    AES_CBC,
-    AES_GCM,
-    UNSTATED,
-    Commitment,
-    Format,
-    Parsed,
-    Refused,
-    Told,
-    Wrapped,
-)
+from probes.fields.formats import aws_kms, ciphers
+from probes.fields.formats.seam import Commitment, Format, Parsed, Refused, Told, Wrapped
 from probes.fields.formats.strict import b64, json_object, json_pairs
 
 ID: Final = "s3-client-side"
@@ -64,7 +52,7 @@ WRAPS: Final[dict[str, tuple[str, int | None, tuple[str, ...]]]] = {
 }
 # Azure: member of the metadata, and its ciphers.
 AZURE: Final = "encryptiondata"
-AZURE_CIPHERS: Final = {"AES_GCM_256": AES_256_GCM, "AES_CBC_256": AES_256_CBC}
+AZURE_CIPHERS: Final = {"AES_GCM_256": ciphers.AES_256_GCM, "AES_CBC_256": ciphers.AES_256_CBC}
 
 _HEAD: Final = 1 << 16
 _NAMED: Final = (b"x-amz-", b"wrappedcontentkey", b"encryptiondata")
@@ -110,20 +98,20 @@ def _parse(version: int, names: dict[str, str]) -> Parsed | None:
     length = int(said) if said.isascii() and said.isdigit() and len(said) < 16 else None
     remarks: tuple[str, ...] = ("old",) if version == 1 else ()
     if version == 1:
-        cipher, sizes, wrap = AES_CBC, (16,), ""
+        cipher, sizes, wrap = ciphers.AES_CBC, (16,), ""
     elif version == 2:
         wrap = names.get(WRAP_V2, "")
         gcm = names.get(CIPHER_V2) == GCM
         if (not gcm and names.get(CIPHER_V2) != CBC) or (gcm and names.get(TAG_V2) != "128"):
             return None
-        cipher, sizes = (AES_GCM, (12,)) if gcm else (AES_CBC, (16,))
+        cipher, sizes = (ciphers.AES_GCM, (12,)) if gcm else (ciphers.AES_CBC, (16,))
     else:
         wrap = WRAPS_V3.get(names.get(WRAP_V3, ""), "")
         # These three stand only in the object's own metadata, not in an instruction file: all of them, or none.
         own = [names.get(name) for name in (CIPHER_V3, MESSAGE_ID, COMMITMENT)]
         if any(own) and (own[0] != SUITE_V3 or len(b64(own[2] or "") or b"") != MESSAGE_ID_SIZE):
             return None
-        cipher, sizes = AES_256_GCM, (MESSAGE_ID_SIZE if any(own) else 0,)
+        cipher, sizes = ciphers.AES_256_GCM, (MESSAGE_ID_SIZE if any(own) else 0,)
     if len(unit) not in sizes or (version > 1 and wrap not in WRAPS):
         return None
     provider, over, more = WRAPS.get(wrap, ("unknown", None, ()))
@@ -154,7 +142,7 @@ def _azure(found: dict[str, object]) -> Parsed | Refused:
     if not isinstance(key, dict) or not isinstance(agent, dict):
         return Refused(ID, _WHY, 96)
     name, blob, wrap = (key.get(part) for part in ("KeyId", "EncryptedKey", "Algorithm"))
-    cipher = AZURE_CIPHERS.get(str(agent.get("EncryptionAlgorithm")), UNSTATED)
+    cipher = AZURE_CIPHERS.get(str(agent.get("EncryptionAlgorithm")), ciphers.UNSTATED)
     raw = b64(blob) if isinstance(blob, str) else None
     iv = found.get("ContentEncryptionIV")
     unit = b64(iv) if isinstance(iv, str) else b""
@@ -163,16 +151,16 @@ def _azure(found: dict[str, object]) -> Parsed | Refused:
     size = len(raw) - 8 if wrap.endswith("KW") and len(raw) % 8 == 0 and len(raw) >= 24 else None
     return Parsed(
         format=ID,
-        variant="azure-v2" if cipher is AES_256_GCM else "azure-v1",
+        variant="azure-v2" if cipher is ciphers.AES_256_GCM else "azure-v1",
         bits=_BITS,
         cipher=cipher,
         # With GCM, Azure wraps the protocol's version, padded to 8 bytes, in front of the key.
-        wrapped=(Wrapped("azure-key-vault", name, raw, size, 40 if cipher is AES_256_GCM else 32),),
-        unit=b"" if cipher is AES_256_GCM else unit,
+        wrapped=(Wrapped("azure-key-vault", name, raw, size, 40 if cipher is ciphers.AES_256_GCM else 32),),
+        unit=b"" if cipher is ciphers.AES_256_GCM else unit,
         unit_bits=128,
         commitment=Commitment.NO,
         deterministic=False,
-        remarks=("sha1",) if wrap == "RSA-OAEP" else () if cipher is AES_256_GCM else ("old",),
+        remarks=("sha1",) if wrap == "RSA-OAEP" else () if cipher is ciphers.AES_256_GCM else ("old",),
     )
 
 

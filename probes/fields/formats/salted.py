@@ -5,19 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from probes.fields.formats.seam import (
-    AES_256_CTR_HMAC,
-    AES_256_GCM,
-    AES_CBC,
-    AES_GCM,
-    Cipher,
-    Commitment,
-    Format,
-    Parsed,
-    Refused,
-    Told,
-    Wrapped,
-)
+from probes.fields.formats import ciphers
+from probes.fields.formats.seam import Cipher, Commitment, Format, Parsed, Refused, Told, Wrapped
 from probes.fields.formats.spelling import BASE64_BITS, HEX_BITS, evidence, lower_hex
 from probes.fields.formats.strict import b64
 from probes.fields.readable import READABLE, telltale
@@ -96,13 +85,17 @@ def parse_ansible(value: bytes) -> Told:
     if telltale(salt + mac + body):
         return Refused(ANSIBLE, READABLE, bits)
     return Parsed(
-        ANSIBLE, "vault", bits, AES_256_CTR_HMAC, static_key=(found[1] or b"").decode("ascii"), unit=salt,
+        ANSIBLE, "vault", bits, ciphers.AES_256_CTR_HMAC, static_key=(found[1] or b"").decode("ascii"), unit=salt,
         unit_bits=256, body=body, remarks=("password-based", "no-envelope"),
     )  # fmt: skip
 
 
 _KUBERNETES: Final = re.compile(rb"k8s:enc:(aescbc|aesgcm|secretbox|kms):(v[12]):([A-Za-z0-9._-]{1,253}):")
-_NONCES: Final = {b"aescbc": (16, 16, 0, AES_CBC), b"aesgcm": (12, 0, 16, AES_GCM), b"secretbox": (24, 0, 16, XSALSA20)}
+_NONCES: Final = {
+    b"aescbc": (16, 16, 0, ciphers.AES_CBC),
+    b"aesgcm": (12, 0, 16, ciphers.AES_GCM),
+    b"secretbox": (24, 0, 16, XSALSA20),
+}
 """Bytes of the IV, at least so much more, of the tag behind; and the cipher."""
 
 
@@ -183,7 +176,7 @@ def _kms_v2(value: bytes, start: int, name: str) -> _Inside | None:
     if end - begin < head + 16 or not 0 < len(identifier) <= 1024 or not identifier.isascii():
         return None
     blob = Wrapped("kubernetes-kms", f"{name}/{identifier.decode('ascii')}", value[key:key_end])
-    return (blob,), begin, end, head, 16, AES_256_GCM
+    return (blob,), begin, end, head, 16, ciphers.AES_256_GCM
 
 
 def _varint(value: bytes, at: int) -> tuple[int, int]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from probes.fields.formats.seam import AES_256_GCM, Commitment, Format, Parsed, Refused, Told
+from probes.fields.formats import ciphers
+from probes.fields.formats.seam import Commitment, Format, Parsed, Refused, Told
 from probes.fields.formats.spelling import BASE64_BITS, evidence, plain
 from probes.fields.formats.strict import b64
 from probes.fields.readable import READABLE
@@ -45,7 +46,7 @@ def parse(value: bytes) -> Told:
         ID,
         "value",
         bits,
-        AES_256_GCM,
+        ciphers.AES_256_GCM,
         unit=iv,
         unit_bits=8 * IV,
         commitment=Commitment.NO,

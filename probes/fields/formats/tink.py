@@ -7,6 +7,12 @@ evidence only where a whole column shares a few ids, and AES-SIV (equal values f
 prefix as AES-GCM. BigQuery's `AEAD.ENCRYPT` writes the same bytes. Not recognised: RAW output without a prefix, and
 envelopes whose wrapped key is neither AWS's, Google's nor Tink's own.
 
+No envelope commits to its data key, whichever primitive that is of: AES-GCM, AES-GCM-SIV and (X)ChaCha20-Poly1305
+authenticate with polynomials that fit two keys at will (Len, Grubbs, Ristenpart 2021; Albertini et al. 2022); so can
+AES-EAX be made to (Menda, Len, Grubbs, Ristenpart: Context Discovery and Commitment Attacks, EUROCRYPT 2023); and a
+key of AES-CTR-HMAC holds an AES key and a MAC key that are independent (aes_ctr_hmac_aead.proto), so that two data
+keys with one MAC key both open a value, to two plaintexts. Of a primitive behind a bare prefix nothing is said.
+
 Bits. Envelope: length of the wrapped key 32, and what its wrapper fixes: AWS KMS 223 (the cap), Google Cloud KMS 48,
 a prefix of Tink 8, with lengths of 6 keys of 4,096: the length counted once. Prefix: 8.
 """
@@ -16,18 +22,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from probes.fields.formats import aws_kms, gcp_kms
-from probes.fields.formats.seam import (
-    AES_128_GCM,
-    AES_256_CTR_HMAC,
-    UNSTATED,
-    Cipher,
-    Format,
-    Parsed,
-    Refused,
-    Told,
-    Wrapped,
-)
+from probes.fields.formats import aws_kms, ciphers, gcp_kms
+from probes.fields.formats.seam import Cipher, Commitment, Format, Parsed, Refused, Told, Wrapped
 
 ID: Final = "tink"
 
@@ -53,14 +49,14 @@ IV: Final = 12
 TAG: Final = 16
 # Serialised length of the data key -> what it can be.
 DEKS: Final = {
-    34: Dek(UNSTATED, 34, 12, 16),  # AES-256-GCM, AES-256-GCM-SIV, XChaCha20-Poly1305 (whose nonce is 24)
-    18: Dek(AES_128_GCM, 34, 12, 16),  # AES-128-GCM, AES-128-GCM-SIV
-    82: Dek(AES_256_CTR_HMAC, 82, 16, 32),
+    34: Dek(ciphers.UNSTATED, 34, 12, 16),  # AES-256-GCM, AES-256-GCM-SIV, XChaCha20-Poly1305 (whose nonce is 24)
+    18: Dek(ciphers.AES_128_GCM, 34, 12, 16),  # AES-128-GCM, AES-128-GCM-SIV
+    82: Dek(ciphers.AES_256_CTR_HMAC, 82, 16, 32),
     66: Dek(Cipher("AES-128-CTR-HMAC", "AES", 128, True), 82, 16, 16),
     38: Dek(Cipher("AES-256-EAX", "AES", 256, True), 38, 16, 16),
     22: Dek(Cipher("AES-128-EAX", "AES", 128, True), 38, 16, 16),
 }
-_OTHER: Final = Dek(UNSTATED, 34, 12, 16)
+_OTHER: Final = Dek(ciphers.UNSTATED, 34, 12, 16)
 # Bytes that a Tink key of its own adds to what it wraps: prefix, nonce, tag.
 TINK_OVERHEAD: Final = PREFIX + IV + TAG
 
@@ -93,9 +89,10 @@ def _envelope(data: bytes) -> Parsed | Refused | None:
         wrapped=(Wrapped(key.provider, key.key, blob, key.length, dek.expected, key.fingerprint),),
         unit=data[start : start + dek.iv],
         unit_bits=8 * dek.iv,
+        commitment=Commitment.NO,
         deterministic=False,
         payload=(start + dek.iv, len(data) - dek.tag),
-        plain_length=None if dek.cipher is UNSTATED else len(data) - start - dek.iv - dek.tag,
+        plain_length=None if dek.cipher is ciphers.UNSTATED else len(data) - start - dek.iv - dek.tag,
         remarks=("unbound-wrap",),
     )
 
@@ -118,7 +115,7 @@ def _prefixed(data: bytes) -> Parsed | None:
         format=ID,
         variant="prefix",
         bits=8,
-        cipher=UNSTATED,
+        cipher=ciphers.UNSTATED,
         static_key=data[1:PREFIX].hex(),
         unit=data[PREFIX : PREFIX + IV],
         payload=(PREFIX + IV, len(data)),
@@ -134,5 +131,6 @@ FORMAT: Final = Format(
     sources=(
         "https://developers.google.com/tink/wire-format",
         "https://developers.google.com/tink/client-side-encryption",
+        "https://github.com/tink-crypto/tink-java (KmsEnvelopeAead: the kinds of data keys that it takes)",
     ),
 )

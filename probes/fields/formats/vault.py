@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from probes.fields.formats.seam import UNSTATED, Cipher, Commitment, Format, Parsed, Refused, Told
+from probes.fields.formats import ciphers
+from probes.fields.formats.seam import Cipher, Commitment, Format, Parsed, Refused, Told
 from probes.fields.formats.spelling import BASE64_BITS, evidence, plain
 from probes.fields.formats.strict import b64
 from probes.fields.readable import READABLE
@@ -25,7 +26,7 @@ DATA_KEY: Final = NONCE + 32 + TAG
 """A wrapped 256-bit data key, or any other 32 bytes."""
 RSA: Final = frozenset({256, 384, 512})
 """Sizes of RSA ciphertexts: symmetric ones may have them as well, but then the nonce cannot be told apart."""
-_SEALED: Final = Cipher(UNSTATED.name, UNSTATED.family, None, True)
+_SEALED: Final = Cipher(ciphers.UNSTATED.name, ciphers.UNSTATED.family, None, True)
 
 
 def parse(value: bytes) -> Told:
@@ -45,7 +46,9 @@ def parse(value: bytes) -> Told:
         return Refused(ID, READABLE, bits)
     version = f"v{found[1].decode('ascii')}"
     if len(blob) in RSA:
-        return Parsed(ID, "symmetric-or-rsa", bits, UNSTATED, static_key=version, body=blob, remarks=("no-envelope",))
+        return Parsed(
+            ID, "symmetric-or-rsa", bits, ciphers.UNSTATED, static_key=version, body=blob, remarks=("no-envelope",)
+        )
     return Parsed(
         ID,
         "data-key-size" if len(blob) == DATA_KEY else "symmetric",

@@ -114,8 +114,8 @@ class Ledger:
             "row": tokens.row,
         }
         self.nonces.add(Part(NONCES, len(tokens), {**nonces, **place}))
-        drawn = np.flatnonzero(tokens.key)
-        if not len(drawn):
+        count = int(np.count_nonzero(tokens.key))
+        if not count:
             return
         uses: dict[str, Values] = {
             "key": tokens.key,
@@ -125,9 +125,10 @@ class Ledger:
             "row": tokens.row,
         }
         stratum = strata[tokens.stratum]
-        if len(drawn) < len(tokens):
+        if count < len(tokens):
+            drawn = np.flatnonzero(tokens.key)
             uses, stratum = {name: values[drawn] for name, values in uses.items()}, stratum[drawn]
-        self.uses.add(Part(USES, len(drawn), {**uses, "stratum": stratum, **place}))
+        self.uses.add(Part(USES, count, {**uses, "stratum": stratum, **place}))
 
     def values(self) -> Iterator[Part]:
         """Every value that can be drawn, as it was added: nothing is put together."""

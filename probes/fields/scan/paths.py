@@ -41,15 +41,15 @@ class Paths:
             walked, left = self._path.walk(values, names)
             if walked is not None:
                 yield walked
+                if not len(left):
+                    return
                 values = values.take(left)
-            if not len(values):
-                return
         if self._plainly is not None:
             plain, left = self._plainly.walk(values)
             yield from plain
-            values = values.take(left)
-            if not len(values):
+            if not len(left):
                 return
+            values = values.take(left)
         yield walk(values.values(), values.rows, expected=self._expected, encodings=self._encodings, names=names)
 
     def _look(self, values: Cells) -> None:

@@ -99,6 +99,8 @@ class Distinct:
         return Distinct(ordered[:bound], bound, len(ordered) > bound)
 
     def __add__(self, other: Distinct) -> Distinct:
+        if not len(other) and not other.more:
+            return self
         both = Distinct.of(np.concatenate((self.hashes, other.hashes)), self.bound)
         return Distinct(both.hashes, self.bound, both.more or self.more or other.more)
 

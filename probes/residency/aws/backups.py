@@ -8,29 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from keycheck.errors import ProbeError
 from keycheck.model.facts import Unseen
-from probes.clouds.aws.reading import (
-    Answer,
-    MalformedError,
-    child,
-    child_or_none,
-    children,
-    flag,
-    instant,
-    instant_or_none,
-    parsing,
-    text,
-    text_or_none,
-    texts,
-)
+from probes.clouds.aws.reading import Answer, MalformedError, parsing, text, text_or_none
 from probes.residency.aws.asking import Asking, Door, few
+from probes.residency.aws.backup_answers import Job, Point, backup_job, copy_job, point
+from probes.residency.aws.backup_plans import Plans
 from probes.residency.aws.graph import PENDING, in_region, seen_not, unknown
 from probes.residency.aws.keys import Keys
-from probes.residency.aws.names import arn, like
+from probes.residency.aws.names import arn
 from probes.residency.store_facts import MAX_NODES, Basis, EdgeKind, Encryption, NodeKind, Unneeded
 
 WINDOW: Final = timedelta(days=90)
@@ -38,60 +27,6 @@ WINDOW: Final = timedelta(days=90)
 _PAGE: Final = 500
 _SHOWN: Final = 10
 """Recovery points of a vault that are alike in all that is judged."""
-_COPIED: Final = ("COMPLETED", "PARTIAL", "RUNNING", "CREATED")
-
-
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    plan: str
-    name: str
-    vault: str
-    copies: tuple[str, ...]
-    """ARNs of vaults."""
-    selections: tuple[_Selection, ...] | None
-    """None: they are not told."""
-
-    def touches(self, resource: str) -> bool:
-        """Whether it backs the resource up, as far as that can be decided; what cannot be decided does."""
-        return self.selections is None or any(each.touches(resource) for each in self.selections)
-
-
-@dataclass(frozen=True, slots=True)
-class _Selection:
-    resources: tuple[str, ...]
-    not_resources: tuple[str, ...]
-    conditional: bool
-    """By tags or other conditions: what it touches is not decided here."""
-
-    def touches(self, resource: str) -> bool:
-        if any(like(pattern, resource) for pattern in self.not_resources):
-            return False
-        return self.conditional or any(like(pattern, resource) for pattern in self.resources)
-
-
-@dataclass(frozen=True, slots=True)
-class _Point:
-    id: str
-    source: str | None
-    """The vault that it was copied from."""
-    resource: str | None
-    encrypted: bool | None
-    key: str | None
-    key_type: str | None
-    created: datetime | None
-
-    @property
-    def kind(self) -> tuple[object, ...]:
-        return (self.source, self.encrypted, self.key, self.key_type)
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    source: str
-    """Vault, or resource."""
-    target: str
-    state: str
-    at: datetime
 
 
 @dataclass(slots=True)
@@ -100,14 +35,16 @@ class Backups:
 
     asking: Asking
     keys: Keys
+    plans: Plans
     resource: str | None
     _followed: set[str] = field(default_factory=set)
-    _jobs: dict[tuple[str, str], tuple[_Job, ...]] = field(default_factory=dict)
+    _jobs: dict[tuple[str, str], tuple[Job, ...]] = field(default_factory=dict)
     _waiting: list[str] = field(default_factory=list)
 
-    def look(self, region: str, roots: Iterable[str]) -> tuple[str, ...]:
-        """What backs up `roots` in one Region of our own account, and where that goes. Ids of the vaults."""
-        door = self.asking.door
+    def look(self, region: str, roots: Iterable[str], door: Door | None = None) -> tuple[str, ...]:
+        """What backs up `roots` in one Region of an account, our own unless another's `door` is given, and where that
+        goes. Ids of the vaults."""
+        door = door or self.asking.door
         vaults = set(self._listed(region, door)) if self.resource is None else set(self._holding(region, door))
         self._planned(region, door, vaults, tuple(roots))
         self._backed_up(region, door, vaults, tuple(roots))
@@ -152,9 +89,9 @@ class Backups:
             if job.source == vault:
                 self._copy(job)
 
-    def _copy(self, job: _Job) -> None:
+    def _copy(self, job: Job) -> None:
         self._there(job.target)
-        if job.state in _COPIED:
+        if job.copied:
             basis, detail = Basis.HAPPENED, "copy job"
         else:
             basis, detail = Basis.CONFIGURED, f"copy job, {job.state.lower()}"
@@ -225,17 +162,6 @@ class Backups:
         return f"arn:{self.asking.partition}:backup:{region}:{account}:backup-vault:{name}"
 
     def _points(self, vault: str, region: str, account: str | None, door: Door) -> None:
-        def point(item: Answer) -> _Point:
-            return _Point(
-                text(item, "RecoveryPointArn"),
-                text_or_none(item, "SourceBackupVaultArn"),
-                text_or_none(item, "ResourceArn"),
-                flag(item, "IsEncrypted") if "IsEncrypted" in item else None,
-                text_or_none(item, "EncryptionKeyArn"),
-                text_or_none(item, "EncryptionKeyType"),
-                instant_or_none(item, "CreationDate"),
-            )
-
         found = self.asking.listed(
             "backup:ListRecoveryPointsByBackupVault",
             region,
@@ -268,7 +194,7 @@ class Backups:
                 graph.edge(source, vault, EdgeKind.COPIES, Basis.HAPPENED, "recovery point that was copied")
                 self._waiting.append(source)
 
-    def _encrypted(self, point: _Point, region: str, account: str | None) -> Encryption | Unseen:
+    def _encrypted(self, point: Point, region: str, account: str | None) -> Encryption | Unseen:
         if point.encrypted is False:
             return Encryption(method="none", algorithm=None, key=None)
         if point.key is not None:
@@ -279,7 +205,7 @@ class Backups:
 
     def _planned(self, region: str, door: Door, vaults: set[str], roots: tuple[str, ...]) -> None:
         graph = self.asking.graph
-        for rule in self._rules(region, door):
+        for rule in self.plans.rules(region, door):
             touched = [
                 root for root in roots if rule.selections is None or any(s.touches(root) for s in rule.selections)
             ]
@@ -296,104 +222,27 @@ class Backups:
                 graph.edge(vault, target, EdgeKind.COPIES, Basis.CONFIGURED, detail)
                 self._waiting.append(target)
 
-    def _rules(self, region: str, door: Door) -> tuple[_Rule, ...]:
-        plans = self.asking.listed(
-            "backup:ListBackupPlans",
-            region,
-            "BackupPlansList",
-            lambda item: text(item, "BackupPlanId"),
-            at=f"backup:ListBackupPlans in {region}",
-            matters=("backups",),
-            door=door,
-            parameters={"MaxResults": _PAGE},
-        )
-        rules: list[_Rule] = []
-        for plan in plans:
-            with self.asking.graph.opening(f"backup plan {plan} in {region}", "backups"):
-                rules += self._plan(plan, region, door)
-        return tuple(rules)
-
-    def _plan(self, plan: str, region: str, door: Door) -> tuple[_Rule, ...]:
-        operation = "backup:GetBackupPlan"
-        answer = self.asking.ask(operation, region, door, BackupPlanId=plan)
-        with parsing(operation):
-            told = child(answer, "BackupPlan")
-            written = []
-            for rule in children(told, "Rules", required=True):
-                copies = [text(copy, "DestinationBackupVaultArn") for copy in children(rule, "CopyActions")]
-                gapped = text_or_none(rule, "TargetLogicallyAirGappedBackupVaultArn")
-                written.append(
-                    (text(rule, "RuleName"), text(rule, "TargetBackupVaultName"), (*copies, *filter(None, [gapped])))
-                )
-            name = text(told, "BackupPlanName")
-        selections = self._selections(plan, region, door)
-        return tuple(_Rule(name, rule, vault, copies, selections) for rule, vault, copies in written)
-
-    def _selections(self, plan: str, region: str, door: Door) -> tuple[_Selection, ...] | None:
-        """What a plan backs up; None where that is not told, and then it is everything."""
-        listing = "backup:ListBackupSelections"
-        made: list[_Selection] = []
-        try:
-            token: str | None = None
-            for _ in range(20):
-                more: dict[str, object] = {} if token is None else {"NextToken": token}
-                answer = self.asking.ask(listing, region, door, BackupPlanId=plan, **more)
-                with parsing(listing):
-                    ids = [
-                        text(item, "SelectionId") for item in children(answer, "BackupSelectionsList", required=True)
-                    ]
-                    token = text_or_none(answer, "NextToken")
-                made += [self._selection(plan, id, region, door) for id in ids]
-                if token is None:
-                    return tuple(made)
-        except ProbeError:
-            return None
-        return None
-
-    def _selection(self, plan: str, id: str, region: str, door: Door) -> _Selection:
-        operation = "backup:GetBackupSelection"
-        answer = self.asking.ask(operation, region, door, BackupPlanId=plan, SelectionId=id)
-        with parsing(operation):
-            told = child(answer, "BackupSelection")
-            conditions = child_or_none(told, "Conditions") or {}
-            tags = children(told, "ListOfTags")
-            return _Selection(
-                texts(told, "Resources"), texts(told, "NotResources"), bool(tags) or any(conditions.values())
-            )
-
     def _backed_up(self, region: str, door: Door, vaults: set[str], roots: tuple[str, ...]) -> None:
-        def job(item: Answer) -> _Job:
-            vault = text_or_none(item, "BackupVaultArn") or ""
-            return _Job(text(item, "ResourceArn"), vault, text(item, "State"), instant(item, "CreationDate"))
-
         graph = self.asking.graph
-        for each in self._jobs_of("backup:ListBackupJobs", "BackupJobs", job, region, door):
-            if each.state not in _COPIED or not each.target:
+        for each in self._jobs_of("backup:ListBackupJobs", "BackupJobs", backup_job, region, door):
+            if not each.copied or not each.target:
                 continue
             self._there(each.target)
             vaults.add(each.target)
             if each.source in roots:
                 graph.edge(each.source, each.target, EdgeKind.BACKS_UP, Basis.HAPPENED, "backup job", each.at)
 
-    def _copied(self, region: str, door: Door) -> tuple[_Job, ...]:
+    def _copied(self, region: str, door: Door) -> tuple[Job, ...]:
         """Copy jobs of an account in a Region, asked once."""
-
-        def job(item: Answer) -> _Job:
-            return _Job(
-                text(item, "SourceBackupVaultArn"),
-                text(item, "DestinationBackupVaultArn"),
-                text(item, "State"),
-                instant(item, "CreationDate"),
-            )
 
         key = (door.account, region)
         if key not in self._jobs:
-            self._jobs[key] = self._jobs_of("backup:ListCopyJobs", "CopyJobs", job, region, door)
+            self._jobs[key] = self._jobs_of("backup:ListCopyJobs", "CopyJobs", copy_job, region, door)
         return self._jobs[key]
 
     def _jobs_of(
-        self, operation: str, member: str, job: Callable[[Answer], _Job], region: str, door: Door
-    ) -> tuple[_Job, ...]:
+        self, operation: str, member: str, job: Callable[[Answer], Job], region: str, door: Door
+    ) -> tuple[Job, ...]:
         which: dict[str, object] = {} if self.resource is None else {"ByResourceArn": self.resource}
         return self.asking.listed(
             operation,

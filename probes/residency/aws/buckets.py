@@ -137,7 +137,8 @@ class Buckets:
         operation = "s3:HeadBucket"
         try:
             answer = self.asking.ask(operation, self.asking.home, door, Bucket=name)
-            told = text_or_none(answer, "BucketRegion")
+            with parsing(operation):
+                told = text_or_none(answer, "BucketRegion")
         except AwsError as error:
             if error.code in _GONE:
                 raise ProbeError(Reason.UNREACHABLE, f"{operation}: there is no such bucket; check its name") from error

@@ -102,11 +102,10 @@ class FileSystems:
             if source != name:
                 continue
             for place, owner, target, status in targets:
-                other = self._id(place, owner, target)
+                replica = Arn(self.asking.partition, "elasticfilesystem", place, owner, f"file-system/{target}")
+                other = str(replica)
                 self.asking.graph.put(other, NodeKind.FILE_SYSTEM, owner, in_region(place), PENDING)
                 self.asking.graph.edge(id, other, EdgeKind.REPLICATES, Basis.HAPPENED, f"replication, {status.lower()}")
                 with self.asking.deeper(other) as followed:
                     if followed:
-                        self.look(
-                            Arn(self.asking.partition, "elasticfilesystem", place, owner, f"file-system/{target}")
-                        )
+                        self.look(replica)

@@ -39,8 +39,8 @@ class Keys:
     def under(self, key: str | None, region: str, account: str | None, algorithm: str | None) -> Encryption | Unseen:
         """How something is encrypted under a key of KMS as it was named: an ARN, an id, an alias.
 
-        A key by its ARN whose manager is not told is a customer's with manager `unknown`, beside an open end; what
-        another name means is not known then.
+        A key by its ARN that is not described is a customer's with manager `unknown`, beside an open end for the copies
+        that it may have; what another name means is not known then.
         """
         if key is None:
             # Every service's own key is used where none is named.
@@ -98,13 +98,13 @@ class Keys:
                     places = (child(spread, "PrimaryKey"), *children(spread, "ReplicaKeys"))
                     related = {_arn(text(place, "Arn")) for place in places}
         except ProbeError as error:
-            graph.ends(key, "encryption", error)
             if written is None or written.kind == "alias":
+                graph.ends(key, "encryption", error)
                 return seen_not(error)
-            graph.put(str(written), NodeKind.KEY, written.account, in_region(written.region), Unneeded(),
-                      note="not described")  # fmt: skip
-            if written.name.startswith("mrk-"):
-                graph.ends(str(written), "copies", error)
+            # Which key it is and where, its ARN says; not whether it has replicas, nor where its material is.
+            graph.ends(str(written), "copies", error)
+            place = in_region(written.region)
+            graph.put(str(written), NodeKind.KEY, written.account, place, Unneeded(), note="not described")
             return KeySeen(str(written), "unknown")
         note = f"managed by {manager}, origin {origin}"
         graph.put(str(found), NodeKind.KEY, found.account, in_region(found.region), Unneeded(), note=note)

@@ -34,6 +34,7 @@ from probes.residency.store_facts import Encryption, ObjectsSampled, UnderKey
 
 MAX_LISTED: Final = 20_000
 _PAGE: Final = 1000
+_UNVERSIONED: Final = "null"
 _MAX_KEY: Final = 1024
 _KINDS: Final = 64
 _FAILURES: Final = 16
@@ -52,7 +53,8 @@ def sampled(
     asking: Asking, keys: Keys, door: Door, bucket: str, at: str, region: str, account: str | None, most: int
 ) -> ObjectsSampled:
     """What a sample of the objects and their older versions is encrypted under: the oldest and the newest among them,
-    the rest drawn at random. Raises nothing: what failed is in it."""
+    the rest drawn at random. Of a larger bucket the first `MAX_LISTED` by name are drawn from, and `existing` says that
+    the rest was not counted. Raises nothing: what failed is in it."""
     door = asking.aside(door)
     listing, versions, failed = _listed(asking, door, bucket, region)
     salt = asking.io.entropy(8)
@@ -142,7 +144,10 @@ def _pages(
 
 
 def _version(item: Answer, *, old: bool) -> _Version:
-    return _Version(_key(item, "Key"), text_or_none(item, "VersionId") if old else None, instant(item, "LastModified"))
+    id = text_or_none(item, "VersionId") if old else None
+    if id == _UNVERSIONED and flag(item, "IsLatest"):
+        id = None
+    return _Version(_key(item, "Key"), id, instant(item, "LastModified"))
 
 
 def _key(item: Answer, name: str) -> str:

@@ -15,6 +15,7 @@ from keycheck.model.verdict import Reason
 from probes.clouds.aws.clients import unspoken
 from probes.residency.aws import buckets as s3
 from probes.residency.aws.asking import Asking, asking
+from probes.residency.aws.backup_plans import Plans
 from probes.residency.aws.backups import WINDOW, Backups
 from probes.residency.aws.buckets import Buckets
 from probes.residency.aws.database_copies import DatabaseCopies
@@ -27,7 +28,7 @@ from probes.residency.aws.keys import Keys
 from probes.residency.aws.names import Arn, arn, is_bucket, is_region
 from probes.residency.aws.regions import enabled
 from probes.residency.aws.tables import Tables
-from probes.residency.store_facts import ClosureFacts, NodeKind, NodePlace
+from probes.residency.store_facts import ClosureFacts, Node, NodeKind, NodePlace
 from probes.residency.subjects import Account, Resource, Store
 
 
@@ -73,6 +74,7 @@ def _right(ask: Asking, account: str) -> None:
         )
 
 
+_BACKED_UP: Final = (NodeKind.BUCKET, NodeKind.DATABASE, NodeKind.TABLE, NodeKind.DISK, NodeKind.FILE_SYSTEM)
 _QUESTIONS: Final = 250
 NOT_COVERED: Final = (
     "CloudWatch Logs",
@@ -112,7 +114,7 @@ class Tour:
             Tables(ask, keys, buckets),
             Disks(ask, keys),
             FileSystems(ask, keys),
-            Backups(ask, keys, resource),
+            Backups(ask, keys, Plans(ask), resource),
         )
 
 
@@ -121,15 +123,18 @@ def walk(subject: Store, part: PartName, io: Io) -> tuple[ClosureFacts, tuple[Bl
     match subject.what:
         case Resource(name=name):
             ask = asking(subject, None, io)
-            roots = _resource(Tour.of(ask, name), name)
+            tour = Tour.of(ask, name)
+            roots = _resource(tour, name)
             asked = name
         case Account(account=account):
             ask = asking(subject, part, io)
             _right(ask, account)
-            roots = _account(Tour.of(ask, None), part)
+            tour = Tour.of(ask, None)
+            roots = _account(tour, part)
             asked = f"{account} in {part}"
         case _:
             assert_never(subject.what)
+    _backups_of_copies(tour, isinstance(subject.what, Account))
     guarding = guards(ask)
     if ask.over():
         ask.opens(asked, unknown("the time was over before everything was asked", Reason.TIMEOUT), "everything")
@@ -174,19 +179,37 @@ def _resource(tour: Tour, name: str) -> tuple[str, ...]:
         case "elasticfilesystem" if found.region:
             tour.file_systems.look(found)
         case "backup" if found.region and found.resource.startswith("backup-vault:"):
-            tour.backups.resource = None
-            tour.backups.follow((id,))
+            replace(tour.backups, resource=None).follow((id,))
             return (id,)
         case _:
             _other(tour.ask, found)
             return (id,)
-    node = tour.ask.graph.node(id)
-    place = None if node is None else node.place
-    if isinstance(place, NodePlace) and is_region(place.regions[0]):
-        tour.backups.look(place.regions[0], (id,))
-    else:
-        tour.ask.opens(id, unknown("what backs it up was not asked, as its Region is not known"), "backups")
     return (id,)
+
+
+def _backups_of_copies(tour: Tour, whole: bool) -> None:
+    """What backs up everything that was met, each in its own Region and account. Of an account that is asked for whole,
+    its other Regions are parts of their own."""
+    ask = tour.ask
+    for node in ask.graph.nodes:
+        if node.kind not in _BACKED_UP or (whole and node.account == ask.door.account):
+            continue
+        door = None if node.account is None else ask.of(node.account)
+        region = _region(node)
+        if door is None:
+            why = unknown(f"what backs it up in account {node.account or 'of others'} is told to nobody of ours")
+            ask.opens(node.id, why, "backups")
+        elif region is None:
+            ask.opens(node.id, unknown("what backs it up was not asked, as its Region is not known"), "backups")
+        else:
+            replace(tour.backups, resource=node.id).look(region, (node.id,), door)
+
+
+def _region(node: Node) -> str | None:
+    """Of a local zone the one that it belongs to."""
+    found = node.id.split(":")[3:4]
+    told = found[0] if found and found[0] else node.place.regions[0] if isinstance(node.place, NodePlace) else ""
+    return told if is_region(told) else None
 
 
 def _other(ask: Asking, found: Arn) -> None:

@@ -35,6 +35,8 @@ class Signed:
 
     us: int
     flight: ServerFlight
+    stamped: bool
+    """The kernel told when it arrived; else the clock was read when it was handed to us, which is later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ class TimedHandshake:
         elif seconds < 0:
             self._answer = Unsigned("our own clock went backwards")
         else:
-            self._answer = Signed(microseconds(seconds), flight)
+            self._answer = Signed(microseconds(seconds), flight, self._ago > 0)
 
     def ended(self, how: NoAnswer) -> None:
         if self._answer is None:

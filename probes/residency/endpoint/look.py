@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
+from typing import Final
 
 from keycheck.errors import ProbeError
 from keycheck.model.facts import Unseen
@@ -39,16 +40,16 @@ from probes.tls.chain_facts import ChainFacts, ExtensionFacts
 from probes.tls.subjects import Endpoint
 from probes.tls.wire.codepoints import SIGNATURE_SCHEMES
 
-NONCE_BYTES = 16
-MAX_LEAVES = 64
-
-
-class InterceptedError(Exception):
-    """A program on our own side answers in the vendor's place."""
+NONCE_BYTES: Final = 16
+MAX_LEAVES: Final = 64
+MAX_TIMES: Final = 64
 
 
 class Look:
-    """One address of an endpoint. `facts` makes all connections."""
+    """One address of an endpoint. `facts` makes all connections.
+
+    What others say of the address is told also where nothing can be measured: it may be abroad and silent.
+    """
 
     def __init__(self, subject: Endpoint, ip: str, port: int, io: Io, references: References) -> None:
         self._subject = subject
@@ -59,7 +60,7 @@ class Look:
         self._standpoint = standpoint_of(io.vantage)
 
     def facts(self) -> AddressFacts:
-        """Everything. Raises ProbeError for files of the deployment that cannot be used, InterceptedError."""
+        """Everything. Raises ProbeError for files of the deployment that cannot be used."""
         forbidden = never_connected(self._ip)
         if forbidden is not None:
             detail = vendor_text(f"{self._ip} is {forbidden}: keycheck does not connect there")
@@ -75,6 +76,10 @@ class Look:
         wanted = tries_of(self._io)
         shaken = visit.handshakes(wanted)
         chains = self._chains(visit, shaken.signed)
+        interceptor = next((chain.intercepted_by for chain in chains.values() if chain.intercepted_by), None)
+        if interceptor is not None:
+            detail = vendor_text(f"{interceptor} intercepts on our own side: this says nothing about the vendor")
+            return self._unvisited(Unseen(reason=Reason.INTERCEPTED, detail=detail))
         signed, variously = self._signed(shaken, chains)
         if shaken.nobody and isinstance(signed, Unseen):
             return self._unvisited(signed, self._connected(shaken))
@@ -189,7 +194,7 @@ class Look:
         flight, materials = one.flight, visit.materials
         host = self._subject.place.host
         try:
-            chain = chain_facts(
+            return chain_facts(
                 flight.chain,
                 materials.anchors,
                 host,
@@ -200,9 +205,6 @@ class Look:
             )
         except ValueError as error:  # the host, never the chain
             raise ProbeError(Reason.UNSUPPORTED, f"{host} cannot stand in a certificate: {error}") from error
-        if chain.intercepted_by is not None:
-            raise InterceptedError(chain.intercepted_by)
-        return chain
 
     def _requested(self, visit: Visit, wanted: int) -> tuple[Times | Unseen, EdgeSeen | NoEdge | Unseen]:
         if (other := self._no_http()) is not None:
@@ -240,7 +242,7 @@ class Look:
 
 def times(all_us: Iterable[int]) -> Times:
     """Measurements of one thing, in the order in which they were made."""
-    measured = tuple(all_us)[:64]
+    measured = tuple(all_us)[:MAX_TIMES]
     # whole microseconds are written, whatever finer the clock tells
     resolution = max(1000, int(time.get_clock_info("monotonic").resolution * 1_000_000_000))
     return Times(least_us=min(measured), all_us=measured, resolution_ns=resolution)
@@ -254,6 +256,7 @@ def _signed_times(leaf: str, ones: Sequence[Signed], chain: ChainFacts) -> Signe
         signature_scheme=SIGNATURE_SCHEMES.name(fastest.flight.signature or 0),
         certificate=leaf,
         trusted=chain.trust.verified,
+        stamped=all(one.stamped for one in ones),
     )
 
 

@@ -116,7 +116,10 @@ class WarmRequests:
         self._reader = AnswerReader(self._requests[len(self._answers)].needle)
         self._us = None
         self._began = self._now()
-        self._session.openssl.send(self._wires[len(self._answers)])
+        try:
+            self._session.openssl.send(self._wires[len(self._answers)])
+        except SSL.Error:
+            self._over(self._parting(), NoAnswer(Kind.CLOSED, Phase.ANSWER))
 
     def _read(self) -> None:
         while self._answer is None:

@@ -124,7 +124,7 @@ def _sayings(subject: Endpoint, io: Io) -> Sayings:
     deadline = io.monotonic() + 0.8 * io.budget
     told = _Round(name, [one for one in asked[:MAX_ASKED] if one.role != SYSTEM], io, deadline).all()
     by = {saying.asked: saying for saying in told}
-    said = tuple(by[one] if one in by else system.on(one) for one in asked[:MAX_ASKED])
+    said = tuple(system.on(one) if one.role == SYSTEM else by[one] for one in asked[:MAX_ASKED])
     finished = tuple(_finished(saying, io) for saying in said)
     return Sayings(name, finished, max(0, len(asked) - MAX_ASKED))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from keycheck.model.facts import Unseen
 from keycheck.model.types import vendor_text
@@ -10,7 +11,7 @@ from keycheck.model.verdict import Reason
 from probes.residency.endpoint_facts import RangeAnswer, Ranged, RangeSays, RangesSource
 from probes.residency.ranges.seam import Attribution, Ranges, RangesError, Source
 
-MAX_SERVICES = 64
+MAX_SERVICES: Final = 64
 
 
 def range_answer(ranges: Ranges | Unseen, address: str, at: datetime) -> RangeAnswer:

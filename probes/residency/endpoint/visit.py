@@ -32,7 +32,7 @@ MAX_TRIES: Final = 64
 SPARE: Final = 3
 """Further tries for those that fail."""
 GENTLE_SECONDS: Final = 0.2
-"""Pause after a connection was ended on us: most limits on clients forgive that."""
+"""Pause after a connection was ended on us."""
 RECEIVED: Final = 1 << 22
 """Bytes that one connection may bring, on all of its answers together."""
 
@@ -142,9 +142,9 @@ class Visit:
         how = unsigned.how
         if unsigned.refused or how is None or how.kind in (Kind.STARTTLS_REFUSED, Kind.PROXY_REFUSED, Kind.LOCAL):
             return False
-        if how.kind is Kind.TIMEOUT or how.phase is Phase.CONNECT:
+        if how.kind is Kind.TIMEOUT or (how.phase is Phase.CONNECT and how.kind is not Kind.RESET):
             return failed <= 1  # waiting is expensive, and nobody there most likely means nobody
-        self._rest()
+        self._rest()  # ended on us, as those do who limit their clients
         return True
 
     def _rest(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 from keycheck.errors import ProbeError
@@ -14,12 +15,13 @@ from probes.clouds.gcp.names import KeyName, key_name, same_key
 from probes.residency.gcp.asking import Asking
 from probes.residency.gcp.names import located
 from probes.residency.graph import seen_not, unknown
-from probes.residency.store_facts import Basis, EdgeKind, Encryption, NodeKind, Unneeded
+from probes.residency.store_facts import Basis, EdgeKind, Encryption, NodeKind, NodePlace, Unneeded
 
 GOOGLE: Final = Encryption(method="provider-key", algorithm=None, key=None, key_manager="google")
 """Google encrypts everything that no key is named for, under keys of its own
 (https://cloud.google.com/docs/security/encryption/default-encryption)."""
 SUPPLIED: Final = Encryption(method="client-supplied-key", algorithm=None, key=None)
+"""Under a key that clients send along, and that Google forgets."""
 _EXTERNAL: Final = ("EXTERNAL", "EXTERNAL_VPC")
 _OPERATION: Final = "cloudkms.cryptoKeys.get"
 
@@ -43,6 +45,21 @@ class Keys:
             return seen_not(error)
         self._look(name)
         return Encryption(method="customer-key", algorithm=None, key=vendor_text(name.full), key_manager="customer")
+
+    def put(
+        self,
+        id: str,
+        kind: NodeKind,
+        account: str | None,
+        place: NodePlace | Unseen,
+        encryption: Encryption | Unneeded | Unseen,
+        *,
+        created: datetime | None = None,
+        note: str | None = None,
+    ) -> None:
+        """A node, and the edge to its key."""
+        self.asking.graph.put(id, kind, account, place, encryption, created=created, note=note)
+        self.tie(id, encryption)
 
     def tie(self, node: str, encryption: object, detail: str = "") -> None:
         """The edge from what is encrypted to its key, where both are there."""

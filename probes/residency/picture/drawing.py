@@ -53,8 +53,9 @@ def mark(x: float, y: float, where: Where, size: float = 7) -> str:
             return f'<circle class="in" cx="{x:.1f}" cy="{y:.1f}" r="{size}"/>'
         case Where.OUTSIDE:
             s = size + 2
-            corners = ((x, y - s), (x + s, y), (x, y + s), (x - s, y))
-            return f'<path class="out" d="M{"L".join(f"{a:.1f} {b:.1f}" for a, b in corners)}Z"/>'
+            return _polygon("out", (x, y - s), (x + s, y), (x, y + s), (x - s, y))
+        case Where.ASIDE:
+            return _polygon("aside", (x, y - size), (x + size, y + size), (x - size, y + size))
         case Where.UNKNOWN:
             return (
                 f'<rect class="unknown" x="{x - size:.1f}" y="{y - size:.1f}" width="{2 * size}" height="{2 * size}"/>'
@@ -62,9 +63,13 @@ def mark(x: float, y: float, where: Where, size: float = 7) -> str:
             )
 
 
+def _polygon(kind: str, *corners: tuple[float, float]) -> str:
+    return f'<path class="{kind}" d="M{"L".join(f"{x:.1f} {y:.1f}" for x, y in corners)}Z"/>'
+
+
 def _worst(things: Sequence[Thing]) -> Where:
     found = {thing.where for thing in things}
-    return next((one for one in (Where.OUTSIDE, Where.UNKNOWN) if one in found), Where.INSIDE)
+    return next((one for one in (Where.OUTSIDE, Where.UNKNOWN, Where.INSIDE) if one in found), Where.ASIDE)
 
 
 def _clusters(things: Sequence[Thing], on: Sheet) -> list[tuple[tuple[float, float], list[Thing]]]:
@@ -167,8 +172,8 @@ def _box(x: float, y: float, thing: Thing) -> str:
         f'<rect class="box {thing.where.value}" x="{x}" y="{y}" width="{_BOX_W}" height="{_BOX_H}" rx="5"/>'
         f"{mark(x + 13, y + 14, thing.where, 5)}"
         f'<text class="kind" x="{x + 25}" y="{y + 17}">{escape(thing.kind.value)}</text>'
-        f'<text class="name" x="{x + 8}" y="{y + 32}">{escape(cut(thing.label, 23))}</text>'
-        f'<text class="place" x="{x + 8}" y="{y + 45}">{escape(cut(thing.place, 26))}</text></g>'
+        f'<text class="name" x="{x + 8}" y="{y + 32}">{escape(cut(thing.label, 21))}</text>'
+        f'<text class="place" x="{x + 8}" y="{y + 45}">{escape(cut(thing.place, 24))}</text></g>'
     )
 
 

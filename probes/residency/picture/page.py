@@ -22,6 +22,7 @@ text.name{paint-order:stroke;stroke:#fff;stroke-width:3px}
 .sea{fill:#f3f7fb}.land{fill:#e6e6e1;stroke:#b9bdb8;stroke-width:.6}.land.home{fill:#d7ead9;stroke:#93b89a}
 .grid{stroke:#dbe3ea;stroke-width:.6}
 .in{fill:#17744f;stroke:#fff;stroke-width:1.5}.out{fill:#b3261e;stroke:#fff;stroke-width:1.5}
+.aside{fill:#2f5d9b;stroke:#fff;stroke-width:1.5}.box.aside{stroke:#2f5d9b}
 .unknown{fill:#fff;stroke:#8a5a00;stroke-width:2}
 .box{fill:#fff;stroke:#9aa6b2}.box.inside{stroke:#17744f}.box.outside{stroke:#b3261e;stroke-width:2.2;fill:#fdf0ef}
 .box.unknown{stroke:#8a5a00;stroke-dasharray:5 3;fill:#fffaf0}
@@ -29,7 +30,8 @@ text.name{paint-order:stroke;stroke:#fff;stroke-width:3px}
 .tip{fill:#7c8794}.tip-out{fill:#b3261e}
 table{border-collapse:collapse;width:100%}
 th,td{text-align:left;vertical-align:top;padding:5px 8px;border-bottom:1px solid #e3e8ed}
-th{font-size:12px;color:#5b6675}td{overflow-wrap:anywhere}td.mark{width:26px}td svg{width:20px;height:20px;border:0}
+th{font-size:12px;color:#5b6675}td{overflow-wrap:anywhere}td.mark{width:26px}td.kind{white-space:nowrap}
+td svg{width:20px;height:20px;border:0}
 .legend span{margin-right:18px;white-space:nowrap}.legend svg{width:18px;height:18px;border:0;vertical-align:-4px}
 @media print{body{max-width:none;padding:0}svg,tr{break-inside:avoid}}
 """
@@ -88,7 +90,12 @@ def _about_map(polygons: Polygons | None, nowhere: int) -> str:
 
 
 def _legend() -> str:
-    words = {Where.INSIDE: "inside", Where.OUTSIDE: "outside", Where.UNKNOWN: "not known"}
+    words = {
+        Where.INSIDE: "inside",
+        Where.OUTSIDE: "outside",
+        Where.UNKNOWN: "not known",
+        Where.ASIDE: "vantages, and what only clients elsewhere are given",
+    }
     marks = "".join(f"<span>{_icon(where)} {text}</span>" for where, text in words.items())
     return f'<p class="legend">{marks}<span>dashed, red: leaves the jurisdiction, or ends where nobody knows</span></p>'
 
@@ -106,12 +113,12 @@ def _table(of: Scene) -> str:
 
 
 def _row(thing: Thing) -> str:
-    cells = (thing.kind.value, thing.label, thing.place, thing.shown_by)
-    return f'<tr><td class="mark">{_icon(thing.where)}</td>{"".join(f"<td>{escape(cell)}</td>" for cell in cells)}</tr>'
+    cells = "".join(f"<td>{escape(cell)}</td>" for cell in (thing.label, thing.place, thing.shown_by))
+    return f'<tr><td class="mark">{_icon(thing.where)}</td><td class="kind">{thing.kind.value}</td>{cells}</tr>'
 
 
 def _order(thing: Thing) -> tuple[int, str, str]:
-    worst_first = (Where.OUTSIDE, Where.UNKNOWN, Where.INSIDE)
+    worst_first = (Where.OUTSIDE, Where.UNKNOWN, Where.INSIDE, Where.ASIDE)
     return (worst_first.index(thing.where), thing.kind.value, thing.label)
 
 

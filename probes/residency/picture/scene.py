@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeAlias
 
 from keycheck.model.control import Sighting, Sightings
 from keycheck.model.facts import Unseen
@@ -14,7 +15,7 @@ from probes.places.jurisdictions import worded
 from probes.places.scopes import Scope
 from probes.places.site import Countries, Everywhere
 from probes.places.tables import TABLES
-from probes.residency.address_cases import Placed, cases, placed, said
+from probes.residency.address_cases import Placed, cases, of_declared_network, placed, said
 from probes.residency.bounds import pop_city
 from probes.residency.closure import BACKUP_KINDS, KEY_KINDS, short
 from probes.residency.endpoint_facts import AddressFacts, EdgeSeen, NamesFacts, Ranged
@@ -31,6 +32,8 @@ class Where(StrEnum):
     INSIDE = "inside"
     OUTSIDE = "outside"
     UNKNOWN = "unknown"
+    ASIDE = "aside"
+    """Not of the service, or for clients elsewhere: nothing is demanded of its place."""
 
 
 class Kind(StrEnum):
@@ -94,23 +97,29 @@ def scene(title: str, made_from: str, seen: Iterable[tuple[str, Sighting]], scop
     by_subject: dict[str, list[Sighting]] = {}
     for subject, sighting in seen:
         by_subject.setdefault(subject, []).append(sighting)
+    drawn = (one for subject in sorted(by_subject) for one in _subject(subject, by_subject[subject], scope))
+    return gathered(title, made_from, drawn, scope)
+
+
+def gathered(title: str, made_from: str, drawn: Iterable[Drawn], scope: Scope) -> Scene:
+    """A scene of what is drawn, each thing and arrow once; arrows to things that are not in it are left out."""
     things: dict[str, Thing] = {}
     arrows: dict[tuple[str, str, str], Arrow] = {}
     open_ends: list[str] = []
-    for subject in sorted(by_subject):
-        for drawn in _subject(subject, by_subject[subject], scope):
-            match drawn:
-                case Thing():
-                    things.setdefault(drawn.id, drawn)
-                case Arrow():
-                    arrows.setdefault((drawn.source, drawn.target, drawn.label), drawn)
-                case str():
-                    open_ends.append(drawn)
+    for one in drawn:
+        match one:
+            case Thing():
+                things.setdefault(one.id, one)
+            case Arrow():
+                arrows.setdefault((one.source, one.target, one.label), one)
+            case str():
+                open_ends.append(one)
     known = tuple(arrow for arrow in arrows.values() if arrow.source in things and arrow.target in things)
     return Scene(title, scope.worded(), made_from, tuple(things.values()), known, tuple(dict.fromkeys(open_ends)))
 
 
-Drawn = Thing | Arrow | str
+Drawn: TypeAlias = Thing | Arrow | str
+"""A string is an open end."""
 
 
 def _subject(subject: str, sighted: Sequence[Sighting], scope: Scope) -> Iterator[Drawn]:
@@ -133,9 +142,10 @@ def _subject(subject: str, sighted: Sequence[Sighting], scope: Scope) -> Iterato
 def _endpoint(subject: str, seen: Sightings, scope: Scope) -> Iterator[Drawn]:
     for facts in seen.of(AddressFacts):
         if facts.standpoint.point is not None:
-            yield _vantage(facts, scope)
+            yield _vantage(facts)
     for case in cases(seen, scope):
         place = placed(case, scope, STALE_AFTER)
+        graded = place.edge if place.edge is not None and of_declared_network(place) else place.graded
         id_ = f"{subject}#{case.address}"
         yield Thing(
             id_,
@@ -144,8 +154,8 @@ def _endpoint(subject: str, seen: Sightings, scope: Scope) -> Iterator[Drawn]:
             subject,
             _range_words(case.ranges),
             _range_points(case.ranges),
-            _of_grade(place.graded.grade),
-            f"{place.graded.grade.value}: {_why(place)}",
+            Where.ASIDE if case.foreign else _of_grade(graded.grade),
+            f"{graded.grade.value}: {said(graded.used) or _why(place)}",
         )
         for facts in case.seen:
             if facts.standpoint.point is not None:
@@ -153,13 +163,12 @@ def _endpoint(subject: str, seen: Sightings, scope: Scope) -> Iterator[Drawn]:
             yield from _edge(subject, id_, facts, scope)
 
 
-def _vantage(facts: AddressFacts, scope: Scope) -> Thing:
+def _vantage(facts: AddressFacts) -> Thing:
     point = facts.standpoint.point or Declared(latitude=0, longitude=0)
     country = facts.standpoint.country
-    where = _where(frozenset({country} if country else ()), scope, Activity.PROCESS)
     name = facts.standpoint.vantage
     at = Point(point.latitude, point.longitude)
-    return Thing(f"vantage#{name}", Kind.VANTAGE, name, "vantages", country or "", (at,), where, "declared")
+    return Thing(f"vantage#{name}", Kind.VANTAGE, name, "vantages", country or "", (at,), Where.ASIDE, "declared")
 
 
 def _edge(subject: str, endpoint: str, facts: AddressFacts, scope: Scope) -> Iterator[Drawn]:
@@ -181,7 +190,7 @@ def _edge(subject: str, endpoint: str, facts: AddressFacts, scope: Scope) -> Ite
         yield Arrow(endpoint, source, "answers at", leaves=False)
     if (origin := facts.declared.origin) is not None:
         id_ = f"{subject}#origin"
-        yield _in_region(id_, Kind.ORIGIN, "origin", subject, origin.provider, (origin.region,), scope, "as declared")
+        yield in_region(id_, Kind.ORIGIN, "origin", subject, origin.provider, (origin.region,), scope, "as declared")
         outside = _regions(origin.provider, (origin.region,), scope, Activity.PROCESS)[0] is not Where.INSIDE
         yield Arrow(source, id_, "fetches from", leaves=outside)
 
@@ -199,10 +208,10 @@ def _closure(subject: str, facts: ClosureFacts, scope: Scope) -> Iterator[Drawn]
         shown = f"{facts.provider}'s control plane, asked as {short(facts.who)}"
         if isinstance(node.place, NodePlace):
             regions = node.place.regions
-            thing = _in_region(node.id, kind, short(node.id), subject, facts.provider, regions, scope, shown)
+            thing = in_region(node.id, kind, named(node.id), subject, facts.provider, regions, scope, shown)
         else:
             why = node.place.detail or shown
-            thing = Thing(node.id, kind, short(node.id), subject, "not known", (), Where.UNKNOWN, why)
+            thing = Thing(node.id, kind, named(node.id), subject, "not known", (), Where.UNKNOWN, why)
         if thing.where is not Where.INSIDE:
             leaving.add(node.id)
         yield thing
@@ -224,12 +233,10 @@ def _inference(subject: str, facts: InferenceFacts, scope: Scope) -> Thing:
         case _:
             regions = (facts.declared.region,) if facts.declared.region else ()
     label = facts.declared.model
-    return _in_region(
-        f"{subject}#model", Kind.INFERENCE, label, subject, facts.declared.provider, regions, scope, shown
-    )
+    return in_region(f"{subject}#model", Kind.INFERENCE, label, subject, facts.declared.provider, regions, scope, shown)
 
 
-def _in_region(
+def in_region(
     id_: str, kind: Kind, label: str, subject: str, provider: str, regions: Sequence[str], scope: Scope, shown: str
 ) -> Thing:
     activity = {Kind.BACKUP: Activity.BACK_UP, Kind.KEY: Activity.KEY_USE, Kind.INFERENCE: Activity.INFER}.get(
@@ -280,7 +287,15 @@ def _of_grade(grade: Grade) -> Where:
 
 
 def _why(place: Placed) -> str:
-    return said(place.graded.used) or "; ".join((*place.heard.stale, *place.heard.unplaced)) or "nothing tells"
+    return "; ".join((*place.heard.stale, *place.heard.unplaced)) or "nothing tells"
+
+
+def named(id_: str) -> str:
+    """The part of a resource's name that tells it from its neighbours."""
+    if id_.startswith("arn:"):
+        parts = id_.split(":", 5)
+        return parts[-1].removeprefix("key/")
+    return "/".join(id_.removeprefix("//").split("/")[-2:]) if id_.startswith(("//", "projects/")) else id_
 
 
 def _range_words(ranges: Iterable[object]) -> str:

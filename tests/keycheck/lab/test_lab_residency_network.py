@@ -35,7 +35,7 @@ from keycheck.lab.residency_world import Network, Residency
 from keycheck.lab.world import Lab
 
 VACUUM_KM_PER_S = 299_792.458
-FROM_FRANKFURT, FROM_ASHBURN = "127.101.0.1", "127.102.0.1"
+FROM_FRANKFURT, FROM_ASHBURN, FROM_REUNION = "127.101.0.1", "127.102.0.1", "127.103.0.1"
 
 
 @pytest.fixture(scope="module")
@@ -211,6 +211,16 @@ def test_an_edge_asks_its_origin_and_says_how_long_it_took(network, id_) -> None
         assert "hit" in fields.get("x-cache", fields.get("cf-cache-status"))
 
 
+def test_who_is_nearest_answers(network) -> None:
+    (address,) = addresses(ask(network, "outermost.crm.example"))
+    for source, pop in ((FROM_FRANKFURT, "hel"), (FROM_REUNION, "run")):
+        with dial(network, "outermost", address, source) as tls:
+            tls.do_handshake()
+            fields, _, _ = get(tls, "/fresh/x")
+        assert fields["cf-ray"].endswith(f"-{pop}")
+        assert ("server-timing" in fields) is (pop == "hel")
+
+
 def test_an_origin_abroad_shows_in_the_edges_own_clock(tmp_path: Path, network) -> None:
     site = next(each for each in clean_places() if each.id == "edge-fastly")
     really = replace(site, delivery=replace(site.delivery, origin=ASHBURN))
@@ -252,7 +262,7 @@ def test_served_alone_a_defect_brings_its_subject_and_no_other(tmp_path: Path) -
         papers = write_papers(lab, datetime.now(UTC))
         written = yaml.safe_load(papers.deployment.read_text())
         assert [entry["id"] for entry in written["endpoints"]] == ["eu-api"]
-        assert {vantage["id"] for vantage in written["vantages"]} == {"frankfurt", "ashburn"}
+        assert {vantage["id"] for vantage in written["vantages"]} == {"frankfurt", "ashburn", "saint-denis"}
 
 
 def test_places_beside_the_rest_leave_the_rest_as_it_is(tmp_path: Path) -> None:
@@ -266,7 +276,7 @@ def test_places_beside_the_rest_leave_the_rest_as_it_is(tmp_path: Path) -> None:
         written = with_residency(rest, residency)
     finally:
         residency.close()
-    assert [each["id"] for each in written["vantages"]] == ["here", "frankfurt", "ashburn"]
+    assert [each["id"] for each in written["vantages"]] == ["here", "frankfurt", "ashburn", "saint-denis"]
     assert {each["id"]: each["vantages"] for each in written["endpoints"]} == {
         "portal": ["here"],
         "eu-paris": ["frankfurt"],

@@ -148,7 +148,7 @@ def test_a_place_of_many_regions_counts_with_all_of_them(regions: tuple[str, ...
     ("matters", "open_"),
     [
         ("stores", {*ALL}),
-        ("copies", {Copies, Encrypted, UnderKey}),
+        ("copies", {Copies, Backups, Encrypted, UnderKey}),
         ("backups", {Backups, Encrypted, UnderKey}),
         ("encryption", {Encrypted, UnderKey}),
         ("everything", {*ALL}),

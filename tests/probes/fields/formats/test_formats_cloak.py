@@ -8,8 +8,9 @@ import os
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from probes.fields.formats import ciphers
 from probes.fields.formats.cloak import FORMAT
-from probes.fields.formats.seam import AES_256_GCM, Parsed, Refused
+from probes.fields.formats.seam import Parsed, Refused
 
 
 def parts(plaintext: bytes) -> tuple[bytes, bytes]:
@@ -23,7 +24,7 @@ def test_fingerprint_iv_and_length_show() -> None:
     for body in (sealed, sealed.rstrip(b"=")):
         found = FORMAT.parse(b"v1.aesgcm256.710bb0e2." + iv + b"." + body)
         assert isinstance(found, Parsed)
-        assert (found.cipher, found.static_key, found.plain_length) == (AES_256_GCM, "710bb0e2", 4)
+        assert (found.cipher, found.static_key, found.plain_length) == (ciphers.AES_256_GCM, "710bb0e2", 4)
 
 
 @pytest.mark.parametrize("fingerprint", [b"anna", b"710BB0E2", b"710bb0e2.x", b""])

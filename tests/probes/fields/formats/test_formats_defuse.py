@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 
+from probes.fields.formats import ciphers
 from probes.fields.formats.defuse import FORMAT, HEADER
-from probes.fields.formats.seam import AES_256_CTR_HMAC, Parsed, Refused
+from probes.fields.formats.seam import Parsed, Refused
 
 
 def test_hex_and_bytes_say_the_same() -> None:
@@ -13,7 +14,7 @@ def test_hex_and_bytes_say_the_same() -> None:
     for value in (content, content.hex().encode()):
         found = FORMAT.parse(value)
         assert isinstance(found, Parsed)
-        assert (found.cipher, found.unit, found.plain_length) == (AES_256_CTR_HMAC, content[4:52], 9)
+        assert (found.cipher, found.unit, found.plain_length) == (ciphers.AES_256_CTR_HMAC, content[4:52], 9)
 
 
 def test_what_is_too_short_or_readable_is_refused() -> None:

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_blobs import aws_blob, gcp_blob
 
-from probes.fields.formats import aws_kms, gcp_kms
-from probes.fields.formats.seam import AES_256_GCM, Parse, Parsed, Refused
+from probes.fields.formats import aws_kms, ciphers, gcp_kms
+from probes.fields.formats.seam import Parse, Parsed, Refused
 
 DATA = Path(os.environ.get("KEYCHECK_DATA") or Path(__file__).resolve().parents[4].parent / "shared" / "data")
 
@@ -32,7 +32,7 @@ def test_generations_and_lengths() -> None:
         assert len(blob) == size
         found = aws_kms.parse(blob)
         assert isinstance(found, Parsed)
-        assert (found.variant, found.plain_length, found.cipher) == (variant, 32, AES_256_GCM)
+        assert (found.variant, found.plain_length, found.cipher) == (variant, 32, ciphers.AES_256_GCM)
         assert (found.static_key, found.unit_bits, 8 * len(found.unit)) == ("ab" * 32, unit_bits, unit_bits)
         assert found.payload == (size - 59, size)
         key = aws_kms.wrapped(blob, "arn")

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from probes.fields.formats import ciphers
 from probes.fields.formats.rails import FORMAT
-from probes.fields.formats.seam import AES_256_GCM, Parsed, Refused
+from probes.fields.formats.seam import Parsed, Refused
 
 
 def b64(content: bytes) -> str:
@@ -28,7 +29,7 @@ def parse(value: dict[str, Any], **layout: Any) -> object:
 def test_one_key_of_the_application_is_no_envelope() -> None:
     found = parse(message(i=b64(b"a1b2")), separators=(",", ":"))
     assert isinstance(found, Parsed)
-    assert (found.variant, found.static_key, found.cipher) == ("static-key", "a1b2", AES_256_GCM)
+    assert (found.variant, found.static_key, found.cipher) == ("static-key", "a1b2", ciphers.AES_256_GCM)
     assert (found.wrapped, found.plain_length, len(found.unit)) == ((), 20, 12)
     assert "no-envelope" in found.remarks
 

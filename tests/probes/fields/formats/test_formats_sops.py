@@ -7,7 +7,8 @@ import os
 
 import pytest
 
-from probes.fields.formats.seam import AES_256_GCM, Parsed, Refused
+from probes.fields.formats import ciphers
+from probes.fields.formats.seam import Parsed, Refused
 from probes.fields.formats.sops import FORMAT
 
 
@@ -20,7 +21,7 @@ def value(data: bytes, iv: int = 32, tag: int = 16, kind: str = "str", extra: st
 def test_a_value_shows_its_iv_and_its_length(kind: str) -> None:
     found = FORMAT.parse(value(os.urandom(7), kind=kind))
     assert isinstance(found, Parsed)
-    assert (found.cipher, found.plain_length, len(found.unit), found.unit_bits) == (AES_256_GCM, 7, 32, 256)
+    assert (found.cipher, found.plain_length, len(found.unit), found.unit_bits) == (ciphers.AES_256_GCM, 7, 32, 256)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from made_blobs import aws_blob, gcp_blob
 from tink import aead
 
 from probes.fields.formats import tink as tink_format
-from probes.fields.formats.seam import Parsed, Refused
+from probes.fields.formats.seam import Commitment, Parsed, Refused
 
 aead.register()
 TEMPLATES = aead.aead_key_templates
@@ -48,6 +48,7 @@ def test_an_envelope_under_a_key_service(blob: bytes, provider: str, bits: int) 
     assert found.wrapped[0].blob == blob
     assert found.unit == data[4 + len(blob) :][:12]
     assert found.remarks == ("unbound-wrap",)
+    assert found.commitment is Commitment.NO
     for cut in range(4 + len(blob), 4 + len(blob) + 28):
         assert isinstance(tink_format.parse(data[:cut]), Refused)
 

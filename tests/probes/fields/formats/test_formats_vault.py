@@ -8,7 +8,8 @@ import os
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from probes.fields.formats.seam import UNSTATED, Parsed, Refused
+from probes.fields.formats import ciphers
+from probes.fields.formats.seam import Parsed, Refused
 from probes.fields.formats.vault import FORMAT
 from probes.fields.readable import READABLE
 
@@ -24,7 +25,7 @@ def test_the_nonce_and_the_version_show_and_the_size_of_the_key_does_not() -> No
     found = FORMAT.parse(value)
     assert isinstance(found, Parsed)
     assert (found.unit, found.static_key, found.plain_length) == (nonce, "v3", 16)
-    assert (found.cipher.family, found.cipher.bits) == (UNSTATED.family, None)
+    assert (found.cipher.family, found.cipher.bits) == (ciphers.UNSTATED.family, None)
     assert "no-envelope" in found.remarks
     assert len(found.body) == 16
     assert found.bits > 100

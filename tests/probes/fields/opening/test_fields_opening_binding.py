@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from keycheck.model.facts import Unseen
 from keycheck.model.verdict import Reason
-from probes.fields.formats.seam import UNSTATED, Parsed
+from probes.fields.formats import ciphers
+from probes.fields.formats.seam import Parsed
 from probes.fields.opening.associated import Made, associated_data, entries, esdk_context
 from probes.fields.opening.binding import Binding, Bindings
 from probes.fields.opening.rows import Row, read_rows
@@ -65,17 +66,17 @@ def test_what_must_not_unwrap(sent: Binding, expected: Binding | None) -> None:
 
 def test_without_another_row_nothing_is_swapped() -> None:
     alone = Bindings(rule(context=BOUND), ROWS[:1])
-    parsed = Parsed("tink", "", 64, UNSTATED)
+    parsed = Parsed("tink", "", 64, ciphers.UNSTATED)
     assert alone.other_row(OWN, parsed, Binding({}), b"") is None
     assert Bindings(rule(), ROWS).other_row({}, parsed, Binding({}), b"") is None
     assert Bindings(rule(context=BOUND), ROWS).other_row(None, parsed, Binding({}), b"") is None
 
 
 def test_entries_that_are_not_shown_are_tried_beside_those_that_are() -> None:
-    shown = Parsed("aws-esdk", "v2", 152, UNSTATED, context=(("table", "contacts"),))
+    shown = Parsed("aws-esdk", "v2", 152, ciphers.UNSTATED, context=(("table", "contacts"),))
     ways = Bindings(rule(context=BOUND), ROWS).wrapped(OWN, shown)
     assert ways == (Binding({"table": "contacts"}), Binding(OWN, b"", {"record": "c-0"}))
-    hidden = Parsed("tink", "", 64, UNSTATED)
+    hidden = Parsed("tink", "", 64, ciphers.UNSTATED)
     assert Bindings(rule(context=BOUND), ROWS).wrapped(OWN, hidden) == (Binding({}),)
 
 

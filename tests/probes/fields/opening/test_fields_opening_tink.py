@@ -106,3 +106,14 @@ def test_the_subkey_of_xchacha_is_the_drafts() -> None:
     made = ChaCha20Poly1305(subkey).encrypt(bytes(4) + nonce[16:], text, associated)
     assert made[:16] == sealed_
     assert made[-16:] == bytes.fromhex("c0875924c1c7987947deafd8780acf49")
+
+
+def test_one_value_opens_under_two_data_keys_with_one_mac_key() -> None:
+    """Why even encrypt-then-MAC does not commit to a data key: half of it never enters the tag."""
+    value, key = sealed(templates.AES256_CTR_HMAC_SHA256)
+    first = open_envelope(value, key, BOUND)
+    other = key.replace(first.key, os.urandom(32))
+    assert other != key
+    opened = plaintext(open_envelope(value, other, BOUND))
+    assert opened is not None
+    assert opened != plaintext(first) == PLAIN

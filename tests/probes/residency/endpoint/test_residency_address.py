@@ -11,12 +11,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from residency_stage import Identity, Site, an_io, answer, identity, site
+from residency_stage import Identity, Site, an_io, answer, has_ipv6, identity, site
 
 from keycheck.lab.world import Lab
 from keycheck.model.deployment import SubjectEntry, Vantage
 from keycheck.model.facts import Unseen, seen
-from keycheck.model.probe import Io, Observed
+from keycheck.model.probe import Io
 from keycheck.model.types import CanonicalJson
 from keycheck.model.verdict import Reason
 from probes.residency.endpoint.special import never_connected
@@ -54,14 +54,10 @@ def endpoint(served: Site, mine: Identity, /, **changed: object) -> Endpoint:
     return Endpoint.model_validate({**body, **changed})
 
 
-def observed(subject: Endpoint, io: Io | None = None) -> Observed:
+def look(subject: Endpoint, io: Io | None = None) -> AddressFacts:
     io = io or an_io()
     [part] = PROBE.survey(subject, io).parts
-    return PROBE.work(subject, part, io)
-
-
-def look(subject: Endpoint, io: Io | None = None) -> AddressFacts:
-    facts = observed(subject, io).facts
+    facts = PROBE.work(subject, part, io).facts
     assert isinstance(facts, AddressFacts), facts
     assert AddressFacts.model_validate_json(seen(facts).facts) == facts
     return facts
@@ -93,9 +89,30 @@ def test_an_honest_server(mine: Identity) -> None:
     assert isinstance(facts.ranges, Unseen)
 
 
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6 on loopback")
+def test_an_ipv6_address(mine: Identity) -> None:
+    with site(ok, mine, host="::1") as served:
+        subject = endpoint(served, mine, addresses=[f"[::1]:{served.port}"])
+        assert PROBE.survey(subject, an_io()).parts == (f"[::1]:{served.port}",)
+        facts = look(subject)
+    assert isinstance(facts.signed, SignedTimes)
+    assert (facts.address, facts.special) == ("::1", "loopback")
+
+
 def test_as_many_as_the_profile_demands(mine: Identity) -> None:
     with site(ok, mine) as served:
         assert look(endpoint(served, mine), an_io(samples=8)).samples() == 8
+
+
+@pytest.mark.parametrize(("resets", "served_at_last"), [(2, True), (50, False)])
+def test_connections_that_are_reset_are_tried_again_and_not_for_ever(
+    mine: Identity, resets: int, served_at_last: bool
+) -> None:
+    with site(ok, mine, resets=resets) as served:
+        facts = look(endpoint(served, mine))
+        assert len(served.peers) < 12
+    assert isinstance(facts.signed, SignedTimes) is served_at_last
+    assert facts.samples() == (5 if served_at_last else 0)
 
 
 def test_times_are_never_shorter_than_the_way_there_and_back(mine: Identity) -> None:
@@ -139,9 +156,10 @@ def test_our_own_inspection_says_nothing_of_the_vendor(mine: Identity, tmp_path:
     ours = identity(tmp_path, HOST, label="ours")
     with site(ok, ours) as served:
         io = an_io(vantage=Vantage(id="here", interception_cas=(str(ours.ca),)))
-        facts = observed(endpoint(served, mine), io).facts
-    assert isinstance(facts, Unseen)
-    assert facts.reason is Reason.INTERCEPTED
+        facts = look(endpoint(served, mine), io)
+    for one in (facts.connect, facts.signed, facts.request, facts.edge):
+        assert isinstance(one, Unseen)
+        assert one.reason is Reason.INTERCEPTED
 
 
 def test_nobody_listens(mine: Identity) -> None:

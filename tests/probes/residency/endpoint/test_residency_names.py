@@ -11,7 +11,7 @@ import dns.message
 import dns.rcode
 import dns.rrset
 import pytest
-from residency_stage import Answers, an_io, name_server, reply
+from residency_stage import Answers, an_io, has_ipv6, name_server, reply
 
 from keycheck.model.deployment import Vantage
 from keycheck.model.facts import seen
@@ -451,3 +451,9 @@ def test_the_plan_says_who_is_asked() -> None:
     [touch] = NamesProbe().touches(subject, an_io())
     assert (touch.connections, touch.changes) == (6, False)
     assert "192.0.2.53" in touch.what
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6 on loopback")
+def test_a_name_server_may_have_an_ipv6_address() -> None:
+    with name_server(both, "::1") as server:
+        assert told(look(endpoint(server.address))).addresses
