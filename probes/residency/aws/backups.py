@@ -41,6 +41,10 @@ class Backups:
     _jobs: dict[tuple[str, str], tuple[Job, ...]] = field(default_factory=dict)
     _waiting: list[str] = field(default_factory=list)
 
+    def about(self, resource: str | None) -> Backups:
+        """The same, where another resource is of interest."""
+        return Backups(self.asking, self.keys, self.plans, resource)
+
     def look(self, region: str, roots: Iterable[str], door: Door | None = None) -> tuple[str, ...]:
         """What backs up `roots` in one Region of an account, our own unless another's `door` is given, and where that
         goes. Ids of the vaults."""

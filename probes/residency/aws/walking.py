@@ -179,7 +179,7 @@ def _resource(tour: Tour, name: str) -> tuple[str, ...]:
         case "elasticfilesystem" if found.region:
             tour.file_systems.look(found)
         case "backup" if found.region and found.resource.startswith("backup-vault:"):
-            replace(tour.backups, resource=None).follow((id,))
+            tour.backups.about(None).follow((id,))
             return (id,)
         case _:
             _other(tour.ask, found)
@@ -202,7 +202,7 @@ def _backups_of_copies(tour: Tour, whole: bool) -> None:
         elif region is None:
             ask.opens(node.id, unknown("what backs it up was not asked, as its Region is not known"), "backups")
         else:
-            replace(tour.backups, resource=node.id).look(region, (node.id,), door)
+            tour.backups.about(node.id).look(region, (node.id,), door)
 
 
 def _region(node: Node) -> str | None:

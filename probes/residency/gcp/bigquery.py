@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import quote
 
 from keycheck.errors import ProbeError
 from keycheck.model.types import vendor_text
@@ -20,7 +21,7 @@ from probes.residency.gcp.asking import Asking
 from probes.residency.gcp.bigquery_copies import Copies
 from probes.residency.gcp.buckets import Buckets
 from probes.residency.gcp.keys import Keys
-from probes.residency.gcp.names import is_bucket, is_name, located
+from probes.residency.gcp.names import is_bucket, is_dataset, located
 from probes.residency.gcp.reading import when
 from probes.residency.graph import PENDING, seen_not, unknown
 from probes.residency.store_facts import Basis, EdgeKind, NodeKind, NodePlace, Unneeded
@@ -96,7 +97,7 @@ class DataSets:
         def dataset(item: Answer) -> tuple[str, str]:
             reference = child(item, "datasetReference")
             name = text(reference, "datasetId")
-            if not is_name(name) and not name.replace("_", "a").isalnum():
+            if not is_dataset(name):
                 raise MalformedError("datasetId is none")
             return name, text(item, "location")
 
@@ -150,7 +151,7 @@ class DataSets:
 
         def table(item: Answer) -> tuple[str, str]:
             name = text(child(item, "tableReference"), "tableId")
-            if "/" in name or len(name) > 1024:
+            if name in (".", ".."):
                 raise MalformedError("tableId is none")
             return name, text(item, "type")
 
@@ -177,9 +178,7 @@ class DataSets:
         """None where it is not told, which is then an open end."""
         id = self.id(project, dataset)
         try:
-            if not is_name(name):
-                raise ProbeError(Reason.NOT_COVERED, "a table whose name cannot be asked about by path")
-            path = f"projects/{project}/datasets/{dataset}/tables/{name}"
+            path = f"projects/{project}/datasets/{dataset}/tables/{quote(name, safe='')}"
             answer = self.asking.ask("bigquery", _TABLE, path, {"fields": _TABLE_FIELDS})
             with parsing(_TABLE):
                 if text(child(answer, "tableReference"), "tableId") != name:
@@ -210,7 +209,7 @@ class DataSets:
             name = uri.removeprefix("gs://")
             if uri.startswith("gs://") and is_bucket(name):
                 self.buckets.to(id, name, EdgeKind.REPLICATES, Basis.CONFIGURED, "its data lies there")
-                self.buckets.look(name)
+                self.buckets.follow()
             else:
                 self.asking.opens(id, unknown(f"its data lies outside of BigQuery, at {uri[:80]}"), "stores")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -12,7 +11,7 @@ from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
 from probes.clouds.aws.reading import Answer, MalformedError, child_or_none, children, flag, parsing, text, text_or_none
 from probes.residency.gcp.asking import Asking
-from probes.residency.gcp.names import is_project, located
+from probes.residency.gcp.names import is_dataset, is_project, located
 from probes.residency.gcp.reading import number
 from probes.residency.store_facts import NodePlace
 
@@ -22,7 +21,6 @@ _COPY: Final = "cross_region_copy"
 _COLUMNS: Final = ("schema_name", "replica_name", "location")
 _ROWS: Final = 1000
 _WAIT_MS: Final = 8000
-_DATASET: Final = re.compile(r"[A-Za-z0-9_]{1,1024}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +91,10 @@ class Copies:
     def _ask(self, project: str, location: str) -> tuple[Replica, ...]:
         if not is_project(project) or not isinstance(located(location), NodePlace):
             raise ProbeError(Reason.MALFORMED, f"{_QUERY}: no location of BigQuery: {vendor_text(location, 60)}")
+        # A view's name can be no parameter: project and location have been matched strictly.
         view = f"`{project}`.`region-{location.lower()}`.INFORMATION_SCHEMA.SCHEMATA_REPLICAS"
         body = {
-            "query": f"SELECT {', '.join(_COLUMNS)} FROM {view} ORDER BY 1, 2, 3",
+            "query": f"SELECT {', '.join(_COLUMNS)} FROM {view} ORDER BY 1, 2, 3",  # noqa: S608
             "useLegacySql": False,
             "location": location,
             "timeoutMs": _WAIT_MS,
@@ -120,7 +119,7 @@ class Copies:
                 return None
             params = child_or_none(item, "params") or {}
             target = text(item, "destinationDatasetId")
-            if _DATASET.fullmatch(target) is None:
+            if not is_dataset(target):
                 raise MalformedError("destinationDatasetId is none")
             state = "disabled" if flag(item, "disabled", default=False) else "enabled"
             detail = vendor_text(f"transfer {text(item, 'name').rpartition('/')[2]}, {state}", 300)

@@ -67,13 +67,13 @@ class Buckets:
         for name, told in found:
             self.asking.graph.put(self.id(name), NodeKind.BUCKET, None, PENDING, PENDING)
             self.waiting.append((name, told, project))
-        self._all()
+        self.follow()
         return tuple(self.id(name) for name, _ in found)
 
     def look(self, name: str) -> None:
         """One bucket, and those that it leads to, until there are no more."""
         self.waiting.append((name, None, None))
-        self._all()
+        self.follow()
 
     def to(self, source: str, name: str, kind: EdgeKind, basis: Basis, detail: str) -> None:
         """An edge to a bucket, which is looked at in its turn; until then it is there without a place."""
@@ -84,7 +84,8 @@ class Buckets:
             graph.edge(source, target, kind, basis, detail)
         self.waiting.append((name, None, None))
 
-    def _all(self) -> None:
+    def follow(self) -> None:
+        """Look at what was met on the way, and at what that leads to."""
         while self.waiting and not self.asking.over():
             name, told, project = self.waiting.pop()
             if name not in self._met:

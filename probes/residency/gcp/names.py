@@ -20,7 +20,8 @@ _FULL: Final = re.compile(
 _PROJECT: Final = re.compile(r"[a-z0-9][a-z0-9.:-]{2,99}", re.ASCII)
 _LOCATION: Final = re.compile(r"[a-z][a-z0-9-]{1,39}", re.ASCII)
 _ZONE: Final = re.compile(r"(?P<region>[a-z][a-z0-9-]{1,36}[0-9])-[a-z]", re.ASCII)
-_SEGMENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._()-]{0,1023}", re.ASCII)
+_SEGMENT: Final = re.compile(r"[A-Za-z0-9_(][A-Za-z0-9._()-]{0,1023}", re.ASCII)
+_DATASET: Final = re.compile(r"[A-Za-z0-9_]{1,1024}", re.ASCII)
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", re.ASCII)
 
 
@@ -52,7 +53,7 @@ def full_name(text: str) -> Full:
         raise ValueError("not a full resource name of Google Cloud, such as //storage.googleapis.com/projects/_/…")
     steps = match["path"].split("/")
     paired = len(steps) % 2 == 0 or steps[2:3] == ["global"]
-    if not paired or not all(_SEGMENT.fullmatch(each) or each == "_" for each in steps[2:]):
+    if not paired or not all(_SEGMENT.fullmatch(each) for each in steps[2:]):
         raise ValueError("a full resource name has pairs of a kind and a name")
     if steps[0] != "projects" or (steps[1] != "_" and not is_project(steps[1])):
         raise ValueError("a full resource name begins with projects/ and the project's id")
@@ -67,6 +68,11 @@ def is_project(text: str) -> bool:
 def is_bucket(text: str) -> bool:
     """Whether `text` has the form of a bucket's name."""
     return _BUCKET.fullmatch(text) is not None and ".." not in text
+
+
+def is_dataset(text: str) -> bool:
+    """Whether `text` has the form of the id of a data set of BigQuery."""
+    return _DATASET.fullmatch(text) is not None
 
 
 def is_name(text: str) -> bool:

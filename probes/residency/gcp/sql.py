@@ -28,7 +28,7 @@ _LIST: Final = "cloudsql.instances.list"
 _RUNS: Final = "cloudsql.backupRuns.list"
 _BACKUPS: Final = "cloudsql.backups.list"
 _SHOWN: Final = 3
-_VOID: Final = ("FAILED", "SKIPPED", "DELETED", "DELETION_FAILED_GONE")
+_VOID: Final = ("FAILED", "SKIPPED", "DELETED")
 """Runs that left nothing behind."""
 _NEAREST: Final = (
     "no location is set for its backups: Google keeps them in the multi-region that is nearest, and none exists yet "

@@ -108,7 +108,7 @@ def test_a_strangers_words_stay_words_and_nothing_is_loaded() -> None:
     made = replace(made, title=NASTY, open_ends=(NASTY,))
     text = page(made, None, EU.countries())
     assert "<script" not in text
-    assert not re.search(r"""(src|href)=|url\(h|@import|on\w+="|https?://""", text)
+    assert not re.search(r"""(src|href)=|url\(h|@import|\son\w+="|https?://""", text)
     assert "default-src 'none'" in text
     for svg in (globe(made, None, EU.countries()), flow(made)):
         ET.fromstring(svg)

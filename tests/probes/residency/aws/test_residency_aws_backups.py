@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from residency_aws import account, edges, node, opened, resource
 
@@ -188,3 +190,26 @@ def test_a_backup_that_ran_into_another_vault(cloud, stage, make_io) -> None:
     (found,) = [edge for edge in facts.edges if edge.kind is EdgeKind.BACKS_UP]
     assert (found.source, found.target, found.basis) == (EXPORTS, MAIN, Basis.HAPPENED)
     assert found.at is not None
+
+
+def test_backups_of_a_copy_in_its_own_region(cloud, stage, make_io) -> None:
+    client = cloud("s3", ABROAD)
+    client.create_bucket(Bucket="copy", CreateBucketConfiguration={"LocationConstraint": ABROAD})
+    rule = (
+        "<ReplicationConfiguration><Rule><Status>Enabled</Status><Destination><Bucket>arn:aws:s3:::copy</Bucket>"
+        "</Destination></Rule></ReplicationConfiguration>"
+    )
+    stage.xml("GET /exports?replication", rule)
+    selections(stage, None)
+    far = job(FAR, FOREIGN) | {"ResourceArn": "arn:aws:s3:::copy"}
+    ran = {"ResourceArn": "arn:aws:s3:::copy", "BackupVaultArn": FAR, "State": "COMPLETED", "CreationDate": AT}
+
+    def jobs(member: str, told: dict[str, object]):
+        return lambda said: (200, json.dumps({member: [told] if "copy" in said.partition("?")[2] else []}).encode(), {})
+
+    stage.replies["GET /backup-jobs"] = jobs("BackupJobs", ran)
+    stage.replies["GET /copy-jobs"] = jobs("CopyJobs", far)
+    facts, _ = aws.walk(resource(EXPORTS), "whole", make_io(stage.url))
+    assert edges(facts, EdgeKind.REPLICATES) == [(EXPORTS, "arn:aws:s3:::copy")]
+    assert edges(facts, EdgeKind.BACKS_UP) == [("arn:aws:s3:::copy", FAR)]
+    assert copies(facts) == [(FAR, FOREIGN, Basis.HAPPENED)]

@@ -57,7 +57,7 @@ def test_a_bucket_that_replicates_to_another_accounts_bucket_abroad(cloud, moto,
     assert (copy.place, copy.account) == (NodePlace(regions=("us-east-1",), type="region"), THEIRS)
     assert edges(facts, EdgeKind.REPLICATES) == [(EXPORTS, "arn:aws:s3:::exports-copy")]
     # Its objects are not ours to read, and nobody of ours is there.
-    assert opened(facts, "exports-copy") == {"encryption"}
+    assert opened(facts, "exports-copy") == {"encryption", "backups"}
     assert opened(facts, "exports") == set()
 
 
@@ -68,6 +68,8 @@ def test_an_identity_in_the_other_account_closes_the_end(cloud, moto, make_io) -
     facts, _ = aws.walk(resource(EXPORTS, others=(f"in-{THEIRS}",)), "whole", make_io(moto, THEIRS))
     assert opened(facts, "exports-copy") == set()
     assert node(facts, "exports-copy").objects.complete
+    # Backups are asked for there, too.
+    assert "backup:ListBackupPlans eu-west-1" in facts.questions
 
 
 def test_copies_of_copies_in_a_circle_and_a_rule_that_is_disabled(cloud, moto, make_io) -> None:
