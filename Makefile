@@ -15,7 +15,7 @@ QUICK := tests/test_architecture.py $(filter-out tests/keycheck/lab tests/keyche
 # Programs that tests start as real counterparts; without root their tests are skipped and say what is missing.
 POSTGRES := $(firstword $(wildcard /usr/lib/postgresql/*/bin/initdb))
 
-.PHONY: demo test check coverage matrix fuzz packages bench-tls bench-keys bench-drills bench-fields torture live-aws live-gcp
+.PHONY: demo test check coverage matrix fuzz packages bench-tls bench-keys bench-drills bench-fields bench-residency torture live-aws live-gcp
 .PHONY: lock clean help
 .DEFAULT_GOAL := help
 
@@ -73,6 +73,9 @@ bench-keys: $(STAMP)  ## time the inspection of keys, and the lab's clouds
 
 bench-fields: $(STAMP)  ## time scans of exports beside only reading them, and peers' parsers
 	$(BIN)/python bench/fields.py $(ARGS)
+
+bench-residency: $(STAMP)  ## look addresses up beside netaddr, pytricia and MaxMind's reader; ARGS=--quick
+	$(BIN)/python bench/residency.py $(ARGS)
 
 fuzz: $(STAMP) $(FUZZ)/.installed  ## feed every parser of formats with atheris; ARGS="--seconds 600"
 	$(FUZZ)/bin/python tests/fuzz/fuzz_formats.py $(ARGS)

@@ -173,9 +173,11 @@ EXTRA_KEYS: Final[tuple[KeySite, ...]] = (
 
 
 def store_keys(only: Collection[str] | None) -> tuple[KeySite, ...]:
-    """The keys that these stores (`stores/ID`; None: all) are agreed to lie under, without their canaries' keys."""
+    """The keys that these stores (`stores/ID`; None: all) are agreed to lie under, without their canaries' keys. Where
+    stores are chosen, nothing is asked about the keys themselves, and nobody has used them."""
     agreed = {key for site in STORES if only is None or f"stores/{site.id}" in only for key in site.keys}
-    return tuple(replace(site, canary=None) for site in (*clean_keys(), *EXTRA_KEYS) if site.id in agreed)
+    keys = tuple(replace(site, canary=None) for site in (*clean_keys(), *EXTRA_KEYS) if site.id in agreed)
+    return keys if only is None else tuple(replace(site, uses=()) for site in keys)
 
 
 def in_clouds(only: Collection[str] | None) -> bool:

@@ -8,7 +8,16 @@ from datetime import datetime
 from keycheck.model.facts import Unseen
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
-from probes.clouds.aws.reading import Answer, MalformedError, child_or_none, structure, text, text_or_none, texts
+from probes.clouds.aws.reading import (
+    Answer,
+    MalformedError,
+    child_or_none,
+    children,
+    structure,
+    text,
+    text_or_none,
+    texts,
+)
 from probes.residency.gcp.keys import SUPPLIED, Keys
 from probes.residency.gcp.names import everywhere, last, located, path_of
 from probes.residency.gcp.reading import when
@@ -78,7 +87,9 @@ def kept(item: Answer, project: str) -> Thing:
     where = text_or_none(item, "zone") or text_or_none(item, "region")
     locations = texts(item, "storageLocations")
     place = everywhere(locations) if locations or where is None else located(last(where))
-    sources = [path_of(link) for name in _SOURCES if (link := text_or_none(item, name))]
+    links = [text_or_none(item, name) for name in _SOURCES]
+    links += [text_or_none(saved, "sourceDisk") for saved in children(item, "savedDisks")]
+    sources = [path_of(link) for link in links if link]
     return Thing(
         _own(item, project),
         project,

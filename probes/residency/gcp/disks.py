@@ -22,7 +22,7 @@ from probes.residency.gcp.compute_answers import Thing, disk, kept
 from probes.residency.gcp.keys import Keys
 from probes.residency.gcp.names import everywhere, path_of
 from probes.residency.graph import PENDING, seen_not, unknown
-from probes.residency.store_facts import Basis, EdgeKind, NodeKind, Unneeded
+from probes.residency.store_facts import Basis, EdgeKind, Encryption, NodeKind, Unneeded
 
 _SHOWN: Final = 5
 _LISTS: Final[Mapping[str, tuple[str, str, NodeKind]]] = MappingProxyType(
@@ -85,15 +85,24 @@ class Disks:
         if kind == "disks":
             self._waiting.append(path)
             self._follow()
-            for each in _LISTS:
-                own = [one for one in self._listed(project, each) if self._from_met(one)]
-                self._kept(project, each, own)
+            self._made_from(project, path)
         else:
             self._one(project, path, kind)
         return (self.id(path),)
 
-    def _from_met(self, one: Thing) -> bool:
-        return any(source in self._met for source in one.sources)
+    def _made_from(self, project: str, path: str) -> None:
+        """Snapshots and images of a disk, and what was made from those in turn."""
+        listed = {kind: self._listed(project, kind) for kind in _LISTS}
+        ours = set(self._met)
+        while more := {
+            one.path for found in listed.values() for one in found if one.path not in ours and ours & {*one.sources}
+        }:
+            ours |= more
+        for kind, found in listed.items():
+            for id in self._kept(project, kind, [one for one in found if one.path in ours]):
+                if all(edge.target != id for edge in self.asking.graph.edges):
+                    # What it was made from is one of those that are alike and not shown.
+                    self.asking.graph.edge(self.id(path), id, EdgeKind.BACKS_UP, Basis.HAPPENED, f"{kind}, in steps")
 
     def _one(self, project: str, path: str, kind: str) -> None:
         id = self.id(path)
@@ -194,7 +203,7 @@ class Disks:
         ids = []
         for alike in few(found, lambda each: each.kind, _SHOWN):
             told, id = alike.one, self.id(alike.one.path)
-            encryption = told.under(self.keys, id)
+            encryption: Encryption | Unneeded | Unseen = told.under(self.keys, id)
             if kind == "instantSnapshots":
                 held = next((graph.node(self.id(each)) for each in told.sources), None)
                 encryption = held.encryption if held is not None else unknown("as its disk is, which was not looked at")

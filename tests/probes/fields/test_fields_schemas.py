@@ -1,7 +1,8 @@
 """Facts of fields within a major version are only added to: what was written yesterday is read today.
 
 `schemas/` holds the schema of each kind of facts as it was last written. Whoever adds a field writes it anew, by
-`PYTHONPATH=tests/support python tests/probes/fields/test_fields_schemas.py`, after the test has said that the change only adds.
+`PYTHONPATH=tests/support python tests/probes/fields/test_fields_schemas.py`, after the test has said that the change
+only adds.
 """
 
 from __future__ import annotations
