@@ -20,6 +20,10 @@ _PROVES_NOT: Final = (
 )
 
 
+NOT_ASKED: Final = "not asked: "
+"""Before a service, among the questions of a closure: it may hold data and was not looked into."""
+
+
 class StoreControl(ResidencyControl):
     """Base of the controls over a closure. A closure with an open end that matters is never a pass."""
 
@@ -74,6 +78,8 @@ def open_ends(facts: ClosureFacts, matters: Iterable[str], found: Judgement) -> 
     for end in facts.open:
         if end.matters in {*matters, "everything"}:
             found.doubt(f"{end.at}: {_why(end)}", end.why.reason)
+    if passed_over := [one.removeprefix(NOT_ASKED) for one in facts.questions if one.startswith(NOT_ASKED)]:
+        found.lean(f"services that were not looked into: {', '.join(passed_over)}")
 
 
 def loose_ends(walked: Closure, found: Judgement) -> None:

@@ -196,7 +196,8 @@ class ClosureFacts(Facts, schema="stores.closure/1"):
     open: Annotated[tuple[OpenEnd, ...], Field(max_length=512)]
     guards: Annotated[tuple[Guard, ...], Field(max_length=64)] | Unseen = ()
     questions: Annotated[tuple[VendorText, ...], Field(max_length=256)] = ()
-    """What was asked, `service:Operation region`, so that a reader sees what was not."""
+    """What was asked, `service:Operation region`; and `not asked: SERVICE`, for services of which an account may hold
+    something and that were not looked into."""
     since: Instant | None = None
     """How far back jobs that ran were looked at."""
     agreed: Agreed

@@ -286,8 +286,8 @@ class _Multiplexer(Generic[T]):
         if self._source is not None:
             try:
                 sock.bind((self._source, 0))
-            except OSError as error:  # of another family, or no address of this machine: ours, whatever its number
-                self._end(link, NoAnswer(Kind.LOCAL, Phase.CONNECT, _errno_name(error.errno)))
+            except OSError:  # of another family, or no address of this machine: ours, whatever its number
+                self._end(link, NoAnswer(Kind.LOCAL, Phase.CONNECT, f"cannot leave from {self._source}"))
                 return
         try:
             code = sock.connect_ex((call.address.ip, call.address.port))
