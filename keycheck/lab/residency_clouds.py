@@ -21,6 +21,7 @@ from keycheck.lab.defects import Choice
 from keycheck.lab.gcp_stores.service import PERMISSIONS, SERVICES, GcpStores
 from keycheck.lab.key_sites import AUDITOR, G_INSPECTOR, INSPECTOR, READS
 from keycheck.lab.residency_parts import Added, Entry, Part
+from keycheck.lab.store_estate import clean_clouds
 from keycheck.lab.store_keys import KeyBook
 from keycheck.lab.store_sites import (
     INFERENCE,
@@ -30,7 +31,6 @@ from keycheck.lab.store_sites import (
     InferenceSite,
     StoreDefect,
     StoreSite,
-    clean_clouds,
 )
 
 CONFIG_FILE: Final = "aws-stores.config"
@@ -95,8 +95,8 @@ class StoreClouds:
         return {
             **inspector,
             "id": GCP_IDENTITY,
-            "storage_endpoint": self.gcp.address,
-            "endpoints": [[name, self.gcp.address] for name in SERVICES],
+            "storage_endpoint": self.gcp.address("storage"),
+            "endpoints": [[name, self.gcp.address(name)] for name in SERVICES],
         }
 
     def _open_aws(self, plan: CloudPlan) -> None:

@@ -52,7 +52,7 @@ def _place(
     promises: frozenset[Promise],
     change: Change,
     at: str = "eu-api",
-    clause: str = "RES-ENDPOINTS",
+    clause: str = "PROCESSED",
 ) -> PlaceDefect:
     return PlaceDefect(id, title, clause if promises else "", promises, change, at, False)
 
@@ -106,7 +106,7 @@ PLACE_DEFECTS: Final[tuple[PlaceDefect, ...]] = (
            _to(ISTANBUL), "eu-warsaw"),
     _place("commercial-realm", "the commercial cloud in Frankfurt instead of the sovereign one",
            fails("residency.realm"), _to(FRANKFURT, "eu-sov-9f8e.eu-central-1.elb.amazonaws.com"), "eu-sovereign",
-           "RES-REALM"),
+           "REALM"),
     # What only delay shows, and what it cannot show.
     _place("anycast", "one address answers from Frankfurt and from Ashburn", _ABROAD | fails("residency.anycast"),
            _last(Stand(DUBLIN, (FRANKFURT, ASHBURN))), "eu-desk"),
@@ -119,21 +119,21 @@ PLACE_DEFECTS: Final[tuple[PlaceDefect, ...]] = (
     _place("edge-abroad", "the edge that answers is in London",
            # from where Stockholm is so far that no time bounds the origin
            _ABROAD | unknown("residency.origin"), _edge_in_london,
-           "edge-cloudfront", "RES-EDGES"),
+           "edge-cloudfront"),
     _place("origin-abroad", "an edge at home, its origin in us-east-1, and the vendor says so",
-           fails("residency.origin"), _origin(ASHBURN, ASHBURN), "edge-fastly", "RES-EDGES"),
+           fails("residency.origin"), _origin(ASHBURN, ASHBURN), "edge-fastly"),
     _place("origin-hidden-abroad", "an edge at home, its origin in us-east-1, and the vendor says Stockholm",
            # a long time proves nothing: whoever answers can wait
-           unknown("residency.origin"), _origin(ASHBURN), "edge-cloudfront", "RES-EDGES"),
+           unknown("residency.origin"), _origin(ASHBURN), "edge-cloudfront"),
     _place("hidden-edge", "a content delivery network in front that nobody declared", unknown("residency.origin"),
            _origin(DUBLIN), "eu-desk"),
     _place("two-networks", "heads of three content delivery networks in one answer",
            # nobody can say whose place and whose time they tell
            unknown("residency.endpoints", "residency.steering", "residency.origin"), _web(WebManner.TWO_NETWORKS),
-           "edge-cloudfront", "RES-EDGES"),
+           "edge-cloudfront"),
     _place("endless-head", "an answer's head without end",
            unknown("residency.endpoints", "residency.steering", "residency.origin"), _web(WebManner.ENDLESS_HEAD),
-           "edge-fastly", "RES-EDGES"),
+           "edge-fastly"),
     # Names.
     _place("steered-abroad", "clients in Germany, and they alone, are sent to us-east-1", _ABROAD,
            lambda site: replace(site, sent=(*site.sent, Sent(GERMANS, Stand(ASHBURN)))), "eu-portal"),
@@ -146,6 +146,9 @@ PLACE_DEFECTS: Final[tuple[PlaceDefect, ...]] = (
     _place("dns-loop", "the name is its own alias", _UNRESOLVED, _dns(DnsManner.LOOP), "eu-paris"),
     _place("dns-endless", "an alias of an alias, without end", _UNRESOLVED, _dns(DnsManner.ENDLESS), "eu-paris"),
     _place("private-address", "an address that no range holds", _OPEN, _last(Stand(NOWHERE)), "eu-paris"),
+    _place("name-says-home", "addresses that no range holds, behind an alias that names eu-central-1",
+           _OPEN,  # whoever answers for the name can put any addresses behind it
+           lambda site: site.moved(NOWHERE)),
     # Ranges.
     _place("stale-ranges", "the ranges are two hundred days old", _OPEN, _ranges(RangesManner.STALE), "eu-paris"),
     _place("default-route-in-ranges", "the ranges hold 0.0.0.0/0", _OPEN, _ranges(RangesManner.DEFAULT_ROUTE),

@@ -56,83 +56,57 @@ def _concerns(residency: Residency, of: str) -> bool:
 def _required(
     control: str, of: str, more: Mapping[str, object] | None = None, assurance: str = "stated"
 ) -> Mapping[str, object]:
+    placed = {"jurisdiction": ["EU"]} if control.startswith("residency.") else {}
     evidence = {"assurance": assurance, "max_age": "P30D"}
-    return {"control": control, "for": of, "with": {"jurisdiction": ["EU"], **(more or {})}, "evidence": evidence}
+    return {"control": control, "for": of, "with": {**placed, **(more or {})}, "evidence": evidence}
 
 
-_PROMPTS: Final[Mapping[str, object]] = {
-    "control": "prompts.identifiers@1",
-    "for": "prompts",
-    "with": {"forbidden": ["email", "iban", "name", "pan", "phone"]},
-    "evidence": {"assurance": "observed", "max_age": "P30D"},
-}
-
-_OWN: Final = "endpoints/eu-*"
-_EDGES: Final = "endpoints/edge-*"
-_OUTERMOST: Final = "endpoints/outermost"
 _LOCAL: Final = {"edges": "local"}
 _ALLOWED: Final = {"allowed": ["cloudflare", "cloudfront", "fastly"]}
+_FORBIDDEN: Final = {"forbidden": ["email", "iban", "name", "pan", "phone"]}
 _CLAUSES: Final[Sequence[tuple[str, str, Sequence[Mapping[str, object]]]]] = (
     (
-        "RES-ENDPOINTS",
-        "Every endpoint answers from the agreed jurisdiction, and sends its clients nowhere else.",
+        "PROCESSED",
+        "Every address at which the service answers is in the agreed jurisdiction; clients are sent nowhere else.",
         [
-            _required(f"residency.{what}@1", _OWN, None, "observed")
-            for what in ("endpoints", "steering", "anycast", "origin")
+            _required("residency.endpoints@1", "endpoints", _LOCAL, "observed"),
+            _required("residency.steering@1", "endpoints", _LOCAL, "observed"),
+            _required("residency.anycast@1", "endpoints", _ALLOWED, "observed"),
+            _required("residency.origin@1", "endpoints", None, "observed"),
         ],
     ),
     (
-        "RES-EDGES",
-        "Behind content delivery networks, edges and origins are in the agreed jurisdiction.",
-        [
-            _required("residency.endpoints@1", _EDGES, _LOCAL, "observed"),
-            _required("residency.steering@1", _EDGES, _LOCAL, "observed"),
-            _required("residency.anycast@1", _EDGES, _ALLOWED, "observed"),
-            _required("residency.origin@1", _EDGES, None, "observed"),
-        ],
-    ),
-    (
-        # So far from its origin that no time bounds where that is.
-        "RES-OUTERMOST",
-        "The edge for the outermost regions is in one of them.",
-        [
-            _required("residency.endpoints@1", _OUTERMOST, _LOCAL, "observed"),
-            _required("residency.steering@1", _OUTERMOST, _LOCAL, "observed"),
-            _required("residency.anycast@1", _OUTERMOST, _ALLOWED, "observed"),
-        ],
-    ),
-    (
-        "RES-REALM",
+        "REALM",
         "The endpoint for public bodies is in the sovereign cloud.",
         [_required("residency.realm@1", "endpoints/eu-sovereign", {"realms": ["aws-eusc"]}, "observed")],
     ),
     (
-        "RES-STORES",
+        "STORED",
         "Customer data is stored in the agreed jurisdiction, with all its copies and backups.",
         [_required(f"residency.{what}@1", "stores", None, "configured") for what in ("stores", "copies", "backups")],
     ),
     (
-        "ENC-STORES",
+        "AT-REST",
         "Every store, copy and backup is encrypted under the customer's key.",
+        [_required(f"stores.{what}@1", "stores", None, "configured") for what in ("encrypted", "key")],
+    ),
+    (
+        "INFERRED",
+        "Models run in the agreed jurisdiction only, and no direct identifier of a person is sent to them.",
         [
-            {"control": f"stores.{what}@1", "for": "stores", "evidence": {"assurance": "configured", "max_age": "P30D"}}
-            for what in ("encrypted", "key")
+            _required("residency.inference@1", "inference", None, "configured"),
+            _required("prompts.identifiers@1", "prompts", _FORBIDDEN, "observed"),
         ],
     ),
     (
-        "RES-INFERENCE",
-        "Models run in the agreed jurisdiction only.",
-        [_required("residency.inference@1", "inference")],
-    ),
-    (
-        "RES-SUBPROCESSORS",
+        "SUBPROCESSORS",
         "Every subprocessor is in the agreed jurisdiction, and changes are announced a month before.",
         [_required("residency.subprocessors@1", "subprocessors", {"notice": "P30D"}, "documented")],
     ),
     (
-        "RES-OPERATOR",
+        "OPERATORS",
         "Whoever operates the service answers to the law of the agreed jurisdiction alone.",
         [_required("residency.operator@1", "operators")],
     ),
-    ("AI-PROMPTS", "No prompt holds a direct identifier of a person.", [_PROMPTS]),
 )
+"""Named as in the shipped profile `residency`."""

@@ -28,7 +28,7 @@ _PERSONS: Final = (
 def _roster(
     id: str, title: str, promises: frozenset[Promise], change: Callable[[RosterSite], RosterSite], at: str
 ) -> RosterDefect:
-    return RosterDefect(id, title, "RES-SUBPROCESSORS", promises, change, at, False)
+    return RosterDefect(id, title, "SUBPROCESSORS", promises, change, at, False)
 
 
 def _operator(
@@ -38,13 +38,13 @@ def _operator(
     change: Callable[[OperatorSite], OperatorSite],
     at: str = "crm-operator",
 ) -> OperatorDefect:
-    return OperatorDefect(id, title, "RES-OPERATOR", promises, change, at, False)
+    return OperatorDefect(id, title, "OPERATORS", promises, change, at, False)
 
 
 def _prompts(
     id: str, title: str, promises: frozenset[Promise], change: Callable[[PromptSite], PromptSite], at: str
 ) -> PromptDefect:
-    return PromptDefect(id, title, "AI-PROMPTS", promises, change, at, False)
+    return PromptDefect(id, title, "INFERRED", promises, change, at, False)
 
 
 def _harmed(harm: PromptHarm) -> Callable[[PromptSite], PromptSite]:

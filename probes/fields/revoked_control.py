@@ -10,7 +10,7 @@ from keycheck.model.facts import Facts, Unseen
 from keycheck.model.types import Name, SortedSet, SubjectId
 from keycheck.model.verdict import Reason, Verdict, not_applicable
 from probes.fields.facts import ColumnFacts, Opened
-from probes.fields.field_control import CAVEAT, unmapped, whole
+from probes.fields.field_control import CAVEAT, alike, unmapped, whole
 from probes.keys.drill_facts import RevocationFacts
 from probes.keys.timeline import VENDOR_PATHS, Path, PathTimeline
 from probes.weighing import Judgement, shown
@@ -57,6 +57,9 @@ class Revoked(Control, id="fields.revoked", version=1):
         by_key: dict[str, int] = {}
         for facts in columns:
             self._opened(facts, by_key, found)
+        for name in sorted({facts.rule.class_ for facts in seen.of(ColumnFacts) if facts.rule} - self.classes):
+            if meant := alike(name, self.classes):
+                found.doubt(f"the field map says {name}, the requirement {meant}: if they are one, spell them alike")
         for key, values in sorted(by_key.items()):
             records = [each.facts for each in seen.beside if each.subject == key]
             if words := _told(key, values, records, found):
@@ -94,7 +97,7 @@ def _opens(opened: Opened) -> bool:
 
 
 def _told(key: str, values: int, records: list[Facts | Unseen], found: Judgement) -> str:
-    """What the records say of one key, the best of them; doubts where none says enough."""
+    """What the records say of one key; doubts where none says enough, and of every one that says otherwise."""
     drills = [record for record in records if isinstance(record, RevocationFacts)]
     if not drills:
         for unseen in (record for record in records if isinstance(record, Unseen)):
@@ -106,13 +109,7 @@ def _told(key: str, values: int, records: list[Facts | Unseen], found: Judgement
                 Reason.NOT_RECORDED,
             )
         return ""
-    judged = []
-    for drill in drills:
-        own = Judgement()
-        judged.append((own, _away(key, values, drill, own)))
-    best, words = min(judged, key=lambda pair: len(pair[0].doubts))
-    found.doubts += best.doubts
-    return words
+    return shown((_away(key, values, drill, found) for drill in drills), "; ")
 
 
 def _away(key: str, values: int, drill: RevocationFacts, found: Judgement) -> str:

@@ -230,3 +230,12 @@ def edges(facts: ClosureFacts, kind: EdgeKind) -> list[tuple[str, str]]:
 def opened(facts: ClosureFacts) -> list[tuple[str, str, str]]:
     """What is open: where, for which question, why."""
     return [(end.at.rpartition("/")[2], end.matters, end.why.reason.value) for end in facts.open]
+
+
+def page(query: Mapping[str, str], *pages: object) -> object:
+    """The page that is asked for, of several, each with the token of the next."""
+    number = int(query.get("pageToken", "0"))
+    more = {} if number + 1 == len(pages) else {"nextPageToken": str(number + 1)}
+    found = pages[number]
+    assert isinstance(found, dict)
+    return {**found, **more}

@@ -284,14 +284,19 @@ def site(
     delay: float = 0.0,
     resets: int = 0,
     only: ssl.TLSVersion | None = None,
+    demands: Path | None = None,
 ) -> Iterator[Site]:
-    """Started, until the block ends. Several identities take turns by connection."""
+    """Started, until the block ends. Several identities take turns by connection; clients need a certificate of the CA
+    in `demands`."""
     contexts = []
     for each in identities:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(each.chain, each.key)
         if only is not None:
             context.minimum_version = context.maximum_version = only
+        if demands is not None:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(demands)
         contexts.append(context)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, 0), family=family, backlog=256)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
@@ -42,6 +42,18 @@ class Ask:
         found = self.parameters.get(name, ())
         return tuple(str(item) for item in found) if isinstance(found, list | tuple) else ()
 
+    def filters(self) -> Mapping[str, tuple[str, ...]]:
+        """By name, as EC2 and RDS take them."""
+        found = self.parameters.get("Filters", ())
+        if not isinstance(found, list | tuple):
+            return {}
+        return {str(each["Name"]): tuple(str(value) for value in each.get("Values", ())) for each in found}
+
+    def moment(self, name: str) -> datetime | None:
+        """A parameter that is a time."""
+        found = self.parameters.get(name)
+        return found if isinstance(found, datetime) else None
+
     def key(self, ref: KeyRef | None, region: str | None = None) -> str | None:
         """ARN of a key; None of None."""
         return None if ref is None else self.arn_of(ref, region or self.region)
@@ -67,10 +79,6 @@ class Ask:
         start = int(token[len(_TOKEN) :])
         more: Output = {told: f"{_TOKEN}{start + length}"} if start + length < len(items) else {}
         return items[start : start + length], more
-
-    def in_region(self, region: str) -> Ask:
-        """The same, elsewhere."""
-        return replace(self, region=region)
 
 
 Handler = Callable[[Ask], Output]

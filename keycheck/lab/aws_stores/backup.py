@@ -222,7 +222,7 @@ def _describe_point(ask: Ask) -> Output:
 
 def _jobs(ask: Ask, *, copies: bool) -> list[Job]:
     of, state, kind = ask.text("ByResourceArn"), ask.text("ByState"), ask.text("ByResourceType")
-    after, before = ask.parameters.get("ByCreatedAfter"), ask.parameters.get("ByCreatedBefore")
+    after, before = ask.moment("ByCreatedAfter"), ask.moment("ByCreatedBefore")
     return [
         each
         for each in ask.plan.jobs
@@ -232,8 +232,8 @@ def _jobs(ask: Ask, *, copies: bool) -> list[Job]:
         and of in ("", each.of)
         and state in ("", "ANY", each.state)
         and kind in ("", each.kind)
-        and (after is None or ask.ago(each.days) >= after)  # type: ignore[operator]
-        and (before is None or ask.ago(each.days) <= before)  # type: ignore[operator]
+        and (after is None or ask.ago(each.days) >= after)
+        and (before is None or ask.ago(each.days) <= before)
     ]
 
 

@@ -25,16 +25,9 @@ def _page(ask: Ask, items: Sequence[T], most: int = 1000) -> tuple[Sequence[T], 
     )
 
 
-def _filters(ask: Ask) -> Mapping[str, tuple[str, ...]]:
-    found = ask.parameters.get("Filters", ())
-    if not isinstance(found, list | tuple):
-        return {}
-    return {str(each["Name"]): tuple(str(value) for value in each.get("Values", ())) for each in found}
-
-
 def _kept(ask: Ask, known: Mapping[str, tuple[str, ...]]) -> bool:
     """Whether every filter fits; the lab refuses those that it does not know, rather than to take all for fitting."""
-    for name, wanted in _filters(ask).items():
+    for name, wanted in ask.filters().items():
         if name not in known:
             raise RefusedError("InvalidParameterValue", f"The filter '{name}' is not served by the lab", 400)
         if not set(wanted) & set(known[name]):

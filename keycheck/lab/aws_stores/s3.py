@@ -6,8 +6,9 @@ responses); Amazon S3 User Guide, "Required permissions for Amazon S3 API operat
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final, TypeVar
+import hashlib
+from collections.abc import Mapping
+from typing import Final
 from urllib.parse import quote
 
 from keycheck.lab.aws_stores.asked import Ask, Handler, sparse
@@ -15,7 +16,6 @@ from keycheck.lab.aws_stores.plan import Bucket, Item, Rule, Sse
 from keycheck.lab.aws_stores.refusals import RefusedError, denied
 from keycheck.lab.aws_stores.serialised import Output
 
-T = TypeVar("T")
 _MOST: Final = 1000
 _ANSWERS_EVERYWHERE: Final = frozenset({"GetBucketLocation"})
 """Works from any Region's endpoint, by its page."""
@@ -174,7 +174,14 @@ def _list_objects(ask: Ask) -> Output:
         (each for each in bucket.items if each.current and each.key.startswith(prefix) and each.key > after),
         key=lambda each: each.key,
     )
-    page, more = _objects_page(ask, items, "ContinuationToken", "NextContinuationToken")
+    page, more = ask.page(
+        items,
+        size="MaxKeys",
+        given="ContinuationToken",
+        told="NextContinuationToken",
+        most=_MOST,
+        wrong="InvalidArgument",
+    )
     return {
         **_listing(ask, bucket, more),
         "KeyCount": len(page),
@@ -192,25 +199,6 @@ def _list_objects(ask: Ask) -> Output:
     }
 
 
-def _list_objects_1(ask: Ask) -> Output:
-    bucket = _bucket(ask, "s3:ListBucket")
-    prefix, after = ask.text("Prefix"), ask.text("Marker")
-    items = sorted(
-        (each for each in bucket.items if each.current and each.key.startswith(prefix) and each.key > after),
-        key=lambda each: each.key,
-    )
-    size = ask.parameters.get("MaxKeys")
-    length = min(_MOST, size if isinstance(size, int) else _MOST, ask.page_size or _MOST)
-    page = items[:length]
-    return {
-        **_listing(ask, bucket, {"": ""} if len(items) > length else {}),
-        "Contents": [
-            {"Key": _spelt(ask, each.key), "LastModified": ask.ago(each.days), "ETag": _etag(each), "Size": each.size}
-            for each in page
-        ],
-    }
-
-
 def _list_versions(ask: Ask) -> Output:
     bucket = _bucket(ask, "s3:ListBucketVersions")
     prefix = ask.text("Prefix")
@@ -225,8 +213,7 @@ def _list_versions(ask: Ask) -> Output:
             if each.key < marker[0] or (each.key == marker[0] and marker[1] in ("", _version(bucket, each)))
         ]
         start = passed[-1] + 1 if passed else 0
-    size = ask.parameters.get("MaxKeys")
-    length = min(_MOST, size if isinstance(size, int) else _MOST, ask.page_size or _MOST)
+    length = min(_size(ask), ask.page_size or _MOST)
     page = items[start : start + length]
     more: dict[str, object] = {}
     if start + length < len(items):
@@ -249,19 +236,19 @@ def _list_versions(ask: Ask) -> Output:
     }
 
 
-def _listing(ask: Ask, bucket: Bucket, more: Mapping[str, object]) -> dict[str, object]:
+def _size(ask: Ask) -> int:
     size = ask.parameters.get("MaxKeys")
+    return min(_MOST, size if isinstance(size, int) else _MOST)
+
+
+def _listing(ask: Ask, bucket: Bucket, more: Mapping[str, object]) -> dict[str, object]:
     return sparse(
         Name=bucket.name,
         Prefix=_spelt(ask, ask.text("Prefix")),
-        MaxKeys=size if isinstance(size, int) else _MOST,
+        MaxKeys=_size(ask),
         IsTruncated=bool(more),
         EncodingType=ask.text("EncodingType") or None,
     )
-
-
-def _objects_page(ask: Ask, items: Sequence[T], given: str, told: str) -> tuple[Sequence[T], Output]:
-    return ask.page(items, size="MaxKeys", given=given, told=told, most=_MOST, wrong="InvalidArgument")
 
 
 def _head_object(ask: Ask) -> Output:
@@ -297,17 +284,15 @@ def _sse_key(ask: Ask, sse: Sse) -> str | None:
 
 
 def _etag(item: Item) -> str:
-    return f'"{hash_of(item.key, item.days)}"'
+    return f'"{_hash_of(item.key, item.days)}"'
 
 
 def _version(bucket: Bucket, item: Item) -> str:
-    return f"v{hash_of(item.key, item.days)[:24]}" if bucket.versioned else "null"
+    return f"v{_hash_of(item.key, item.days)[:24]}" if bucket.versioned else "null"
 
 
-def hash_of(*parts: object) -> str:
+def _hash_of(*parts: object) -> str:
     """Something that looks like an ETag, and is the same each time."""
-    import hashlib
-
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
 
@@ -332,7 +317,6 @@ HANDLERS: Final[Mapping[str, Handler]] = {
         "The lifecycle configuration does not exist",
     ),
     "GetBucketPolicy": _none("s3:GetBucketPolicy", "NoSuchBucketPolicy", "The bucket policy does not exist"),
-    "ListObjects": _list_objects_1,
     "ListObjectsV2": _list_objects,
     "ListObjectVersions": _list_versions,
     "HeadObject": _head_object,

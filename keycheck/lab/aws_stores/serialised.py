@@ -26,7 +26,6 @@ _ROOTS: Final[Mapping[str, str]] = {
     "ListBucketsOutput": "ListAllMyBucketsResult",
     "ListDirectoryBucketsOutput": "ListAllMyDirectoryBucketsResult",
     "ListObjectVersionsOutput": "ListVersionsResult",
-    "ListObjectsOutput": "ListBucketResult",
     "ListObjectsV2Output": "ListBucketResult",
 }
 """Root elements of S3's answers, by the shape. Models leave them out: they are of the API reference."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -111,6 +111,12 @@ class GcpCloud:
     def principal(self, authorization: str | None) -> str:
         """Whose token an `Authorization` header carries. Raises ApiError(UNAUTHENTICATED)."""
         return self._tokens.principal(authorization)
+
+    def ask(self, path: str, headers: Mapping[str, str], request: object) -> object:
+        """A call of the gRPC method `path` that came by REST: the same tokens, permissions, faults and log. Raises
+        ApiError, and KeyError for a method that is not served."""
+        handler = self._front.handler(path)
+        return self._front.rest(path, headers, lambda call: handler(call, request))
 
     def channel(self, principal: str, metadata: Sequence[Metadata] = ()) -> grpc.Channel:
         """A channel on which every call is the principal's; `metadata` as in `calls.REASON_HEADER`."""

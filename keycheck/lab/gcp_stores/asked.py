@@ -26,16 +26,31 @@ _REASONS: Final[Mapping[int, tuple[str, str]]] = {
 class RefusedError(Exception):
     """An answer that is not OK."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, details: Sequence[Mapping[str, object]] = ()) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
+        self.details = tuple(details)
 
     def told(self) -> Mapping[str, object]:
         """The body."""
         reason, status = _REASONS.get(self.status, ("unknown", "UNKNOWN"))
         each = {"message": self.message, "domain": "global", "reason": reason}
-        return {"error": {"code": self.status, "message": self.message, "status": status, "errors": [each]}}
+        error = {"code": self.status, "message": self.message, "status": status, "errors": [each]}
+        return {"error": {**error, "details": list(self.details)} if self.details else error}
+
+
+def disabled(service: str) -> RefusedError:
+    """What a service answers that the project has not enabled. See https://cloud.google.com/apis/design/errors."""
+    info = {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": "SERVICE_DISABLED",
+        "domain": "googleapis.com",
+        "metadata": {"service": f"{service}.googleapis.com"},
+    }
+    return RefusedError(
+        403, f"{service}.googleapis.com has not been used in this project before or it is disabled.", (info,)
+    )
 
 
 @dataclass(frozen=True, slots=True)

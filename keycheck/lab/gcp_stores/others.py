@@ -99,13 +99,20 @@ def _project(ask: Ask) -> Mapping[str, object]:
     }
 
 
-ROUTES: Final[Mapping[str, Handler]] = {
-    "/v1/publishers/google/models/{model}": _model,
-    "/v1beta1/publishers/google/models/{model}": _model,
-    "/v1/projects/{project}/locations/{location}/publishers/google/models/{model}": _model_in,
-    "/v1/projects/{project}/locations/{location}/endpoints": _endpoints,
-    "/v2/projects/{project}/policies": _policies,
-    "/v2/projects/{project}/policies/{constraint}": _policy,
-    "/v1/transferJobs": _transfers,
-    "/v3/projects/{project}": _project,
+_MODEL: Final = "/projects/{project}/locations/{location}/publishers/google/models/{model}"
+ROUTES: Final[Mapping[str, Mapping[str, Handler]]] = {
+    "aiplatform": {
+        "/v1/publishers/google/models/{model}": _model,
+        "/v1beta1/publishers/google/models/{model}": _model,
+        f"/v1{_MODEL}": _model_in,
+        f"/v1beta1{_MODEL}": _model_in,
+        "/v1/projects/{project}/locations/{location}/endpoints": _endpoints,
+    },
+    "cloudresourcemanager": {"/v3/projects/{project}": _project},
+    "orgpolicy": {
+        "/v2/projects/{project}/policies": _policies,
+        "/v2/projects/{project}/policies/{constraint}": _policy,
+    },
+    "storagetransfer": {"/v1/transferJobs": _transfers},
 }
+"""By service."""

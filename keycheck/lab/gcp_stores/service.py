@@ -1,10 +1,11 @@
-"""The server: one loopback port for all of Google's JSON APIs that hold data, answered from a frozen plan."""
+"""The servers: a loopback port for each of Google's JSON APIs that hold data, answered from a frozen plan."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -12,30 +13,37 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from keycheck.lab.aws.wire import Answer, Request, Server
 from keycheck.lab.gcp.cloud import GcpCloud
 from keycheck.lab.gcp.errors import ApiError
-from keycheck.lab.gcp_stores import bigquery, compute, others, sql, storage
-from keycheck.lab.gcp_stores.asked import Ask, Handler, RefusedError
+from keycheck.lab.gcp_stores import bigquery, compute, keys, others, sql, storage
+from keycheck.lab.gcp_stores.asked import Ask, Handler, RefusedError, disabled
 from keycheck.lab.gcp_stores.plan import GcpPlan, KeyRef
 from keycheck.model.types import Clock
 
-ROUTES: Final[Mapping[str, Handler]] = {
-    **storage.ROUTES,
-    **bigquery.ROUTES,
-    **sql.ROUTES,
-    **compute.ROUTES,
+ROUTES: Final[Mapping[str, Mapping[str, Handler]]] = {
+    "bigquery": bigquery.ROUTES,
+    "cloudkms": {},
+    "compute": compute.ROUTES,
+    "sqladmin": sql.ROUTES,
+    "storage": storage.ROUTES,
     **others.ROUTES,
 }
-"""Path template -> handler. All are GET: nothing can be changed here."""
-SERVICES: Final = (
-    "aiplatform",
-    "bigquery",
-    "cloudresourcemanager",
-    "compute",
-    "orgpolicy",
-    "sqladmin",
-    "storage",
-    "storagetransfer",
+"""Service, as in `NAME.googleapis.com`, to path template to handler. All are GET: nothing can be changed here. Cloud
+KMS is the lab's own."""
+DISABLED: Final = (
+    "alloydb",
+    "artifactregistry",
+    "backupdr",
+    "bigquerydatatransfer",
+    "bigtableadmin",
+    "file",
+    "firestore",
+    "pubsub",
+    "redis",
+    "secretmanager",
+    "spanner",
 )
-"""Names in `NAME.googleapis.com` that the port answers for."""
+"""Services that no project of the lab has enabled, and so holds nothing in."""
+SERVICES: Final = (*sorted(ROUTES), *DISABLED)
+"""All that answer, each at a port of its own: their paths are alike."""
 PERMISSIONS: Final = (
     "aiplatform.endpoints.list",
     "aiplatform.endpoints.predict",
@@ -85,22 +93,26 @@ class GcpStores:
         self._clock = clock
         self._key_of = key_of
         self._page_size = page_size
-        self._routes = tuple((_pattern(template), handler) for template, handler in ROUTES.items())
-        self._server = Server(self._answer)
+        self._routes = {
+            service: tuple((_pattern(template), handler) for template, handler in routes.items())
+            for service, routes in ROUTES.items()
+        }
+        self._servers = {service: Server(partial(self._answer, service)) for service in SERVICES}
 
-    @property
-    def address(self) -> str:
+    def address(self, service: str) -> str:
         """`127.0.0.1:port`."""
-        return f"127.0.0.1:{self._server.port}"
+        return f"127.0.0.1:{self._servers[service].port}"
 
     def start(self) -> Self:
         """Serve in the background."""
-        self._server.start()
+        for server in self._servers.values():
+            server.start()
         return self
 
     def close(self) -> None:
         """Stop serving."""
-        self._server.close()
+        for server in self._servers.values():
+            server.close()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -110,27 +122,33 @@ class GcpStores:
     ) -> None:
         self.close()
 
-    def _answer(self, request: Request) -> Answer:
-        self.asked.append(request.path)
+    def _answer(self, service: str, request: Request) -> Answer:
+        self.asked.append(f"{service} {request.path}")
         try:
-            return Answer(200, json.dumps(self._handled(request)).encode(), _JSON)
+            return Answer(200, json.dumps(self._handled(service, request)).encode(), _JSON)
         except RefusedError as refused:
             return Answer(refused.status, json.dumps(refused.told()).encode(), _JSON)
 
-    def _handled(self, request: Request) -> Mapping[str, object]:
+    def _handled(self, service: str, request: Request) -> Mapping[str, object]:
         parts = urlsplit(request.path)
         try:
             principal = self._cloud.principal(request.headers.get("authorization"))
         except ApiError as refused:
             raise RefusedError(401, refused.message) from None
-        for pattern, handler in self._routes:
+        if service in DISABLED:
+            raise disabled(service)
+        if request.method != "GET":
+            raise RefusedError(405, "The lab's stores are only read.")
+        query = dict(parse_qsl(parts.query, keep_blank_values=True, max_num_fields=50))
+        if service == "cloudkms":
+            told = keys.answer(self._cloud, unquote(parts.path.removeprefix("/v1/")), request.headers, query)
+            if told is not None:
+                return told
+        for pattern, handler in self._routes[service]:
             if (found := pattern.fullmatch(parts.path)) is not None:
-                if request.method != "GET":
-                    raise RefusedError(405, "The lab's stores are only read.")
                 named = {name: unquote(value) for name, value in found.groupdict().items()}
-                query = dict(parse_qsl(parts.query, keep_blank_values=True, max_num_fields=50))
                 return handler(self._ask(named, query, principal))
-        raise RefusedError(501, f"The lab does not serve {parts.path[:100]}.")
+        raise RefusedError(501, f"The lab does not serve {service} {parts.path[:100]}.")
 
     def _ask(self, named: Mapping[str, str], query: Mapping[str, str], principal: str) -> Ask:
         iam, directory = self._cloud.iam, self._cloud.directory

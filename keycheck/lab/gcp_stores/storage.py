@@ -120,4 +120,4 @@ ROUTES: Final[Mapping[str, Handler]] = {
     "/storage/v1/b/{bucket}/o": _objects,
     "/storage/v1/b/{bucket}/o/{object}": _get_object,
 }
-"""Path template -> handler; all are GET."""
+"""Path template -> handler."""

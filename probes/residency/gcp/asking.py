@@ -174,7 +174,7 @@ class Asking:
         item: Callable[[Answer], T],
         query: Mapping[str, str] | None = None,
         *,
-        size: str = "pageSize",
+        size: str | None = "pageSize",
         page: int = 500,
         bounds: Bounds = LISTED,
         apart: bool = False,
@@ -188,7 +188,7 @@ class Asking:
         """
 
         def fetch(token: str) -> Page[T]:
-            asked = {**(query or {}), size: str(page), **({"pageToken": token} if token else {})}
+            asked = {**(query or {}), **({size: str(page)} if size else {}), **({"pageToken": token} if token else {})}
             answer = self.ask(service, operation, path, asked, apart=apart)
             with parsing(operation):
                 found = tuple(item(entry) for entry in (spread(answer, member) if scoped else children(answer, member)))
@@ -213,7 +213,7 @@ class Asking:
         *,
         at: str,
         matters: tuple[Matters, ...],
-        size: str = "pageSize",
+        size: str | None = "pageSize",
         page: int = 500,
         scoped: bool = False,
     ) -> tuple[T, ...]:

@@ -53,6 +53,7 @@ class Documents:
             "databases",
             lambda item: _database(item, project),
             "everything",
+            paged=False,
         )
         for each in found:
             self._put(each)
@@ -89,6 +90,7 @@ class Documents:
             "backups",
             lambda item: _backup(item, project),
             "backups",
+            paged=False,
         )
         ours = [each for each in found if source is None or each.database == source]
         for alike in few(ours, lambda each: (each.location, each.database), _SHOWN):

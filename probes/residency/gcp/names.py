@@ -14,7 +14,7 @@ from probes.residency.graph import unknown
 from probes.residency.store_facts import NodePlace
 
 _FULL: Final = re.compile(
-    r"//(?P<service>[a-z][a-z0-9]{1,40})\.(?P<universe>[a-z0-9.-]{4,100})/(?P<path>[A-Za-z0-9][A-Za-z0-9._:/%~+-]{1,600})",
+    r"//(?P<service>[a-z][a-z0-9]{1,40})\.(?P<universe>[a-z0-9.-]{4,100})/(?P<path>[A-Za-z0-9][A-Za-z0-9._:()/-]{1,600})",
     re.ASCII,
 )
 _PROJECT: Final = re.compile(r"[a-z0-9][a-z0-9.:-]{2,99}", re.ASCII)

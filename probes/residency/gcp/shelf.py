@@ -28,11 +28,18 @@ class Shelf:
         return f"//{self.service}.googleapis.com/{path}"
 
     def listed(
-        self, operation: str, path: str, member: str, item: Callable[[Answer], T], *matters: Matters, page: int = 200
+        self, operation: str, path: str, member: str, item: Callable[[Answer], T], *matters: Matters, paged: bool = True
     ) -> tuple[T, ...]:
-        """All that is listed; what is not is an open end."""
+        """All that is listed; what is not is an open end. `paged`: the method has pages at all."""
         return self.asking.listed(
-            self.service, operation, path, member, item, at=f"{operation} in {path}", matters=matters, page=page
+            self.service,
+            operation,
+            path,
+            member,
+            item,
+            at=f"{operation} in {path}",
+            matters=matters,
+            size="pageSize" if paged else None,
         )
 
 

@@ -77,16 +77,16 @@ class Spanner:
     def look(self, path: str) -> tuple[str, ...]:
         """One instance with all its databases, or one database. Ids of what was asked for."""
         instance = "/".join(path.split("/")[:4])
-        held = self._instance(instance, None)
+        held = self._instance(instance, None, None if path == instance else path)
         if path == instance:
-            return tuple(id for id in held if "/databases/" in id) or (self._shelf.id(path),)
+            return held
         if self._shelf.asking.graph.node(self._shelf.id(path)) is None:
             why = unknown("its instance does not list it", Reason.NO_POSITIVE)
             self._shelf.asking.opens(self._shelf.id(path), why, "everything")
         return (self._shelf.id(path),)
 
-    def _instance(self, path: str, config: str | None) -> tuple[str, ...]:
-        """What an instance holds."""
+    def _instance(self, path: str, config: str | None, only: str | None = None) -> tuple[str, ...]:
+        """What an instance holds; `only` one of its databases, and the backups of that."""
         if path in self._met:
             return ()
         self._met.add(path)
@@ -99,12 +99,12 @@ class Spanner:
             lambda item: _database(item, project),
             "everything",
         )
-        for alike in few(databases, lambda each: each.path, 1):
-            ids.append(self._put(alike.one, NodeKind.DATABASE, layout))
+        ids += [self._put(each, NodeKind.DATABASE, layout) for each in databases if only in (None, each.path)]
         backups = self._shelf.listed(
             "spanner.backups.list", f"{path}/backups", "backups", lambda item: _backup(item, project), "backups"
         )
-        for alike in few(backups, lambda each: (each.keys, each.database, each.copies), _SHOWN):
+        ours = [each for each in backups if only in (None, each.database)]
+        for alike in few(ours, lambda each: (each.keys, each.database, each.copies), _SHOWN):
             told, graph = alike.one, self._shelf.asking.graph
             ids.append(id := self._put(told, NodeKind.BACKUP, layout, alike.note))
             source = None if told.database is None else self._shelf.id(told.database)
@@ -120,7 +120,8 @@ class Spanner:
             target, instance = self._shelf.id(copy), "/".join(copy.split("/")[:4])
             graph.put(target, NodeKind.BACKUP, copy.split("/")[1], PENDING, PENDING)
             graph.edge(id, target, EdgeKind.COPIES, Basis.HAPPENED, "copied backup")
-            if instance not in self._met and not self._shelf.asking.over():
+            known = graph.node(target)
+            if known is not None and known.place == PENDING and not self._shelf.asking.over():
                 operation = "spanner.backups.get"
                 try:
                     layout = self._layout(instance, None)
@@ -132,13 +133,13 @@ class Spanner:
 
     def _put(self, told: _Held, kind: NodeKind, layout: _Layout, note: str | None = None) -> str:
         shelf, id, project = self._shelf, self._shelf.id(told.path), told.path.split("/")[1]
-        encryption: Encryption | Unseen = GOOGLE
-        for key in told.keys:
-            encryption = shelf.keys.under(key, id)
+        under = [shelf.keys.under(key, id) for key in told.keys]
+        encryption: Encryption | Unseen = GOOGLE if not under else under[0]
+        if len(under) > 1:
+            encryption = unknown(f"under {len(under)} keys, one in each of its regions: {', '.join(told.keys)}")
         shelf.keys.put(id, kind, project, layout.data, encryption, created=told.created, note=note)
-        for key in told.keys[:-1]:
-            # A database in several regions has a key in each: all of them are followed.
-            shelf.keys.tie(id, shelf.keys.under(key, id), "one of several keys")
+        for each in under if len(under) > 1 else ():
+            shelf.keys.tie(id, each, "one of several keys")
         for location in layout.witnesses if kind is NodeKind.DATABASE else ():
             witness = f"{id}#witness-{location}"
             shelf.asking.graph.put(witness, NodeKind.WITNESS, project, everywhere((location,)), Unneeded())

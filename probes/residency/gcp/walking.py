@@ -16,12 +16,20 @@ from keycheck.model.types import PartName, vendor_text
 from keycheck.model.verdict import Reason
 from probes.clouds.gcp import clients
 from probes.residency.gcp.asking import Asking, asking
+from probes.residency.gcp.bigquery import DataSets
 from probes.residency.gcp.buckets import Buckets
+from probes.residency.gcp.disks import Disks
+from probes.residency.gcp.files import Files
+from probes.residency.gcp.firestore import Documents
 from probes.residency.gcp.guards import guards
 from probes.residency.gcp.keys import Keys
-from probes.residency.gcp.names import Full, full_name, is_bucket
+from probes.residency.gcp.names import Full, full_name, is_bucket, is_dataset
+from probes.residency.gcp.services import others
+from probes.residency.gcp.spanner import Spanner
+from probes.residency.gcp.sql import Databases
 from probes.residency.gcp.transfers import Transfers
-from probes.residency.graph import unknown
+from probes.residency.gcp.vaults import Vaults
+from probes.residency.graph import seen_not, unknown
 from probes.residency.store_facts import ClosureFacts, NodeKind
 from probes.residency.subjects import Account, Resource, Store
 
@@ -34,16 +42,41 @@ class Tour:
 
     ask: Asking
     buckets: Buckets
+    datasets: DataSets
+    databases: Databases
+    disks: Disks
+    files: Files
+    documents: Documents
+    spanner: Spanner
+    vaults: Vaults
 
     @classmethod
     def of(cls, ask: Asking) -> Tour:
         """Nothing is asked yet."""
         keys = Keys(ask)
-        return cls(ask, Buckets(ask, keys, Transfers(ask)))
+        buckets = Buckets(ask, keys, Transfers(ask))
+        return cls(
+            ask,
+            buckets,
+            DataSets(ask, keys, buckets),
+            Databases(ask, keys),
+            Disks(ask, keys),
+            Files(ask, keys),
+            Documents(ask, keys),
+            Spanner(ask, keys),
+            Vaults(ask, keys),
+        )
 
 
 ALL: Final[Mapping[str, Callable[[Tour, str], tuple[str, ...]]]] = MappingProxyType(
     {
+        "backup-dr": lambda tour, project: tour.vaults.look_all(project),
+        "bigquery": lambda tour, project: tour.datasets.look_all(project),
+        "compute": lambda tour, project: tour.disks.look_all(project),
+        "filestore": lambda tour, project: tour.files.look_all(project),
+        "firestore": lambda tour, project: tour.documents.look_all(project),
+        "spanner": lambda tour, project: tour.spanner.look_all(project),
+        "sql": lambda tour, project: tour.databases.look_all(project),
         "storage": lambda tour, project: tour.buckets.look_all(project),
     }
 )
@@ -55,8 +88,12 @@ def survey(subject: Store, io: Io) -> Census:
     match subject.what:
         case Resource():
             return Census(parts=(WHOLE,))
-        case Account():
-            return Census(parts=tuple(sorted(ALL)))
+        case Account(account=project):
+            try:
+                open_ = others(asking(subject, io), project)
+            except ProbeError as error:
+                open_ = (seen_not(error),)
+            return Census(parts=tuple(sorted(ALL)), open=open_)
         case _:
             assert_never(subject.what)
 
@@ -117,8 +154,33 @@ def _resource(tour: Tour, name: str) -> tuple[tuple[str, ...], str | None]:
             tour.buckets.look(bucket)
             owner = tour.ask.graph.node(tour.buckets.id(bucket))
             return (tour.buckets.id(bucket),), None if owner is None else owner.account
+        case (_, ("projects", project, *_)) if (looked := _looked(tour, found)) is not None:
+            return looked, project
         case _:
             return _other(tour.ask, found)
+
+
+def _looked(tour: Tour, found: Full) -> tuple[str, ...] | None:
+    """Ids of what was asked for; None for what is not covered."""
+    match (found.service, found.steps):
+        case ("bigquery", (_, project, "datasets", dataset)) if is_dataset(dataset):
+            return tour.datasets.look(project, dataset)
+        case ("sqladmin" | "cloudsql", (_, project, "instances", instance)):
+            return (tour.databases.look(project, instance),)
+        case ("compute", (_, _, "zones" | "regions", _, "disks" | "instantSnapshots", _)):
+            return tour.disks.look(found.path)
+        case ("compute", (_, _, "global", "snapshots" | "images" | "machineImages", _)):
+            return tour.disks.look(found.path)
+        case ("file", (_, _, "locations", _, "instances", _)):
+            return tour.files.look(found.path)
+        case ("firestore", (_, _, "databases", _)):
+            return tour.documents.look(found.path)
+        case ("spanner", (_, _, "instances", _) | (_, _, "instances", _, "databases", _)):
+            return tour.spanner.look(found.path)
+        case ("backupdr", (_, _, "locations", _, "backupVaults", _)):
+            return tour.vaults.look(found.path)
+        case _:
+            return None
 
 
 def _other(ask: Asking, found: Full) -> tuple[tuple[str, ...], str | None]:

@@ -11,8 +11,10 @@
     IPv6), then
         JSON                sources and labels
         answers             how many entries each has, a byte each
-        entries             length of the prefix of each, a byte each; number of the label of each, 4 planes
-        for IPv4 and IPv6   first address of each interval, 4 or 16 planes; number of its answer, 4 planes
+        entries             length of the prefix of each, a byte each; number of the label of each
+        for IPv4 and IPv6   first address of each interval, 4 or 16 planes; number of the answer of each
+
+    Numbers of labels and answers are 2 or 4 bytes wide, as the byte before them says, and then in planes.
 
 Numbers lie in planes (all first bytes, then all second bytes, …), which compresses much better than one after the
 other. zlib and not xz: a quarter smaller would take four times as long to load.
@@ -22,7 +24,9 @@ from __future__ import annotations
 
 import hashlib
 import struct
+import sys
 import zlib
+from array import array
 from collections.abc import Sequence
 from itertools import accumulate, islice
 from operator import lt
@@ -41,7 +45,8 @@ MAX_INTERVALS: Final = 4_000_000
 """Of one family."""
 _HEAD: Final = struct.Struct(">8sH32sI")
 _LENGTHS: Final = struct.Struct(">5I")
-_WORD: Final = 4
+_CODES: Final = {array(code).itemsize: code for code in "HIL" if array(code).itemsize in (2, 4)}
+"""What numbers of 2 and of 4 bytes are called here."""
 
 
 def encoded(table: Table) -> bytes:
@@ -52,11 +57,11 @@ def encoded(table: Table) -> bytes:
         about,
         bytes(end - start for start, end in zip(starts, islice(starts, 1, None), strict=False)),
         entries.lengths,
-        _planes(_words(entries.labels), _WORD),
+        _words(entries.labels),
     ]
     for family in FAMILIES:
         cells = table.cells[family]
-        parts += [_planes(b"".join(cells.keys), BITS[family] // 8), _planes(_words(cells.holds), _WORD)]
+        parts += [_planes(b"".join(cells.keys), BITS[family] // 8), _words(cells.holds)]
     counts = [len(table.cells[family].keys) for family in FAMILIES]
     content = _LENGTHS.pack(len(about), len(starts) - 1, len(entries.lengths), *counts) + b"".join(parts)
     if len(content) > MAX_CONTENT or max(counts) > MAX_INTERVALS:
@@ -134,8 +139,14 @@ class _Reader:
             rows[place::width] = planes[place * count : (place + 1) * count]
         return rows
 
-    def words(self, count: int) -> tuple[int, ...]:
-        return struct.unpack(f">{count}I", self.rows(count, _WORD))
+    def words(self, count: int) -> Sequence[int]:
+        code = _CODES.get(self.take(1)[0])
+        if code is None:
+            raise broken("its numbers are of no width")
+        words = array(code, bytes(self.rows(count, array(code).itemsize)))
+        if sys.byteorder == "little":
+            words.byteswap()
+        return words
 
     def keys(self, count: int, width: int) -> tuple[bytes, ...]:
         rows = self.rows(count, width)  # before the format, which a count that is a lie would make gigabytes long
@@ -147,4 +158,6 @@ def _planes(rows: bytes, width: int) -> bytes:
 
 
 def _words(numbers: Sequence[int]) -> bytes:
-    return struct.pack(f">{len(numbers)}I", *numbers)
+    """A byte with their width, and the numbers in planes."""
+    width = 2 if max(numbers, default=0) < 1 << 16 else 4
+    return bytes([width]) + _planes(struct.pack(f">{len(numbers)}{'H' if width == 2 else 'I'}", *numbers), width)

@@ -63,7 +63,7 @@ class Index:
         if type(found) is _Shared:
             starts, made = found
             return made[bisect_right(starts, low) - 1]
-        return found
+        return found  # type: ignore[no-any-return]  # mypy does not follow `type(…) is`
 
     def _lookup6(self, address: bytes) -> Answer:
         if address.startswith(_MAPPED):

@@ -36,8 +36,19 @@ def test_a_drill_that_took_the_key_away_from_everybody_passes_and_says_which_it_
         assert words in verdict.message
 
 
-def test_the_better_of_two_drills_counts() -> None:
-    assert judged(drill(without(honest(), Path.SENTINEL)), drill()).kind is Kind.PASS
+def test_of_two_drills_both_must_say_so() -> None:
+    later = drill(occasion="drill-2")
+    assert "drill-2" in judged(drill(), later).message
+    assert judged(drill(without(honest(), Path.SENTINEL)), later).kind is Kind.INCONCLUSIVE
+    assert judged(UNDRILLED, later).kind is Kind.PASS  # from another vantage none was to be done
+
+
+def test_a_class_that_is_misspelt_is_no_way_out() -> None:
+    sighting = Sighting("email", "here", ColumnFacts.assurance, CLEAN)
+    iban = Sighting("iban", "here", ColumnFacts.assurance, but(CLEAN, rule=rule(**{"class": "iban"})))
+    seen = Sightings((sighting, iban), (Neighbour("keys/contacts", drill()),))
+    assert Revoked(classes=frozenset({"iban"})).judge(seen).kind is Kind.PASS
+    assert Revoked(classes=frozenset({"iban", "e-mail"})).judge(seen).kind is Kind.INCONCLUSIVE
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from botocore.config import Config
 from keycheck.lab.aws.identity import Credentials, Directory
 from keycheck.lab.aws_stores.plan import AwsPlan
 from keycheck.lab.aws_stores.service import StoresCloud
-from keycheck.lab.store_sites import ACCOUNT, HOME, clean_clouds
+from keycheck.lab.store_estate import clean_clouds
+from keycheck.lab.store_sites import ACCOUNT, HOME
 
 NOW = datetime(2026, 6, 1, 12, 0, 0, tzinfo=UTC)
 READER = f"arn:aws:iam::{ACCOUNT}:user/reader"

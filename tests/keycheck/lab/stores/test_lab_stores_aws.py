@@ -11,7 +11,8 @@ from botocore.exceptions import ClientError
 from keycheck.lab.aws_stores.plan import Bucket, Item, Sse
 from keycheck.lab.aws_stores.service import HANDLERS
 from keycheck.lab.store_defects import CLOUD_DEFECTS
-from keycheck.lab.store_sites import ACCOUNT, EXPORTS, HOME, MODEL, PROFILE, STRANGERS_BUCKET, arn, clean_clouds
+from keycheck.lab.store_estate import clean_clouds
+from keycheck.lab.store_sites import ACCOUNT, EXPORTS, HOME, MODEL, PROFILE, STRANGERS_BUCKET, arn
 
 DATABASE, TABLE = arn("rds", "db:crm"), arn("dynamodb", "table/sessions")
 SELECTION = {"BackupPlanId": "22222222-0000-4000-8000-000000000001"}

@@ -14,7 +14,8 @@ import pytest
 from keycheck.lab.gcp.cloud import GcpCloud
 from keycheck.lab.gcp_stores.plan import GcpPlan, TransferJob
 from keycheck.lab.gcp_stores.service import PERMISSIONS, GcpStores
-from keycheck.lab.store_sites import EXPORTS_G, GEMINI, PROJECT, clean_clouds
+from keycheck.lab.store_estate import clean_clouds
+from keycheck.lab.store_sites import EXPORTS_G, GEMINI, PROJECT
 
 NOW = datetime(2026, 6, 1, 12, 0, 0, tzinfo=UTC)
 READER = "serviceAccount:reader@acme-audit.iam.gserviceaccount.com"
@@ -37,6 +38,21 @@ def cloud() -> Iterator[GcpCloud]:
         yield running
 
 
+def _service(path: str) -> str:
+    """Whose path it is."""
+    for begin, service in (
+        ("/storage/", "storage"),
+        ("/bigquery/", "bigquery"),
+        ("/compute/", "compute"),
+        ("/v2/", "orgpolicy"),
+        ("/v3/", "cloudresourcemanager"),
+        ("/v1/transferJobs", "storagetransfer"),
+    ):
+        if path.startswith(begin):
+            return service
+    return "aiplatform" if "/models/" in path else "sqladmin"
+
+
 Get = Callable[..., tuple[int, dict[str, object]]]
 
 
@@ -50,9 +66,12 @@ def serve(cloud: GcpCloud) -> Iterator[Callable[..., Get]]:
         ).start()
         served.append(stores)
 
-        def get(path: str, principal: str | None = READER, method: str = "GET") -> tuple[int, dict[str, object]]:
+        def get(
+            path: str, principal: str | None = READER, method: str = "GET", service: str = ""
+        ) -> tuple[int, dict[str, object]]:
             headers = {} if principal is None else {"Authorization": f"Bearer {cloud.token(principal)}"}
-            request = urllib.request.Request(f"http://{stores.address}{path}", headers=headers, method=method)
+            host = stores.address(service or _service(path))
+            request = urllib.request.Request(f"http://{host}{path}", headers=headers, method=method)
             try:
                 with urllib.request.urlopen(request, timeout=5) as answer:
                     return answer.status, json.load(answer)
@@ -194,4 +213,21 @@ def test_who_was_given_nothing_is_refused_as_google_does(get: Get, path: str) ->
 def test_nothing_can_be_changed_and_nothing_is_made_up(get: Get) -> None:
     assert get(f"/storage/v1/b/{EXPORTS_G}", method="DELETE")[0] == 405
     assert get("/storage/v1/b/nobodys")[0] == 404
-    assert get("/spanner/v1/projects/x/instances")[0] == 501
+    assert get(f"/compute/v1/projects/{PROJECT}/global/networks")[0] == 501
+
+
+def test_a_service_that_was_not_enabled_says_so(get: Get) -> None:
+    status, told = get(f"/v1/projects/{PROJECT}/instances", service="spanner")
+    assert status == 403
+    assert told["error"]["details"][0]["reason"] == "SERVICE_DISABLED"
+
+
+def test_keys_are_those_of_the_labs_own_cloud_kms(get: Get, cloud: GcpCloud) -> None:
+    cloud.kms.seed_key(KEY)
+    cloud.iam.bind(f"projects/{PROJECT}", "roles/cloudkms.viewer", READER)
+    status, key = get(f"/v1/{KEY}", service="cloudkms")
+    assert (status, key["name"], key["purpose"]) == (200, KEY, "ENCRYPT_DECRYPT")
+    (version,) = get(f"/v1/{KEY}/cryptoKeyVersions", service="cloudkms")[1]["cryptoKeyVersions"]
+    assert version["name"] == f"{KEY}/cryptoKeyVersions/1"
+    assert get(f"/v1/{KEY}", STRANGER, service="cloudkms")[0] == 403
+    assert get(f"/v1/{KEY}s", service="cloudkms")[0] == 404

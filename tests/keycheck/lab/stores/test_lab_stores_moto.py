@@ -10,7 +10,8 @@ import boto3
 import pytest
 
 from keycheck.lab.aws_stores.plan import AwsPlan, Bucket, Database, DbSnapshot, Item, Rule, Snapshot, Sse, Table, Volume
-from keycheck.lab.store_sites import ACCOUNT, HOME, clean_clouds
+from keycheck.lab.store_estate import clean_clouds
+from keycheck.lab.store_sites import ACCOUNT, HOME
 
 moto = pytest.importorskip("moto")
 

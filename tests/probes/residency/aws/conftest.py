@@ -109,8 +109,8 @@ def _refusal(said: str) -> bytes:
 _HOP = ("content-length", "connection", "transfer-encoding", "date", "server")
 
 
-@pytest.fixture
-def wire() -> Iterator[Wire]:
+@pytest.fixture(scope="session")
+def wired() -> Iterator[Wire]:
     """A server on this machine that says what a test tells it to."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -142,6 +142,16 @@ def wire() -> Iterator[Wire]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def wire(wired: Wire) -> Wire:
+    """The server, which has been told nothing."""
+    wired.behind = None
+    wired.replies.clear()
+    wired.regional.clear()
+    wired.asked.clear()
+    return wired
 
 
 @pytest.fixture(scope="session")
@@ -201,11 +211,17 @@ def loader() -> object:
     return create_loader()
 
 
+@pytest.fixture(scope="session")
+def clients() -> dict[str, Once]:
+    """What runs share, by whom they ask: clients are slow to make."""
+    return {}
+
+
 @pytest.fixture
-def make_io(tmp_path: Path, loader: object) -> MakeIo:
+def make_io(tmp_path: Path, loader: object, clients: dict[str, Once]) -> MakeIo:
     """What the engine hands a probe: identity `auditor` (and others by their role's account) at `url`."""
 
-    def make(url: str, *accounts: str, budget: float = 60.0) -> Io:
+    def make(url: str, *accounts: str, fresh: bool = False) -> Io:
         services = "".join(f"{name} =\n  endpoint_url = {url}\n" for name in SERVICES)
         (tmp_path / "aws.ini").write_text(
             f"[services own]\n{services}[default]\nservices = own\nregion = {HOME}\naws_access_key_id = AKIATEST\n"
@@ -216,12 +232,12 @@ def make_io(tmp_path: Path, loader: object) -> MakeIo:
             own.model_copy(update={"id": f"in-{account}", "role_arn": f"arn:aws:iam::{account}:role/auditor"})
             for account in accounts
         ]
-        once = Once()
+        once = Once() if accounts or fresh else clients.setdefault(url, Once())
         once.get(("aws", "loader"), lambda: loader)
         return Io(
             once=once,
             vantage=HERE,
-            budget=budget,
+            budget=60.0,
             demands=(),
             samples=1,
             authorized=frozenset(),

@@ -129,7 +129,7 @@ def test_what_the_names_of_others_tell(make_io, provider, name, host, named) -> 
 
 
 def test_without_a_region_nobody_is_asked(make_io) -> None:
-    io = make_io("http://127.0.0.1:1")
+    io = make_io("http://127.0.0.1:1", fresh=True)
     io = replace(io, identities=tuple(each.model_copy(update={"region": None}) for each in io.identities))
     facts = observed(model(EU), io)
     assert isinstance(facts.runs, Unseen)

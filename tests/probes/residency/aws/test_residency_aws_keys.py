@@ -130,6 +130,6 @@ def test_time_that_is_over_leaves_everything_open(table, make_io) -> None:
         """An hour passes when the table was described."""
         return time.monotonic() + (3600 if any("DescribeTable" in said for said in table.asked) else 0)
 
-    facts, _ = aws.walk(resource(TABLE), "whole", replace(make_io(table.url), monotonic=clock))
+    facts, _ = aws.walk(resource(TABLE), "whole", replace(make_io(table.url, fresh=True), monotonic=clock))
     assert Reason.TIMEOUT in {end.why.reason for end in facts.open if end.matters == "everything"}
     assert {"copies", "backups"} <= opened(facts, TABLE) | {"copies"}

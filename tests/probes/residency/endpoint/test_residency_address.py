@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from residency_stage import Identity, Site, an_io, answer, has_ipv6, identity, site
 
+from keycheck.errors import ProbeError
 from keycheck.lab.world import Lab
 from keycheck.model.deployment import SubjectEntry, Vantage
 from keycheck.model.facts import Unseen, seen
@@ -268,6 +269,52 @@ def test_a_server_that_closes_after_each_answer_is_connected_to_again(mine: Iden
         facts = look(endpoint(served, mine))
     assert isinstance(facts.request, Times)
     assert len(facts.request.all_us) == 5
+
+
+def test_an_answer_without_a_length_ends_with_its_connection(mine: Identity) -> None:
+    with site(lambda path: b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nbody", mine) as served:
+        facts = look(endpoint(served, mine))
+    assert isinstance(facts.request, Times)
+    assert len(facts.request.all_us) == 5
+
+
+def test_a_server_that_closes_instead_of_answering(mine: Identity) -> None:
+    with site(lambda path: None, mine) as served:
+        facts = look(endpoint(served, mine))
+    assert isinstance(facts.signed, SignedTimes)
+    assert isinstance(facts.request, Unseen)
+    assert facts.request.reason is Reason.UNREACHABLE
+    assert "closed" in facts.request.detail
+
+
+def test_a_server_that_wants_a_certificate_of_ours(mine: Identity) -> None:
+    with site(ok, mine, demands=mine.ca) as served:
+        facts = look(endpoint(served, mine))
+    assert isinstance(facts.signed, SignedTimes)
+    assert isinstance(facts.request, Unseen)
+    assert "certificate_required" in facts.request.detail
+
+
+def test_fresh_answers_with_a_hostile_head(mine: Identity) -> None:
+    with site(lambda path: answer(b"", "CF-Ray: " + "x" * 5000), mine) as served:
+        facts = look(endpoint(served, mine, whereabouts={"fresh": {"path": "/{nonce}", "echoed": False}}))
+    assert isinstance(facts.fresh, Unseen)
+    assert facts.fresh.reason is Reason.MALFORMED
+
+
+def test_an_endpoint_that_names_an_address(mine: Identity, tmp_path: Path) -> None:
+    theirs = identity(tmp_path, "127.0.0.1", label="address")
+    with site(ok, theirs) as served:
+        subject = endpoint(served, theirs, url=f"https://127.0.0.1:{served.port}", addresses=())
+        assert PROBE.survey(subject, an_io()).parts == (f"127.0.0.1:{served.port}",)
+        facts = look(subject)
+    assert isinstance(facts.signed, SignedTimes)
+    assert facts.signed.trusted
+
+
+def test_a_part_that_no_survey_made(mine: Identity) -> None:
+    with site(ok, mine) as served, pytest.raises(ProbeError, match="no part"):
+        PROBE.work(endpoint(served, mine), "whole", an_io())
 
 
 def test_answers_to_what_was_not_asked_have_no_times(mine: Identity) -> None:

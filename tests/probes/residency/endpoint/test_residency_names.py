@@ -457,3 +457,48 @@ def test_the_plan_says_who_is_asked() -> None:
 def test_a_name_server_may_have_an_ipv6_address() -> None:
     with name_server(both, "::1") as server:
         assert told(look(endpoint(server.address))).addresses
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        ((), Reason.UNREACHABLE),
+        (("not an address",), Reason.MALFORMED),
+        (tuple(f"192.0.2.{n}" for n in range(65)), Reason.NOT_COVERED),
+    ],
+)
+def test_what_the_systems_resolver_may_come_up_with(found: tuple[str, ...], reason: Reason) -> None:
+    facts = look(endpoint(), an_io(resolver=known(*found)))
+    assert [each.why.reason for each in facts.answers if isinstance(each, DnsSilence)] == [reason, reason]
+    census = AddressProbe().survey(endpoint(), an_io(resolver=known(*found)))
+    assert census.open
+    assert census.parts == ()
+
+
+def test_a_subnet_that_is_none_is_a_silence() -> None:
+    facts = asked(both, subnets=[{"network": "300.1.1.1/24", "country": "DE"}])
+    assert silent(facts, "A", "300.1.1.1/24").why.reason is Reason.UNSUPPORTED
+
+
+def test_the_addresses_of_a_chain_that_nobody_finishes_stay_unknown() -> None:
+    def answers(query: dns.message.Message, over_tcp: bool) -> dns.message.Message:
+        name = query.question[0].name.to_text()
+        if name.startswith("api."):
+            return reply(query, f"{name} 60 IN CNAME lb.eu-west-1.elb.amazonaws.com.")
+        return reply(query, authoritative=False)
+
+    def system(host: str, seconds: float) -> tuple[str, ...]:
+        return ("192.0.2.1",) if host == HOST else ()
+
+    facts = asked(answers, an_io(resolver=system), role="authoritative")
+    assert silent(facts).why.reason is Reason.NOT_COVERED
+    assert [each.region for each in facts.named_regions] == ["eu-west-1"]
+
+
+def test_no_time_is_left_for_a_second_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("probes.residency.endpoint.resolving.WAIT_SECONDS", 0.3)
+    subnets = [{"network": f"198.51.100.{n}/32", "country": "DE"} for n in range(32)]
+    facts = asked(lambda query, over_tcp: None, an_io(budget=0.3), subnets=subnets)
+    why = {each.why.detail for each in facts.answers if isinstance(each, DnsSilence) and each.role != "system"}
+    assert any(detail.startswith("no answer") for detail in why)
+    assert "no time was left to ask" in why

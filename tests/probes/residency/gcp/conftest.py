@@ -19,7 +19,7 @@ Walk: TypeAlias = Callable[..., ClosureFacts]
 @pytest.fixture
 def google(monkeypatch: pytest.MonkeyPatch) -> Iterator[Google]:
     monkeypatch.setenv("NO_GCE_CHECK", "true")
-    monkeypatch.setattr("probes.residency.gcp.asking.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("probes.clouds.gcp.rest._PAUSES", (0.0, 0.0))
     with running() as made:
         yield made
 

@@ -6,18 +6,19 @@ import hashlib
 import struct
 import time
 import zlib
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, ip_address, ip_network
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_ranges import imports
+from made_ranges import imports, label, source
 
 from keycheck.errors import KeycheckError
 from probes.residency.ranges.codec import MAX_CONTENT, encoded
 from probes.residency.ranges.index import Index
+from probes.residency.ranges.prefixes import Prefix
 from probes.residency.ranges.seam import Attribution, RangesError
-from probes.residency.ranges.table import table_of
+from probes.residency.ranges.table import Imported, table_of
 
 ROWS = {
     "3.0.0.0/8": "a",
@@ -146,3 +147,11 @@ def test_a_forged_label_breaks_no_line_of_output(text: str) -> None:
     with pytest.raises(RangesError, match="damaged"):
         index.lookup("3.0.0.1")
     assert [each.region for each in index.lookup("52.1.1.1")] == ["c"]
+
+
+def test_more_answers_than_two_bytes_can_count() -> None:
+    rows = {Prefix(4, 0x08000000 + place, 32): label(f"r{place}") for place in range(66_000)}
+    index = Index.of(encoded(table_of([Imported(source("aws"), rows)])))
+    for place in (0, 255, 65_535, 65_536, 65_999):
+        assert [each.region for each in index.lookup(IPv4Address(0x08000000 + place))] == [f"r{place}"]
+    assert index.lookup(IPv4Address(0x08000000 + 66_000)) == ()
