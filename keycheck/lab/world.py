@@ -110,7 +110,7 @@ class Lab:
     ``home`` receives keys, certificates and logs. ``defects`` are names of the table, each optionally with
     ``@subject``. ``sections`` are what is served besides what the defects sit in: endpoints, keys in two clouds,
     exports, and places. Exports by themselves are those that a defect sits in, with their keys and no others; so are
-    places. ``fleet`` adds that
+    places that nobody asked for otherwise. ``fleet`` adds that
     many plain endpoints, ``fleet_of_keys`` keys. ``round_trip_ms`` puts a slow path before everything. ``spread`` False
     keeps to 127.0.0.1, as on macOS. Raise LabError when a name is unknown or
     a server does not start.
@@ -147,7 +147,7 @@ class Lab:
             exports = tuple(site for site in exports if site.id in chosen)
             needed = {site.key for site in exports}
             keys = tuple(replace(key, canary=None) for key in keys if key.id in needed)
-        alone = self.sections == {RESIDENCY} and self.choices
+        alone = not sections and self.sections == {RESIDENCY}
         placed = {choice.subject for choice in self.choices} if alone else None
         stored = RESIDENCY in self.sections and in_clouds(placed)
         if stored:

@@ -8,10 +8,11 @@ from datetime import timedelta
 from typing import Final
 
 from keycheck.model.facts import Unseen
+from probes.places.cities import City
 from probes.places.countries import COUNTRIES
 from probes.places.site import Countries, Everywhere
 from probes.places.tables import TABLES
-from probes.residency.bounds import left_of, pop_city, signed_disc
+from probes.residency.bounds import all_discs, left_of, pop_city, signed_disc
 from probes.residency.endpoint_facts import (
     AddressFacts,
     EdgeSeen,
@@ -80,6 +81,17 @@ def countries_of(says: RangeSays) -> frozenset[str] | None:
     return frozenset({says.region}) if says.provider not in _CLOUDS and says.region in COUNTRIES else None
 
 
+def city_of(says: RangeSays) -> City | None:
+    """The city of the place that ranges name, as far as the tables know one."""
+    if says.region is None:
+        return None
+    if says.provider == "aws" and says.border_group is not None:
+        row = TABLES.border_group(says.region, says.border_group)
+    else:
+        row = TABLES.region(says.provider, says.region)
+    return None if row is None else row.city
+
+
 def physics(facts: AddressFacts) -> Iterator[Signal]:
     """What the least signed time leaves: only bounds at the speed of light in a vacuum."""
     bound = signed_disc(facts)
@@ -99,15 +111,14 @@ def physics(facts: AddressFacts) -> Iterator[Signal]:
 
 def excluded(facts: AddressFacts) -> Iterator[str]:
     """Places that ranges name for the address, and that light cannot have reached and come back from in that time."""
-    bound = signed_disc(facts)
-    if bound is None or not isinstance(facts.ranges, Ranged):
+    if not isinstance(facts.ranges, Ranged):
         return
     for says in facts.ranges.says:
-        row = None if says.region is None else TABLES.region(says.provider, says.region)
-        if says.provider == "aws" and says.region is not None and says.border_group is not None:
-            row = TABLES.border_group(says.region, says.border_group)
-        if row is not None and row.city is not None and bound.excludes(row.city.point, row.city.radius_m):
-            yield f"{_named(says)} is too far away for an answer within {bound.radius_m // 1000} km ({bound.worded()})"
+        if (city := city_of(says)) is None:
+            continue
+        for bound in all_discs(facts):
+            if bound.excludes(city.point, city.radius_m):
+                yield f"{_named(says)} is too far away for an answer within {bound.radius_m // 1000} km ({bound.worded()})"
 
 
 def suspicions(facts: AddressFacts) -> Iterator[Signal]:

@@ -7,7 +7,7 @@ from typing import Final
 from probes.places.cities import City, Point
 from probes.places.pops import pop
 from probes.places.tables import TABLES
-from probes.residency.endpoint_facts import AddressFacts, EdgeSeen, SignedTimes
+from probes.residency.endpoint_facts import AddressFacts, EdgeSeen, SignedTimes, Standpoint
 from probes.residency.grading import Signal
 from probes.residency.physics.conclude import by_elimination
 from probes.residency.physics.discs import Bound, RoundTrip, Speed, from_edge, from_round_trip
@@ -26,8 +26,19 @@ def signed_disc(facts: AddressFacts) -> Bound | None:
     Nothing bounds it behind a proxy, from a vantage without coordinates, or under a certificate that nobody vouches
     for: somebody else's key may be anywhere.
     """
-    standpoint, signed = facts.standpoint, facts.signed
-    if standpoint.point is None or standpoint.proxied or not isinstance(signed, SignedTimes) or not signed.trusted:
+    return _disc(facts.standpoint, facts.signed) if isinstance(facts.signed, SignedTimes) else None
+
+
+def all_discs(facts: AddressFacts) -> tuple[Bound, ...]:
+    """The discs of every certificate that was shown: where several were, each holds somebody who answers there. They may
+    convict, and affirm nothing of the others."""
+    shown = (facts.signed, *facts.signed_variously)
+    found = (_disc(facts.standpoint, one) for one in shown if isinstance(one, SignedTimes))
+    return tuple(one for one in found if one is not None)
+
+
+def _disc(standpoint: Standpoint, signed: SignedTimes) -> Bound | None:
+    if standpoint.point is None or standpoint.proxied or not signed.trusted:
         return None
     times = signed.times
     trip = RoundTrip(

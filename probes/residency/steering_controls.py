@@ -12,7 +12,7 @@ from probes.places.extents import Activity, Standing
 from probes.places.whereabouts import Cdn
 from probes.residency.address_cases import Case, Placed, answers, cases, placed
 from probes.residency.address_signals import unread
-from probes.residency.bounds import signed_disc
+from probes.residency.bounds import all_discs
 from probes.residency.endpoint_controls import EdgesControl, EndpointControl
 from probes.residency.endpoint_facts import DnsAnswer, DnsSilence, NamesFacts
 from probes.residency.physics.discs import apart
@@ -140,11 +140,11 @@ class Anycast(EndpointControl, id="residency.anycast", version=1):
 
     @staticmethod
     def _discs(case: Case, found: Judgement) -> None:
-        bounds = tuple(bound for facts in case.seen if (bound := signed_disc(facts)) is not None)
+        bounds = tuple(bound for facts in case.seen for bound in all_discs(facts))
         if (two := apart(bounds)) is not None:
             found.breach(f"{case.address} is in two places at least: {two[0].worded()}; and {two[1].worded()}")
         for facts in case.seen:
-            if isinstance(facts.signed, Unseen):
+            if isinstance(facts.signed, Unseen) and not facts.signed_variously:
                 found.lean(f"{case.address} was not timed from {facts.standpoint.vantage}")
 
     @staticmethod

@@ -16,6 +16,7 @@ from probes.places.scopes import Scope
 from probes.places.site import Countries, Everywhere
 from probes.places.tables import TABLES
 from probes.residency.address_cases import Placed, cases, of_declared_network, placed, said
+from probes.residency.address_signals import city_of
 from probes.residency.bounds import pop_city
 from probes.residency.closure import BACKUP_KINDS, KEY_KINDS, short
 from probes.residency.endpoint_facts import AddressFacts, EdgeSeen, NamesFacts, Ranged
@@ -312,11 +313,6 @@ def _range_points(ranges: Iterable[object]) -> tuple[Point, ...]:
     found: dict[Point, None] = {}
     for answer in ranges:
         for says in answer.says if isinstance(answer, Ranged) else ():
-            if says.region is None or says.anycast:
-                continue
-            row = TABLES.region(says.provider, says.region)
-            if says.provider == "aws" and says.border_group is not None:
-                row = TABLES.border_group(says.region, says.border_group)
-            if row is not None and row.city is not None:
-                found[row.city.point] = None
+            if not says.anycast and (city := city_of(says)) is not None:
+                found[city.point] = None
     return tuple(found)
