@@ -151,10 +151,10 @@ def clean_world(registry: Registry) -> Shown:
     """What the honest vendor shows, its revoke drill included."""
     with TemporaryDirectory(prefix="keycheck-lab-") as home, Lab(Path(home), sections=SECTIONS) as lab:
         clean = shown(observe(lab, registry, Path(home), drills=Wish(confirmed=True))[0].assessment)
-    return {**clean, **clean_places(registry)}
+    return {**clean, **placed_world(registry)}
 
 
-def clean_places(registry: Registry) -> Shown:
+def placed_world(registry: Registry) -> Shown:
     """What the honest vendor shows of its places, which are served apart from the rest."""
     with TemporaryDirectory(prefix="keycheck-lab-") as home, Lab(Path(home), sections=frozenset({RESIDENCY})) as lab:
         return _placed(lab, registry, home, "*")

@@ -95,8 +95,9 @@ PLACE_DEFECTS: Final[tuple[PlaceDefect, ...]] = (
     _place("ipv6-abroad", "IPv4 at home, IPv6 in us-east-1", _ABROAD | _UNTIMED,
            lambda site: replace(site, v6=("::1",))),
     _place("cname-abroad", "the name is an alias of a load balancer in us-east-1", _ABROAD, _to(ASHBURN, _AMERICAN)),
-    _place("cname-contradicts", "the alias says us-east-1, the addresses eu-central-1",
-           unknown("residency.endpoints", "residency.steering"), lambda site: replace(site, alias=_AMERICAN)),
+    _place("cname-contradicts", "the alias says us-east-1, the address eu-west-1",
+           unknown("residency.endpoints", "residency.steering"), lambda site: replace(site, alias=_AMERICAN),
+           "eu-desk"),
     # Called eu-…, and not in the Union.
     _place("eu-region-in-london", "eu-west-2 is London", _ABROAD, _to(LONDON), "eu-desk"),
     _place("eu-region-in-zurich", "eu-central-2 is Zurich", _ABROAD, _to(ZURICH), "eu-desk"),
@@ -112,9 +113,9 @@ PLACE_DEFECTS: Final[tuple[PlaceDefect, ...]] = (
            _last(Stand(DUBLIN, (FRANKFURT, ASHBURN))), "eu-desk"),
     _place("stands-abroad", "ranges say Dublin, and it answers from Ashburn", _ABROAD,
            _last(Stand(DUBLIN, (ASHBURN,))), "eu-desk"),
-    _place("announced-from-everywhere", "ranges say that the addresses are announced from many places",
+    _place("announced-from-everywhere", "ranges say that the address is announced from many places",
            fails("residency.anycast") | unknown("residency.endpoints", "residency.steering"),
-           _ranges(RangesManner.ANYCAST)),
+           _ranges(RangesManner.ANYCAST), "eu-desk"),
     # Content delivery networks.
     _place("edge-abroad", "the edge that answers is in London",
            # from where Stockholm is so far that no time bounds the origin

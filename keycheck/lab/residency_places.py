@@ -3,7 +3,8 @@
     127.<octet>.<site>.<host>
 
 Bytes between two places are as late as light in fibre along the great circle is, at two thirds of its speed in vacuum
-and with a detour of a twentieth: never faster, so that bounds by delay hold in the lab as they do outside.
+and with a detour of a twentieth: never faster, so that bounds by delay hold in the lab as they do outside. A client at
+an address of no place has no distance, and no vantage is one.
 """
 
 from __future__ import annotations
@@ -68,7 +69,6 @@ SERBIA: Final = Region(18, "Jovanovac", 44.0542, 20.9594, "oci", "eu-jovanovac-1
 PARIS: Final = Region(19, "Paris", 48.8566, 2.3522, "gcp", "europe-west9", "Google Cloud")
 LONDON_G: Final = Region(20, "London", 51.5072, -0.1276, "gcp", "europe-west2", "Google Cloud")
 FRANKFURT_O: Final = Region(21, "Frankfurt", 50.1109, 8.6821, "oci", "eu-frankfurt-1", "OCI")
-
 STOCKHOLM: Final = Region(23, "Stockholm", 59.3293, 18.0686, "aws", "eu-north-1", "EC2")
 SOVEREIGN: Final = Region(24, "Brandenburg", 52.4125, 12.5316, "aws", "eusc-de-east-1", "EC2")
 REGIONS: Final = (
@@ -97,8 +97,8 @@ EDGE_REUNION: Final = PointOfPresence(65, "Saint-Denis", -20.8871, 55.5103, Edge
 """An outermost region of the Union, too far from every origin for a time to tell anything."""
 POPS: Final = (EDGE_STOCKHOLM, EDGE_LONDON, EDGE_FASTLY, EDGE_HELSINKI, EDGE_REUNION)
 
-NOWHERE: Final = Somewhere(90, "Frankfurt", 50.1109, 8.6821)
-"""Addresses that no range holds, as a private network's are."""
+NOWHERE: Final = Somewhere(90, "Dublin", 53.3498, -6.2603)
+"""Addresses that no range holds, as a private network's are; too far from every vantage for delay to tell the country."""
 
 FROM_FRANKFURT: Final = Somewhere(101, "Frankfurt", 50.1109, 8.6821)
 FROM_ASHBURN: Final = Somewhere(102, "Ashburn", 39.0438, -77.4874)

@@ -25,7 +25,17 @@ from keycheck.lab.aws_stores.plan import (
     Vault,
 )
 from keycheck.lab.defect import Promise, fails, unknown
-from keycheck.lab.gcp_stores.plan import BqTable, Dataset, DiskSnapshot, GcpPlan, GcsBucket, GcsObject, SqlInstance
+from keycheck.lab.gcp_stores.plan import (
+    BqTable,
+    Dataset,
+    DiskSnapshot,
+    GcpPlan,
+    GcsBucket,
+    GcsObject,
+    SqlBackup,
+    SqlInstance,
+    TransferJob,
+)
 from keycheck.lab.key_sites import STRANGER, VENDOR
 from keycheck.lab.store_sites import (
     CUSTOMER_KEY,
@@ -126,6 +136,14 @@ def _moved_g(location: str, type: str, key_in: str | None = None, members: tuple
         return replace(bucket, location=location, type=type, members=members, key=key, objects=objects)
 
     return _bucket_g(change)
+
+
+def _far_g(*, replicates: bool) -> Change:
+    """One more bucket, in the United States, into which the bucket's objects go."""
+    key = f"{CUSTOMER_KEY}@us"
+    far = GcsBucket("acme-far-g", PROJECT, "US", key, "multi-region", objects=(GcsObject("contacts.csv", key),))
+    job = TransferJob("1234", PROJECT, EXPORTS_G, far.name, replicates)
+    return _gcp(lambda gcp: replace(gcp, buckets=(*gcp.buckets, far), transfers=(*gcp.transfers, job)))
 
 
 def _dataset(change: Callable[[Dataset], Dataset]) -> Change:
@@ -269,6 +287,14 @@ CLOUD_DEFECTS: Final[tuple[StoreDefect | InferenceDefect, ...]] = (
     _store("bucket-unreadable-g", "nothing of the bucket may be read", STORED, "exports-g", _NOTHING,
            _gcp(lambda gcp: replace(gcp, denied=(
                "storage.buckets.get", "storage.objects.list", "storage.objects.get")))),
+    _store("transfer-abroad", "a transfer job copies the bucket into one in the United States", STORED, "exports-g",
+           _COPIES | _KEY, _far_g(replicates=False)),
+    _store("replication-abroad-g", "the bucket is replicated into one in the United States", STORED, "exports-g",
+           _COPIES | _KEY, _far_g(replicates=True)),
+    _store("dataset-replica-abroad", "the data set has a replica in the United States", STORED, "analytics-g",
+           # under which key, Google does not tell
+           _COPIES | _REST,
+           _dataset(lambda each: replace(each, replicas=("us-east1",)))),
     _store("dataset-in-us", "the data set is in the multi-region of the United States", STORED, "analytics-g",
            fails("residency.stores", "residency.copies", "stores.key"),
            _dataset(lambda each: replace(
@@ -288,7 +314,7 @@ CLOUD_DEFECTS: Final[tuple[StoreDefect | InferenceDefect, ...]] = (
            _gcp(lambda gcp: replace(gcp, snapshots=(
                *gcp.snapshots, DiskSnapshot("crm-data-far", PROJECT, "crm-data", ("us",), "contacts-g"))))),
     _store("sql-replica-abroad", "a replica of the database is in the United States", STORED, "project-g",
-           _COPIES | _KEY,
+           fails("residency.stores") | _COPIES | _KEY,
            _gcp(lambda gcp: replace(gcp, databases=(
                *gcp.databases,
                SqlInstance("crm-us", PROJECT, "us-central1", f"{CUSTOMER_KEY}@us-central1", replica_of="crm",
@@ -297,6 +323,12 @@ CLOUD_DEFECTS: Final[tuple[StoreDefect | InferenceDefect, ...]] = (
            _BACKUPS,
            _gcp(lambda gcp: replace(gcp, databases=_each(
                gcp.databases, lambda each: each.name == "crm", lambda each: replace(each, backups_in="us"))))),
+    _store("sql-backup-left-abroad", "a backup of a database long gone is kept in the United States", STORED,
+           "project-g", _BACKUPS,
+           _gcp(lambda gcp: replace(gcp, sql_backups=(
+               SqlBackup("0a1b2c3d", PROJECT, "crm-2023", "us", "contacts-g", 400),)))),
+    _store("service-disabled", "Cloud Spanner was disabled, and may hold what was stored there before", STORED,
+           "project-g", _NOTHING, _gcp(lambda gcp: replace(gcp, disabled=("spanner",)))),
     _model("global-profile", "the inference profile routes to wherever there is room", "assistant",
            fails("residency.inference"), _profile("*", HOME)),
     _model("profile-abroad", "the inference profile routes to the United States, too", "assistant",

@@ -110,10 +110,9 @@ class Lab:
     ``home`` receives keys, certificates and logs. ``defects`` are names of the table, each optionally with
     ``@subject``. ``sections`` are what is served besides what the defects sit in: endpoints, keys in two clouds,
     exports, and places. Exports by themselves are those that a defect sits in, with their keys and no others; so are
-    places that nobody asked for otherwise. ``fleet`` adds that
-    many plain endpoints, ``fleet_of_keys`` keys. ``round_trip_ms`` puts a slow path before everything. ``spread`` False
-    keeps to 127.0.0.1, as on macOS. Raise LabError when a name is unknown or
-    a server does not start.
+    places that nobody asked for otherwise. ``fleet`` adds that many plain endpoints, ``fleet_of_keys`` keys.
+    ``round_trip_ms`` puts a slow path before everything. ``spread`` False keeps to 127.0.0.1, as on macOS. Raise
+    LabError when a name is unknown or a server does not start.
     """
 
     def __init__(

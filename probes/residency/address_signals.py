@@ -118,7 +118,8 @@ def excluded(facts: AddressFacts) -> Iterator[str]:
             continue
         for bound in all_discs(facts):
             if bound.excludes(city.point, city.radius_m):
-                yield f"{_named(says)} is too far away for an answer within {bound.radius_m // 1000} km ({bound.worded()})"
+                reach = f"within {bound.radius_m // 1000} km"
+                yield f"{_named(says)} is too far away for an answer {reach} ({bound.worded()})"
 
 
 def suspicions(facts: AddressFacts) -> Iterator[Signal]:

@@ -30,8 +30,8 @@ def signed_disc(facts: AddressFacts) -> Bound | None:
 
 
 def all_discs(facts: AddressFacts) -> tuple[Bound, ...]:
-    """The discs of every certificate that was shown: where several were, each holds somebody who answers there. They may
-    convict, and affirm nothing of the others."""
+    """The discs of every certificate that was shown: where several were, each holds somebody who answers there. They
+    may convict, and affirm nothing of the others."""
     shown = (facts.signed, *facts.signed_variously)
     found = (_disc(facts.standpoint, one) for one in shown if isinstance(one, SignedTimes))
     return tuple(one for one in found if one is not None)

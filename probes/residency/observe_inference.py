@@ -27,8 +27,8 @@ _BEDROCK_HOST: Final = re.compile(r"bedrock-runtime(?:-fips)?\.(?P<region>[a-z0-
 class InferenceProbe(SimpleProbe[Inference]):
     """A model, and where it may run.
 
-    Amazon Bedrock tells the Regions of an inference profile, with credentials (`configured`); of other providers
-    nothing is asked, and what is left is what names say. Nothing is proved about where the provider really computes,
+    Amazon Bedrock tells the Regions of an inference profile and Vertex AI the location of an endpoint, with credentials
+    (`configured`); elsewhere nothing is asked, and what is left is what names say. Nothing is proved about where the provider really computes,
     what it keeps, or who reads it.
     """
 
@@ -38,7 +38,7 @@ class InferenceProbe(SimpleProbe[Inference]):
     facts: ClassVar[type[Facts]] = InferenceFacts
 
     def touches(self, subject: Inference, io: Io) -> Iterable[Touch]:
-        """Two read-only calls to Bedrock; nothing elsewhere."""
+        """Two read-only calls to Bedrock, one about an endpoint of Vertex AI; nothing elsewhere."""
         if subject.provider == "aws":
             yield Touch(
                 what=f"{subject.model}: read where it may run, and where invocations are written down",
@@ -48,6 +48,16 @@ class InferenceProbe(SimpleProbe[Inference]):
                 connections=1,
                 seconds=int(self.limit),
                 calls=2,
+            )
+        elif _asks_google(subject):
+            yield Touch(
+                what=f"{subject.model}: read where it is and what is deployed to it",
+                credential=credential_of(subject.identity, io),
+                changes=False,
+                technique=Technique.PASSIVE,
+                connections=1,
+                seconds=int(self.limit),
+                calls=1,
             )
 
     def observe(self, subject: Inference, io: Io) -> Observed:
@@ -63,6 +73,14 @@ class InferenceProbe(SimpleProbe[Inference]):
                 runs, logging, blobs = asked.runs, asked.logging, asked.blobs
             except ProbeError as error:
                 runs = Unseen(reason=error.reason, detail=vendor_text(str(error)))
+        elif _asks_google(subject):
+            from probes.residency.gcp import vertex
+
+            try:
+                told = vertex.ask(subject, io)
+                runs, blobs = told.runs, told.blobs
+            except ProbeError as error:
+                runs = Unseen(reason=error.reason, detail=vendor_text(str(error)))
         host = _host(subject, io)
         facts = InferenceFacts(
             declared=subject,
@@ -72,6 +90,15 @@ class InferenceProbe(SimpleProbe[Inference]):
             logging=logging,
         )
         return Observed(WHOLE, facts, blobs=blobs)
+
+
+def _asks_google(subject: Inference) -> bool:
+    """Of Vertex AI, endpoints that a project made; models that Google publishes are named alone."""
+    if subject.provider != "gcp":
+        return False
+    from probes.residency.gcp import vertex
+
+    return vertex.is_endpoint(subject.model)
 
 
 def _host(subject: Inference, io: Io) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
@@ -68,7 +68,11 @@ class Ask:
     """Whether the principal has a permission in a project."""
     number_of: Callable[[str], str]
     """Of a project."""
+    id_of: Callable[[str], str]
+    """Of a project that may be called by its number."""
     page_size: int | None = None
+    body: Mapping[str, object] = field(default_factory=dict)
+    """Of a POST."""
 
     def require(self, permission: str, project: str, resource: str) -> None:
         """Raises RefusedError(403)."""

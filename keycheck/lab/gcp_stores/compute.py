@@ -12,6 +12,7 @@ from typing import Final
 from keycheck.lab.gcp_stores.asked import Ask, Handler, RefusedError, sparse
 from keycheck.lab.gcp_stores.plan import Disk, DiskImage, DiskSnapshot
 
+_NOTHING: Final = {"code": "NO_RESULTS_ON_PAGE", "message": "There are no results for this scope on this page."}
 _BASE: Final = "https://www.googleapis.com/compute/v1/projects"
 
 
@@ -49,8 +50,7 @@ def _disks_everywhere(ask: Ask) -> Mapping[str, object]:
         if each.project == project:
             scopes.setdefault(_scope(each), []).append(_disk(ask, each))
     page, more = ask.page(sorted(scopes), most=500)
-    nothing = {"code": "NO_RESULTS_ON_PAGE", "message": "There are no results for this scope on this page."}
-    items = {scope: {"disks": scopes[scope]} if scopes[scope] else {"warning": nothing} for scope in page}
+    items = {scope: {"disks": scopes[scope]} if scopes[scope] else {"warning": _NOTHING} for scope in page}
     return sparse(kind="compute#diskAggregatedList", items=items, nextPageToken=more)
 
 
@@ -102,6 +102,18 @@ def _image(ask: Ask, image: DiskImage) -> dict[str, object]:
     )
 
 
+def _none_everywhere(ask: Ask) -> Mapping[str, object]:
+    project = ask.named["project"]
+    ask.require("compute.instantSnapshots.list", project, f"projects/{project}")
+    return {"kind": "compute#instantSnapshotAggregatedList", "items": {"zones/europe-west3-a": {"warning": _NOTHING}}}
+
+
+def _machine_images(ask: Ask) -> Mapping[str, object]:
+    project = ask.named["project"]
+    ask.require("compute.machineImages.list", project, f"projects/{project}")
+    return {"kind": "compute#machineImageList"}
+
+
 def _snapshots(ask: Ask) -> Mapping[str, object]:
     project = ask.named["project"]
     ask.require("compute.snapshots.list", project, f"projects/{project}")
@@ -144,6 +156,8 @@ def _missing(project: str, rest: str) -> RefusedError:
 _PROJECT: Final = "/compute/v1/projects/{project}"
 ROUTES: Final[Mapping[str, Handler]] = {
     f"{_PROJECT}/aggregated/disks": _disks_everywhere,
+    f"{_PROJECT}/aggregated/instantSnapshots": _none_everywhere,
+    f"{_PROJECT}/global/machineImages": _machine_images,
     f"{_PROJECT}/zones/{{zone}}/disks": _disks,
     f"{_PROJECT}/zones/{{zone}}/disks/{{disk}}": _get_disk,
     f"{_PROJECT}/regions/{{region}}/disks": _disks,

@@ -4,7 +4,8 @@ Sources: https://cloud.google.com/vertex-ai/generative-ai/docs/reference/rest/v1
 https://cloud.google.com/resource-manager/docs/reference/orgpolicy/rest/v2/projects.policies;
 https://cloud.google.com/resource-manager/docs/organization-policy/defining-locations (value groups `in:eu-locations`);
 https://cloud.google.com/storage-transfer/docs/reference/rest/v1/transferJobs;
-https://cloud.google.com/resource-manager/reference/rest/v3/projects.
+https://cloud.google.com/resource-manager/reference/rest/v3/projects;
+https://cloud.google.com/service-usage/docs/reference/rest/v1/services/list.
 """
 
 from __future__ import annotations
@@ -68,15 +69,17 @@ def _transfers(ask: Ask) -> Mapping[str, object]:
     project = wanted.get("projectId") if isinstance(wanted, dict) else None
     if not isinstance(project, str):
         raise RefusedError(400, "filter must name a projectId")
+    project = ask.id_of(project)
     ask.require("storagetransfer.jobs.list", project, f"projects/{project}")
-    found = [each for each in ask.plan.transfers if each.project == project]
+    replicating = isinstance(wanted, dict) and wanted.get("dataBackend") == "QUERY_REPLICATION_CONFIGS"
+    found = [each for each in ask.plan.transfers if each.project == project and each.replicates == replicating]
     page, more = ask.page(found, size="pageSize", most=256)
     jobs = [
         {
             "name": f"transferJobs/{each.name}",
             "projectId": project,
             "status": "ENABLED",
-            "transferSpec": {
+            "replicationSpec" if each.replicates else "transferSpec": {
                 "gcsDataSource": {"bucketName": each.source},
                 "gcsDataSink": {"bucketName": each.sink},
             },
@@ -99,6 +102,41 @@ def _project(ask: Ask) -> Mapping[str, object]:
     }
 
 
+def _services(ask: Ask) -> Mapping[str, object]:
+    project = ask.named["project"]
+    ask.require("serviceusage.services.list", project, f"projects/{project}")
+    state = ask.query.get("filter", "").partition(":")[2]
+    number, names = ask.number_of(project), (*HOLDING, *_BESIDE)
+    told = [(each, "DISABLED" if each in ask.plan.disabled else "ENABLED") for each in names]
+    page, more = ask.page([each for each in told if state in ("", each[1])], size="pageSize", most=200)
+    services = [
+        {
+            "name": f"projects/{number}/services/{each}.googleapis.com",
+            "parent": f"projects/{number}",
+            "config": {"name": f"{each}.googleapis.com"},
+            "state": state,
+        }
+        for each, state in page
+    ]
+    return sparse(services=services or None, nextPageToken=more)
+
+
+HOLDING: Final = (
+    "aiplatform",
+    "backupdr",
+    "bigquery",
+    "bigquerydatatransfer",
+    "cloudkms",
+    "compute",
+    "file",
+    "firestore",
+    "spanner",
+    "sqladmin",
+    "storage",
+    "storagetransfer",
+)
+"""Services that the lab answers for, and that can hold something."""
+_BESIDE: Final = ("cloudresourcemanager", "iam", "orgpolicy", "serviceusage")
 _MODEL: Final = "/projects/{project}/locations/{location}/publishers/google/models/{model}"
 ROUTES: Final[Mapping[str, Mapping[str, Handler]]] = {
     "aiplatform": {
@@ -113,6 +151,7 @@ ROUTES: Final[Mapping[str, Mapping[str, Handler]]] = {
         "/v2/projects/{project}/policies": _policies,
         "/v2/projects/{project}/policies/{constraint}": _policy,
     },
+    "serviceusage": {"/v1/projects/{project}/services": _services},
     "storagetransfer": {"/v1/transferJobs": _transfers},
 }
 """By service."""

@@ -22,6 +22,8 @@ class GcsObject:
     live: bool = True
     by_client: bool = False
     """Under a key that the client sends with each request."""
+    deleted: bool = False
+    """Deleted, and kept by the bucket's policy for a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,18 @@ class SqlInstance:
 
 
 @dataclass(frozen=True, slots=True)
+class SqlBackup:
+    """A backup that outlives its instance."""
+
+    id: str
+    project: str
+    instance: str
+    location: str
+    key: KeyRef | None
+    days: float = 40
+
+
+@dataclass(frozen=True, slots=True)
 class Disk:
     name: str
     project: str
@@ -118,6 +132,8 @@ class TransferJob:
     source: str
     sink: str
     """Names of buckets."""
+    replicates: bool = False
+    """Continuously: cross-bucket replication, which is told of apart from other jobs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +145,7 @@ class GcpPlan:
     buckets: tuple[GcsBucket, ...] = ()
     datasets: tuple[Dataset, ...] = ()
     databases: tuple[SqlInstance, ...] = ()
+    sql_backups: tuple[SqlBackup, ...] = ()
     disks: tuple[Disk, ...] = ()
     snapshots: tuple[DiskSnapshot, ...] = ()
     images: tuple[DiskImage, ...] = ()
@@ -137,5 +154,7 @@ class GcpPlan:
     """(Location, id) of publishers' models of Vertex AI."""
     allowed: tuple[str, ...] = ()
     """Values of `gcp.resourceLocations` in force on every project; none: no such policy."""
+    disabled: tuple[str, ...] = ()
+    """Services that are not enabled, as in `NAME.googleapis.com`."""
     denied: tuple[str, ...] = ()
     """Permissions that the reading role has not."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Final, Self
@@ -13,7 +14,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from keycheck.lab.aws.wire import Answer, Request, Server
 from keycheck.lab.gcp.cloud import GcpCloud
 from keycheck.lab.gcp.errors import ApiError
-from keycheck.lab.gcp_stores import bigquery, compute, keys, others, sql, storage
+from keycheck.lab.gcp_stores import bigquery, compute, empty, keys, others, sql, storage
 from keycheck.lab.gcp_stores.asked import Ask, Handler, RefusedError, disabled
 from keycheck.lab.gcp_stores.plan import GcpPlan, KeyRef
 from keycheck.model.types import Clock
@@ -24,30 +25,19 @@ ROUTES: Final[Mapping[str, Mapping[str, Handler]]] = {
     "compute": compute.ROUTES,
     "sqladmin": sql.ROUTES,
     "storage": storage.ROUTES,
+    **empty.ROUTES,
     **others.ROUTES,
 }
-"""Service, as in `NAME.googleapis.com`, to path template to handler. All are GET: nothing can be changed here. Cloud
-KMS is the lab's own."""
-DISABLED: Final = (
-    "alloydb",
-    "artifactregistry",
-    "backupdr",
-    "bigquerydatatransfer",
-    "bigtableadmin",
-    "file",
-    "firestore",
-    "pubsub",
-    "redis",
-    "secretmanager",
-    "spanner",
-)
-"""Services that no project of the lab has enabled, and so holds nothing in."""
-SERVICES: Final = (*sorted(ROUTES), *DISABLED)
+"""Service, as in `NAME.googleapis.com`, to path template to handler of a GET: nothing can be changed here. Cloud KMS is
+the lab's own."""
+SERVICES: Final = tuple(sorted(ROUTES))
 """All that answer, each at a port of its own: their paths are alike."""
 PERMISSIONS: Final = (
+    *empty.PERMISSIONS,
     "aiplatform.endpoints.list",
     "aiplatform.endpoints.predict",
     "bigquery.datasets.get",
+    "bigquery.jobs.create",
     "bigquery.tables.get",
     "bigquery.tables.list",
     "cloudsql.backupRuns.list",
@@ -56,12 +46,15 @@ PERMISSIONS: Final = (
     "compute.disks.get",
     "compute.disks.list",
     "compute.images.get",
+    "compute.instantSnapshots.list",
+    "compute.machineImages.list",
     "compute.images.list",
     "compute.snapshots.get",
     "compute.snapshots.list",
     "orgpolicy.policies.list",
     "orgpolicy.policy.get",
     "resourcemanager.projects.get",
+    "serviceusage.services.list",
     "storage.buckets.get",
     "storage.buckets.list",
     "storage.objects.get",
@@ -97,6 +90,7 @@ class GcpStores:
             service: tuple((_pattern(template), handler) for template, handler in routes.items())
             for service, routes in ROUTES.items()
         }
+        self._posts = tuple((_pattern(template), handler) for template, handler in bigquery.POSTS.items())
         self._servers = {service: Server(partial(self._answer, service)) for service in SERVICES}
 
     def address(self, service: str) -> str:
@@ -135,20 +129,27 @@ class GcpStores:
             principal = self._cloud.principal(request.headers.get("authorization"))
         except ApiError as refused:
             raise RefusedError(401, refused.message) from None
-        if service in DISABLED:
+        if service in self.plan.disabled:
             raise disabled(service)
-        if request.method != "GET":
-            raise RefusedError(405, "The lab's stores are only read.")
         query = dict(parse_qsl(parts.query, keep_blank_values=True, max_num_fields=50))
-        if service == "cloudkms":
+        if service == "cloudkms" and request.method == "GET":
             told = keys.answer(self._cloud, unquote(parts.path.removeprefix("/v1/")), request.headers, query)
             if told is not None:
                 return told
-        for pattern, handler in self._routes[service]:
+        if request.method not in ("GET", "POST"):
+            raise RefusedError(405, "The lab's stores are only read.")
+        for pattern, handler in self._routes[service] if request.method == "GET" else self._posts:
             if (found := pattern.fullmatch(parts.path)) is not None:
                 named = {name: unquote(value) for name, value in found.groupdict().items()}
-                return handler(self._ask(named, query, principal))
+                if "project" in named:
+                    named["project"] = self._id_of(named["project"])
+                return handler(replace(self._ask(named, query, principal), body=_object(request.body)))
         raise RefusedError(501, f"The lab does not serve {service} {parts.path[:100]}.")
+
+    def _id_of(self, project: str) -> str:
+        """Of a project that may be called by its number."""
+        node = self._cloud.directory.node(f"projects/{project}")
+        return project if node is None else node.name.removeprefix("projects/")
 
     def _ask(self, named: Mapping[str, str], query: Mapping[str, str], principal: str) -> Ask:
         iam, directory = self._cloud.iam, self._cloud.directory
@@ -169,8 +170,19 @@ class GcpStores:
             self._key_of,
             permitted,
             number_of,
+            self._id_of,
             self._page_size,
         )
+
+
+def _object(body: bytes) -> Mapping[str, object]:
+    try:
+        found: object = json.loads(body or b"{}")
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise RefusedError(400, "Invalid JSON payload received.")
+    return found
 
 
 def _pattern(template: str) -> re.Pattern[str]:

@@ -118,7 +118,30 @@ def _runs(ask: Ask) -> Mapping[str, object]:
     return sparse(kind="sql#backupRunsList", items=list(page) or None, nextPageToken=more)
 
 
+def _backups(ask: Ask) -> Mapping[str, object]:
+    """Those that outlive their instances."""
+    project = ask.named["project"]
+    ask.require("cloudsql.backupRuns.list", project, f"projects/{project}")
+    page, more = ask.page([each for each in ask.plan.sql_backups if each.project == project], size="pageSize")
+    backups = [
+        sparse(
+            kind="sql#backup",
+            name=f"projects/{project}/backups/{each.id}",
+            instance=each.instance,
+            location=each.location,
+            state="SUCCESSFUL",
+            type="FINAL",
+            kmsKey=ask.key(each.key),
+            kmsKeyVersion=ask.version(each.key),
+            backupInterval={"startTime": ask.at(each.days), "endTime": ask.at(each.days - 0.01)},
+        )
+        for each in page
+    ]
+    return sparse(backups=backups or None, nextPageToken=more)
+
+
 _V1: Final[Mapping[str, Handler]] = {
+    "/projects/{project}/backups": _backups,
     "/projects/{project}/instances": _list,
     "/projects/{project}/instances/{instance}": _get,
     "/projects/{project}/instances/{instance}/backupRuns": _runs,

@@ -90,12 +90,15 @@ def _object(ask: Ask, bucket: GcsBucket, item: GcsObject) -> dict[str, object]:
 def _objects(ask: Ask) -> Mapping[str, object]:
     bucket = _bucket(ask, "storage.objects.list")
     prefix, after = ask.query.get("prefix", ""), ask.query.get("startOffset", "")
-    versions = ask.query.get("versions") == "true"
+    versions, deleted = (ask.query.get(name) == "true" for name in ("versions", "softDeleted"))
     found = sorted(
         (
             each
             for each in bucket.objects
-            if (each.live or versions) and each.name.startswith(prefix) and each.name >= after
+            if each.deleted == deleted
+            and (each.live or versions or deleted)
+            and each.name.startswith(prefix)
+            and each.name >= after
         ),
         key=lambda each: (each.name, -each.days),
     )
@@ -106,9 +109,10 @@ def _objects(ask: Ask) -> Mapping[str, object]:
 
 def _get_object(ask: Ask) -> Mapping[str, object]:
     bucket = _bucket(ask, "storage.objects.get")
+    wanted = ask.query.get("generation")
     for each in bucket.objects:
         told = _object(ask, bucket, each)
-        if each.name == ask.named["object"] and ask.query.get("generation", told["generation"]) == told["generation"]:
+        if each.name == ask.named["object"] and not each.deleted and wanted in (None, told["generation"]):
             return told
     raise RefusedError(404, f"No such object: {bucket.name}/{ask.named['object']}")
 

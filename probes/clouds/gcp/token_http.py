@@ -34,11 +34,13 @@ _MAX_ADDRESSES: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How large an answer may be."""
+    """How large an answer may be, and a question."""
 
     bytes: int = MAX_ANSWER
     brackets: int = 200
     """In it; answers are parsed by libraries that do not bound them."""
+    url: int = 2000
+    """Characters of what is asked for: page tokens are long."""
 
 
 TOKEN: Final = Room()
@@ -89,7 +91,7 @@ class TokenTransport:
         return left
 
     def _ask(self, url: str, method: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
-        parts = split(url)
+        parts = split(url, self._room.url)
         if parts is None:
             raise _OddError("its address is no URL")
         encrypted = parts.scheme == "https"

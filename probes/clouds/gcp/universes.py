@@ -79,9 +79,9 @@ def literal_loopback(host: str) -> bool:
         return False
 
 
-def split(url: object) -> SplitResult | None:
+def split(url: object, longest: int = 2000) -> SplitResult | None:
     """A plain http or https URL in pieces; None for everything else."""
-    if not isinstance(url, str) or len(url) > 2000 or not url.isascii() or not url.isprintable():
+    if not isinstance(url, str) or len(url) > longest or not url.isascii() or not url.isprintable():
         return None
     if any(each in url for each in ' \\"<>'):
         return None

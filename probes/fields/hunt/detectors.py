@@ -145,6 +145,7 @@ DETECTORS: Final = (
         r"\+[ (]?[1-9](?:[ .()/-]{0,3}[0-9]){7,14}",
         _international,
         edges="0-9A-Za-z+",
+        plainly=rf"^\+(?:{'|'.join(sorted(checksums.COUNTRY_CODES))})(?: ?[0-9]){{7,12}}$",
         sure=True,
     ),
     Detector("phone-national", Trigger.DIGITS, _NATIONAL, _always, edges="0-9A-Za-z+"),

@@ -56,12 +56,11 @@ class Regions:
         if not len(self):
             return np.zeros((0, width), np.uint8)
         usable = len(self.buffer) - width
-        start = np.minimum(self.start, max(usable, 0)) if usable >= 0 else self.start
-        if usable < 0 or (start != self.start).any():
+        if usable < int(self.start.max()):
             padded = np.concatenate((self.buffer, np.zeros(width, np.uint8)))
             return Regions(padded, self.start, self.length).matrix(width)
         lines = np.ndarray((usable + 1,), f"V{width}", buffer=self.buffer, strides=(1,))
-        return lines[start].view(np.uint8).reshape(len(self), width)
+        return lines[self.start].view(np.uint8).reshape(len(self), width)
 
     @staticmethod
     def of(strings: list[bytes]) -> Regions:
@@ -139,7 +138,7 @@ class Hasher:
         shortest = int(length.min()) if len(strings) else 0
         if longest == shortest and longest and longest <= 8 * WORDS and longest * len(strings) <= _AT_ONCE:
             total += self._lines(strings, longest)
-            return np.where(total == 0, np.uint64(1), total)
+            return _never_0(total)
         lanes = words(strings.buffer)
         for index in range(min((longest + 7) // 8, WORDS)):
             offset = 8 * index
@@ -158,7 +157,7 @@ class Hasher:
         if longest > 8 * WORDS:
             far = np.flatnonzero(length > 8 * WORDS)
             total[far] += self._whole.regions(strings[far])
-        return np.where(total == 0, np.uint64(1), total)
+        return _never_0(total)
 
     def _lines(self, strings: Regions, size: int) -> Hashes:
         """The same sum for strings of one length."""
@@ -166,6 +165,12 @@ class Hasher:
         lines = strings.matrix(width)
         lines[:, size:] = 0
         return np.asarray(np.einsum("ij,j->i", lines.view("<u4"), self._coefficients[: width // 4]), np.uint64)
+
+
+def _never_0(hashes: Hashes) -> Hashes:
+    if not hashes.all():
+        hashes[hashes == 0] = 1
+    return hashes
 
 
 class WholeHasher:

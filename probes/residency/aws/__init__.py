@@ -1,8 +1,9 @@
 """AWS: a walk from one store, or all that an account holds in a Region, along every edge; read-only calls alone.
 
 Proves what AWS's control plane answers to our credentials, then and there. It proves nothing of copies that were made
-by other means (a program that reads and writes elsewhere), nor of what lies in accounts that nobody reads for us: those
-are open ends.
+by other means (a program that reads and writes elsewhere), of Regions that were enabled once and are disabled now, of
+services that are not looked into (`walking.NOT_COVERED`), nor of what lies in accounts that nobody reads for us: the
+last are open ends.
 """
 
 from __future__ import annotations

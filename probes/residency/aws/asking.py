@@ -120,6 +120,20 @@ class Asking:
             self.opens(at, listing.short, *matters)
         return listing.items
 
+    def gone(
+        self, operation: str, region: str, member: str, door: Door, absent: Collection[str], **parameters: object
+    ) -> bool:
+        """Whether AWS says that there is no such thing, by an error among `absent` or an empty list. What it does not
+        say is not gone."""
+        try:
+            answer = self.ask(operation, region, door, **parameters)
+            with parsing(operation):
+                return not children(answer, member, required=True)
+        except AwsError as error:
+            return error.code in absent
+        except ProbeError:
+            return False
+
     def opens(self, at: str, why: ProbeError | Unseen, *matters: Matters) -> None:
         """An open end for each of the questions."""
         for each in matters:

@@ -10,7 +10,7 @@ from probes.clouds.aws.reading import child, child_or_none, children, parsing, t
 from probes.residency.aws.asking import Asking, Door
 from probes.residency.aws.names import like
 
-_PAGE: Final = 500
+_PAGE: Final = 250
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from probes.residency.store_facts import MAX_NODES, Basis, EdgeKind, Encryption,
 
 WINDOW: Final = timedelta(days=90)
 """How far back jobs are asked for."""
-_PAGE: Final = 500
+_PAGE: Final = 250
 _SHOWN: Final = 10
 """Recovery points of a vault that are alike in all that is judged."""
 

@@ -9,6 +9,7 @@ from typing import Final
 from probes.clouds.aws.reading import (
     Answer,
     MalformedError,
+    child_or_none,
     children,
     flag,
     instant_or_none,
@@ -46,6 +47,7 @@ class Kind:
     """Errors that say that there is nothing of it in a Region."""
 
 
+SSE_RDS: Final = "sse-rds"
 INSTANCE: Final = Kind(
     "db",
     "rds:DescribeDBInstances",
@@ -89,11 +91,24 @@ CLUSTER: Final = Kind(
 
 
 @dataclass(frozen=True, slots=True)
+class Protection:
+    """How something is encrypted at rest, in RDS's words."""
+
+    flag: bool
+    """Under a key that can be named. False says nothing of a key that AWS owns."""
+    type: str | None
+    """`none`, `sse-kms`, `sse-rds` (under a key that AWS owns); older answers leave it out."""
+    key: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Database:
+    """An instance or a cluster."""
+
     arn: Arn
     zone: str | None
-    encrypted: bool
-    key: str | None
+    outside: str | None
+    protection: Protection
     created: datetime | None
     replicas: tuple[str, ...]
     """Names in the same Region, or ARNs."""
@@ -105,19 +120,44 @@ class Database:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
+    """A snapshot of one of them."""
+
     arn: str
     name: str
     of: str
     manual: bool
-    encrypted: bool
-    key: str | None
+    outside: str | None
+    protection: Protection
     created: datetime | None
     source: str | None
     """ARN of the snapshot that it is a copy of."""
 
     @property
     def kind(self) -> tuple[object, ...]:
-        return (self.of, self.encrypted, self.key, self.source is not None, self.manual)
+        """What is judged of it."""
+        return (self.of, self.protection, self.outside, self.source is not None, self.manual)
+
+
+def protection(item: Answer, name: str) -> Protection:
+    """How an entry is encrypted; `name` is its flag. Raises MalformedError, where the answer contradicts itself too."""
+    found = Protection(flag(item, name), text_or_none(item, "StorageEncryptionType"), text_or_none(item, "KmsKeyId"))
+    if (
+        found.type is not None
+        and found.flag != (found.type == "sse-kms")
+        and not (found.flag and found.type == SSE_RDS)
+    ):
+        raise MalformedError(f"{name} and StorageEncryptionType contradict each other")
+    return found
+
+
+def outside(item: Answer) -> str | None:
+    """Where something is kept, where that is not in the Region: `outposts`, `local` (dedicated local zones)."""
+    told = {text_or_none(item, "BackupTarget"), text_or_none(item, "SnapshotTarget")} - {None, "region"}
+    groups = child_or_none(item, "DBSubnetGroup") or {}
+    for subnet in children(groups, "Subnets"):
+        if text_or_none(child_or_none(subnet, "SubnetOutpost") or {}, "Arn") is not None:
+            told.add("outposts")
+    return ", ".join(sorted(str(each) for each in told)) or None
 
 
 def database(item: Answer, kind: Kind, region: str) -> Database:
@@ -133,8 +173,8 @@ def database(item: Answer, kind: Kind, region: str) -> Database:
     return Database(
         rds_arn(text(item, kind.arn), region),
         text_or_none(item, "AvailabilityZone") if instance else None,
-        flag(item, "StorageEncrypted"),
-        text_or_none(item, "KmsKeyId"),
+        outside(item),
+        protection(item, "StorageEncrypted"),
         instant_or_none(item, kind.created),
         replicas,
         tuple(text(each, "DBInstanceAutomatedBackupsArn") for each in automated),
@@ -149,8 +189,8 @@ def snapshot(item: Answer, kind: Kind) -> Snapshot:
         text(item, kind.snapshot_id),
         text(item, kind.id),
         text(item, "SnapshotType") == "manual",
-        flag(item, kind.encrypted),
-        text_or_none(item, "KmsKeyId"),
+        outside(item),
+        protection(item, kind.encrypted),
         instant_or_none(item, "SnapshotCreateTime"),
         text_or_none(item, "SourceDBSnapshotIdentifier" if kind is INSTANCE else "SourceDBClusterSnapshotArn"),
     )

@@ -13,7 +13,6 @@ from probes.clouds.aws.reading import (
     MalformedError,
     child,
     children,
-    flag,
     instant_or_none,
     parsing,
     text,
@@ -22,15 +21,25 @@ from probes.clouds.aws.reading import (
 )
 from probes.residency.aws.asking import Asking, Door, few
 from probes.residency.aws.buckets import Buckets
-from probes.residency.aws.database_answers import Kind, Snapshot, rds_arn, snapshot
+from probes.residency.aws.database_answers import (
+    SSE_RDS,
+    Kind,
+    Protection,
+    Snapshot,
+    outside,
+    protection,
+    rds_arn,
+    snapshot,
+)
 from probes.residency.aws.graph import GONE, PENDING, in_region, unknown
 from probes.residency.aws.keys import Keys
 from probes.residency.aws.names import Arn, arn, is_bucket
-from probes.residency.store_facts import Basis, EdgeKind, Encryption, NodeKind, Unneeded
+from probes.residency.store_facts import Basis, EdgeKind, Encryption, NodeKind, NodePlace, Unneeded
 
 T = TypeVar("T")
 
-_PAGE: Final = 100
+_PAGE: Final = 40
+"""An entry with all its tags takes 15 KB, and no answer is read beyond 1 MiB."""
 _SHOWN: Final = 10
 _SHARED: Final = 50
 """Snapshots of one listing whose sharing is asked about."""
@@ -41,8 +50,8 @@ _EXPORTED: Final = ("COMPLETE", "IN_PROGRESS", "STARTING")
 class _Automated:
     id: str
     of: Arn
-    encrypted: bool
-    key: str | None
+    outside: str | None
+    protection: Protection
     created: datetime | None
 
 
@@ -65,8 +74,8 @@ class DatabaseCopies:
             return _Automated(
                 text_or_none(item, kind.automated_arn) or f"{whose}/automated-backups/{region}",
                 whose,
-                flag(item, kind.encrypted),
-                text_or_none(item, "KmsKeyId"),
+                outside(item),
+                protection(item, kind.encrypted),
                 instant_or_none(item, kind.created),
             )
 
@@ -77,9 +86,10 @@ class DatabaseCopies:
             if of is not None and each.of != of:
                 # Of a database in this Region that has the same name.
                 continue
-            encryption = self.encryption(each.encrypted, each.key, region, each.of.owner)
-            graph.put(each.id, NodeKind.BACKUP, each.of.owner, in_region(region), encryption, created=each.created,
-                      note=f"of {each.of}")  # fmt: skip
+            encryption = self.encryption(each.protection, region, each.of.owner)
+            place = kept_in(region, each.outside)
+            note = f"of {each.of}"
+            graph.put(each.id, NodeKind.BACKUP, each.of.owner, place, encryption, created=each.created, note=note)
             self.keys.tie(each.id, encryption)
             if graph.node(str(each.of)) is not None:
                 graph.edge(str(each.of), each.id, EdgeKind.BACKS_UP, Basis.HAPPENED, "automated backups")
@@ -109,12 +119,12 @@ class DatabaseCopies:
         shown = few(found, lambda each: each.kind, _SHOWN)
         for alike in shown:
             each = alike.one
-            encryption = self.encryption(each.encrypted, each.key, region, door.account)
+            encryption = self.encryption(each.protection, region, door.account)
             graph.put(
                 each.arn,
                 NodeKind.SNAPSHOT,
                 door.account,
-                in_region(region),
+                kept_in(region, each.outside),
                 encryption,
                 created=each.created,
                 note=f"of {each.of}" + (f", and {alike.more} alike" if alike.more else ""),
@@ -147,8 +157,11 @@ class DatabaseCopies:
         if graph.node(id) is None and id not in self._sought and (other := self.asking.of(source.owner)) is not None:
             self._sought.add(id)
             name = source.resource.partition(":")[2]
-            self.snapshots(kind, source.region, other, None, name)
-            graph.put(id, NodeKind.SNAPSHOT, source.owner, in_region(source.region), Unneeded(), note=GONE)
+            which = {kind.snapshot_id: name}
+            if self.asking.gone(kind.snapshots, source.region, kind.snapshots_listed, other, kind.absent, **which):
+                graph.put(id, NodeKind.SNAPSHOT, source.owner, in_region(source.region), Unneeded(), note=GONE)
+            else:
+                self.snapshots(kind, source.region, other, None, name)
         graph.put(id, NodeKind.SNAPSHOT, source.owner, in_region(source.region), PENDING)
         graph.edge(id, made.arn, EdgeKind.COPIES, Basis.HAPPENED, "copied snapshot", made.created)
         database = f"arn:{source.partition}:rds:{source.region}:{source.account}:{kind.resource}:{made.of}"
@@ -195,12 +208,15 @@ class DatabaseCopies:
                 graph.put(source, NodeKind.SNAPSHOT, door.account, in_region(region), Unneeded(), note="was exported")
             graph.edge(source, target, EdgeKind.COPIES, Basis.HAPPENED, f"export {task}", started)
 
-    def encryption(self, encrypted: bool, key: str | None, region: str, account: str | None) -> Encryption | Unseen:
-        if not encrypted:
+    def encryption(self, told: Protection, region: str, account: str | None) -> Encryption | Unseen:
+        """How something of RDS is encrypted."""
+        if told.type == SSE_RDS:
+            return Encryption(method="provider-key", algorithm=SSE_RDS, key=None, key_manager="aws")
+        if not told.flag:
             return Encryption(method="none", algorithm=None, key=None)
-        if key is None:
+        if told.key is None:
             return unknown("RDS says that it is encrypted and not under which key")
-        return self.keys.under(key, region, account, None)
+        return self.keys.under(told.key, region, account, None)
 
     def listing(
         self,
@@ -226,3 +242,10 @@ class DatabaseCopies:
             absent=absent,
             parameters={"MaxRecords": _PAGE, **({} if value is None else {name: value})},
         )
+
+
+def kept_in(region: str, outside: str | None, zone: str | None = None) -> NodePlace | Unseen:
+    """Where something of RDS is: in its Region, unless it is kept elsewhere."""
+    if outside is not None:
+        return unknown(f"kept on {outside}, which is wherever its owner put it")
+    return in_region(region, zone)

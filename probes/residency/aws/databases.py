@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 from probes.clouds.aws.reading import Answer, children, flag, text
 from probes.residency.aws.asking import Asking, Door
 from probes.residency.aws.database_answers import CLUSTER, INSTANCE, Database, Kind, database, rds_arn
-from probes.residency.aws.database_copies import DatabaseCopies
+from probes.residency.aws.database_copies import DatabaseCopies, kept_in
 from probes.residency.aws.graph import PENDING, in_region, unknown
 from probes.residency.aws.keys import Keys
 from probes.residency.aws.names import Arn, arn
@@ -84,12 +84,12 @@ class Databases:
     def _one(self, kind: Kind, found: Database, door: Door) -> None:
         id, region = str(found.arn), found.arn.region
         self._met.add(id)
-        encryption = self.copies.encryption(found.encrypted, found.key, region, found.arn.owner)
+        encryption = self.copies.encryption(found.protection, region, found.arn.owner)
         self.asking.graph.put(
             id,
             NodeKind.DATABASE,
             found.arn.owner,
-            in_region(region, found.zone),
+            kept_in(region, found.outside, found.zone),
             encryption,
             created=found.created,
             note=None if found.source is None else f"replica of {found.source}",

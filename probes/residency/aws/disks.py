@@ -24,7 +24,7 @@ from probes.clouds.aws.reading import (
     text_or_none,
 )
 from probes.residency.aws.asking import Asking, Door, few
-from probes.residency.aws.graph import GONE, in_region, unknown
+from probes.residency.aws.graph import GONE, PENDING, in_region, unknown
 from probes.residency.aws.keys import Keys
 from probes.residency.aws.names import Arn, is_region
 from probes.residency.aws.regions import elsewhere
@@ -32,20 +32,27 @@ from probes.residency.store_facts import Basis, EdgeKind, Encryption, NodeKind, 
 
 T = TypeVar("T")
 
-_PAGE: Final = 500
+_PAGE: Final = 100
 _SHOWN: Final = 10
 _SHARED: Final = 200
 """Snapshots of a Region whose sharing is asked about."""
 _COPIED: Final = re.compile(r"\[Copied (?P<id>snap-[0-9a-f]{8,17}) from (?P<region>[a-z0-9-]{5,30})\]", re.ASCII)
+_OWN: Final = "sse-ebs"
 _ABSENT: Final = ("InvalidVolume.NotFound", "InvalidSnapshot.NotFound", "InvalidAMIID.NotFound")
 
 
 @dataclass(frozen=True, slots=True)
-class _Snapshot:
+class _Stored:
+    """A volume or a snapshot, as it is told."""
+
     id: str
     volume: str
     encrypted: bool
+    own: bool
+    """Under a key that AWS owns."""
     key: str | None
+    more: tuple[str, ...]
+    """Other keys that it is under, too."""
     created: datetime | None
     outpost: str | None
     zone: str | None
@@ -54,7 +61,7 @@ class _Snapshot:
 
     @property
     def kind(self) -> tuple[object, ...]:
-        return (self.encrypted, self.key, self.outpost, self.zone, self.source and self.source[1])
+        return (self.encrypted, self.own, self.key, self.more, self.outpost, self.zone, self.source and self.source[1])
 
 
 @dataclass(slots=True)
@@ -111,12 +118,14 @@ class Disks:
         return f"arn:{self.asking.partition}:ec2:{region}:{account or ''}:{kind}/{name}"
 
     def _volumes(self, region: str, door: Door, name: str | None) -> tuple[str, ...]:
-        def volume(item: Answer) -> _Snapshot:
-            return _Snapshot(
+        def volume(item: Answer) -> _Stored:
+            return _Stored(
                 text(item, "VolumeId"),
                 "",
                 flag(item, "Encrypted"),
+                text_or_none(item, "SseType") == _OWN,
                 text_or_none(item, "KmsKeyId"),
+                (),
                 instant_or_none(item, "CreateTime"),
                 text_or_none(item, "OutpostArn"),
                 text_or_none(item, "AvailabilityZone"),
@@ -128,13 +137,15 @@ class Disks:
         return self._shown(found, NodeKind.DISK, "volume", region, door)
 
     def _snapshots(self, region: str, door: Door, which: dict[str, object]) -> tuple[str, ...]:
-        def snapshot(item: Answer) -> _Snapshot:
+        def snapshot(item: Answer) -> _Stored:
             copied = _COPIED.search(text_or_none(item, "Description") or "")
-            return _Snapshot(
+            return _Stored(
                 text(item, "SnapshotId"),
                 text(item, "VolumeId"),
                 flag(item, "Encrypted"),
+                text_or_none(item, "SseType") == _OWN,
                 text_or_none(item, "KmsKeyId"),
+                tuple(text(each, "KmsKeyId") for each in children(item, "AssociatedKmsKeys")),
                 instant_or_none(item, "StartTime"),
                 text_or_none(item, "OutpostArn"),
                 text_or_none(item, "AvailabilityZone"),
@@ -169,13 +180,15 @@ class Disks:
             return
         if graph.node(id) is None and id not in self._sought:
             self._sought.add(id)
-            self._snapshots(region, door, {"SnapshotIds": [name]})
-        graph.put(id, NodeKind.SNAPSHOT, door.account, in_region(region), Unneeded(), note=GONE)
+            which: dict[str, object] = {"SnapshotIds": [name]}
+            if self.asking.gone("ec2:DescribeSnapshots", region, "Snapshots", door, _ABSENT, **which):
+                graph.put(id, NodeKind.SNAPSHOT, door.account, in_region(region), Unneeded(), note=GONE)
+            else:
+                self._snapshots(region, door, which)
+        graph.put(id, NodeKind.SNAPSHOT, door.account, in_region(region), PENDING)
         graph.edge(id, copy, EdgeKind.COPIES, Basis.HAPPENED, "copied snapshot", at)
 
-    def _shown(
-        self, found: tuple[_Snapshot, ...], kind: NodeKind, word: str, region: str, door: Door
-    ) -> tuple[str, ...]:
+    def _shown(self, found: tuple[_Stored, ...], kind: NodeKind, word: str, region: str, door: Door) -> tuple[str, ...]:
         ids = []
         for alike in few(found, lambda each: each.kind, _SHOWN):
             each, id = alike.one, self._id(region, door.account, word, alike.one.id)
@@ -185,10 +198,14 @@ class Disks:
                 id, kind, door.account, _place(each, region), encryption, created=each.created, note=note
             )
             self.keys.tie(id, encryption)
+            for key in each.more:
+                self.keys.tie(id, self.keys.under(key, region, door.account, None), "additional key")
             ids.append(id)
         return tuple(ids)
 
-    def _encryption(self, told: _Snapshot, region: str, account: str | None) -> Encryption | Unseen:
+    def _encryption(self, told: _Stored, region: str, account: str | None) -> Encryption | Unseen:
+        if told.own:
+            return Encryption(method="provider-key", algorithm=_OWN, key=None, key_manager="aws")
         if not told.encrypted:
             return Encryption(method="none", algorithm=None, key=None)
         if told.key is None:
@@ -272,7 +289,7 @@ def _own(door: Door) -> list[dict[str, object]]:
     return [{"Name": "owner-id", "Values": [door.account]}]
 
 
-def _place(told: _Snapshot, region: str) -> NodePlace | Unseen:
+def _place(told: _Stored, region: str) -> NodePlace | Unseen:
     if told.outpost is not None:
         return unknown(f"on the Outpost {told.outpost}, which is wherever its owner put it")
     return in_region(region, told.zone)

@@ -33,7 +33,7 @@ from probes.residency.aws.keys import Keys
 from probes.residency.store_facts import Encryption, ObjectsSampled, UnderKey
 
 MAX_LISTED: Final = 20_000
-_PAGE: Final = 1000
+_PAGE: Final = 400
 _UNVERSIONED: Final = "null"
 _MAX_KEY: Final = 1024
 _KINDS: Final = 64
@@ -202,7 +202,9 @@ def _head(
             return encryption
         if key is not None:
             raise MalformedError("a key of KMS with another algorithm")
-        return Encryption(method="provider-key", algorithm=vendor_text(method), key=None, key_manager="aws")
+        if method != "AES256":
+            raise ProbeError(Reason.NOT_COVERED, f"{operation}: an algorithm that is not known: {method}")
+        return Encryption(method="provider-key", algorithm=method, key=None, key_manager="aws")
 
 
 def _why(error: ProbeError) -> Unseen:

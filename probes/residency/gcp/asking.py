@@ -39,7 +39,7 @@ PREFIXES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Where a service's methods lie, other than below `v1`."""
-LARGE: Final = Room(bytes=4 * 1024 * 1024, brackets=40_000)
+LARGE: Final = Room(bytes=4 * 1024 * 1024, brackets=40_000, url=12_000)
 """Of one page of a listing."""
 LISTED: Final = Bounds(pages=100, items=20_000)
 _PACE: Final = Quota(40, 5.0)

@@ -68,10 +68,9 @@ class DataSets:
     def __post_init__(self) -> None:
         self._copies = Copies(self.asking)
 
-    @staticmethod
-    def id(project: str, dataset: str) -> str:
+    def id(self, project: str, dataset: str) -> str:
         """The full resource name of a data set."""
-        return f"//bigquery.googleapis.com/projects/{project}/datasets/{dataset}"
+        return f"//bigquery.{self.asking.universe}/projects/{project}/datasets/{dataset}"
 
     def look_all(self, project: str) -> tuple[str, ...]:
         """Every data set of a project, hidden ones too. Their ids, and those of their tables."""

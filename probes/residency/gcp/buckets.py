@@ -45,10 +45,9 @@ class Buckets:
     waiting: list[tuple[str, Answer | None, str | None]] = field(default_factory=list)
     """Names, what a listing already told, and the project's id where it is known."""
 
-    @staticmethod
-    def id(name: str) -> str:
+    def id(self, name: str) -> str:
         """The full resource name of a bucket, which names no project."""
-        return f"//storage.googleapis.com/projects/_/buckets/{name}"
+        return f"//storage.{self.asking.universe}/projects/_/buckets/{name}"
 
     def look_all(self, project: str) -> tuple[str, ...]:
         """Every bucket of a project. Their ids."""

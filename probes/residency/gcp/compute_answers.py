@@ -62,6 +62,9 @@ def disk(item: Answer, project: str) -> Thing:
     where = text_or_none(item, "zone") or text_or_none(item, "region")
     if where is None:
         raise MalformedError("a disk in no zone and no region")
+    path = _own(item, project)
+    if path.split("/")[3] != last(where):
+        raise MalformedError("a disk whose link is in another place than the disk")
     place = located(last(where))
     zones = [located(last(each)) for each in texts(item, "replicaZones")]
     if isinstance(place, NodePlace) and any(zone_of(each) != place.regions for each in zones):
@@ -72,7 +75,7 @@ def disk(item: Answer, project: str) -> Thing:
         listed = child_or_none(structure("asyncSecondaryDisks", each), "asyncReplicationDisk") or {}
         copies.append(_path(text(listed, "disk")))
     return Thing(
-        _own(item, project),
+        path,
         project,
         place,
         _key(item),

@@ -50,10 +50,9 @@ class Disks:
     _waiting: list[str] = field(default_factory=list)
     _policies: dict[str, tuple[str, ...] | ProbeError | None] = field(default_factory=dict)
 
-    @staticmethod
-    def id(path: str) -> str:
+    def id(self, path: str) -> str:
         """The full resource name of `projects/P/zones/Z/disks/D`."""
-        return f"//compute.googleapis.com/{path}"
+        return f"//compute.{self.asking.universe}/{path}"
 
     def look_all(self, project: str) -> tuple[str, ...]:
         """Every disk, snapshot and image of a project. Ids of those that are shown."""

@@ -80,7 +80,7 @@ def sampled(asking: Asking, keys: Keys, bucket: str, at: str, *, deleted: bool) 
             UnderKey(encryption=encryption, objects=len(examples), example=examples[0])
             for encryption, examples in sorted(kinds.items(), key=lambda item: (-len(item[1]), str(item[0].key)))
         )[:_KINDS],
-        versions=True,
+        versions=bool(found) or not failures,
         complete=not cut and not failures,
         failed=tuple(failures.values())[:_FAILURES],
     )

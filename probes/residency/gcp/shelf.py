@@ -25,7 +25,7 @@ class Shelf:
 
     def id(self, path: str) -> str:
         """The full resource name of `projects/P/…`."""
-        return f"//{self.service}.googleapis.com/{path}"
+        return f"//{self.service}.{self.asking.universe}/{path}"
 
     def listed(
         self, operation: str, path: str, member: str, item: Callable[[Answer], T], *matters: Matters, paged: bool = True

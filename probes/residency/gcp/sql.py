@@ -27,6 +27,10 @@ _GET: Final = "cloudsql.instances.get"
 _LIST: Final = "cloudsql.instances.list"
 _RUNS: Final = "cloudsql.backupRuns.list"
 _BACKUPS: Final = "cloudsql.backups.list"
+_FIELDS: Final = (
+    "name,region,gceZone,secondaryGceZone,instanceType,createTime,replicaNames,failoverReplica,replicationCluster,"
+    "settings/backupConfiguration,diskEncryptionConfiguration,diskEncryptionStatus"
+)
 _SHOWN: Final = 3
 _VOID: Final = ("FAILED", "SKIPPED", "DELETED")
 """Runs that left nothing behind."""
@@ -59,10 +63,9 @@ class Databases:
     _waiting: list[tuple[str, str]] = field(default_factory=list)
     _retained: dict[str, tuple[_Backup, ...]] = field(default_factory=dict)
 
-    @staticmethod
-    def id(project: str, instance: str) -> str:
+    def id(self, project: str, instance: str) -> str:
         """The full resource name of an instance."""
-        return f"//sqladmin.googleapis.com/projects/{project}/instances/{instance}"
+        return f"//sqladmin.{self.asking.universe}/projects/{project}/instances/{instance}"
 
     def look_all(self, project: str) -> tuple[str, ...]:
         """Every instance of a project, and backups that outlived theirs. Ids of what is a root."""
@@ -72,6 +75,7 @@ class Databases:
             f"projects/{project}/instances",
             "items",
             lambda item: (text(item, "name"), item),
+            {"fields": f"nextPageToken,warnings,items({_FIELDS})"},
             at=f"{_LIST} in {project}",
             matters=("everything",),
             size="maxResults",
@@ -96,7 +100,7 @@ class Databases:
             if (project, name) in self._met:
                 continue
             try:
-                answer = self.asking.ask("sqladmin", _GET, f"projects/{project}/instances/{name}")
+                answer = self.asking.ask("sqladmin", _GET, f"projects/{project}/instances/{name}", {"fields": _FIELDS})
             except ProbeError as error:
                 self._lost(project, name, error)
                 continue
@@ -189,7 +193,7 @@ class Databases:
     def _shown(self, project: str, found: list[_Backup]) -> tuple[str, ...]:
         ids = []
         for alike in few(found, lambda each: each.kind, _SHOWN):
-            each, id = alike.one, f"//sqladmin.googleapis.com/{alike.one.path}"
+            each, id = alike.one, f"//sqladmin.{self.asking.universe}/{alike.one.path}"
             place = unknown("Google does not tell where it is") if each.location is None else located(each.location)
             encryption = self.keys.under(each.key, id)
             self.keys.put(id, NodeKind.BACKUP, project, place, encryption, created=each.at, note=alike.note)

@@ -24,7 +24,7 @@ from probes.residency.gcp.firestore import Documents
 from probes.residency.gcp.guards import guards
 from probes.residency.gcp.keys import Keys
 from probes.residency.gcp.names import Full, full_name, is_bucket, is_dataset
-from probes.residency.gcp.services import others
+from probes.residency.gcp.services import NOT_ASKED, NOT_COVERED, others
 from probes.residency.gcp.spanner import Spanner
 from probes.residency.gcp.sql import Databases
 from probes.residency.gcp.transfers import Transfers
@@ -34,6 +34,7 @@ from probes.residency.store_facts import ClosureFacts, NodeKind
 from probes.residency.subjects import Account, Resource, Store
 
 _QUESTIONS: Final = 250
+_PASSED_OVER: Final = "not asked: "
 
 
 @dataclass(slots=True)
@@ -108,6 +109,7 @@ def walk(subject: Store, part: PartName, io: Io) -> tuple[ClosureFacts, tuple[Bl
             asked = name
         case Account(account=project):
             roots = ALL[part](tour, project)
+            ask.asked.update(f"{_PASSED_OVER}{service}" for service in (*NOT_ASKED, *NOT_COVERED))
             asked = f"{part} of {project}"
         case _:
             assert_never(subject.what)
@@ -191,7 +193,9 @@ def _other(ask: Asking, found: Full) -> tuple[tuple[str, ...], str | None]:
 
 
 def _questions(ask: Asking) -> tuple[str, ...]:
-    asked = sorted(vendor_text(each) for each in ask.asked)
+    asked = sorted(
+        (vendor_text(each) for each in ask.asked), key=lambda each: (not each.startswith(_PASSED_OVER), each)
+    )
     if len(asked) <= _QUESTIONS:
         return tuple(asked)
     return (*asked[:_QUESTIONS], f"and {len(asked) - _QUESTIONS} more")

@@ -151,10 +151,10 @@ def test_more_defects_of_addresses(tmp_path: Path) -> None:
 
 
 def test_aliases(tmp_path: Path) -> None:
-    for id_, where in (("cname-abroad", "us-east-1"), ("cname-contradicts", "eu-central-1")):
-        for lab in opened(tmp_path / id_, [id_]):
-            assert told(lab, "eu-api")[0] == "eu-api-1a2b3c.us-east-1.elb.amazonaws.com."
-            assert places(lab, "eu-api") == [where] * 4
+    for lab in opened(tmp_path, ["cname-abroad", "cname-contradicts"]):
+        for id_, where in (("eu-api", ["us-east-1"] * 4), ("eu-desk", ["eu-west-1"])):
+            assert told(lab, id_)[0] == "eu-api-1a2b3c.us-east-1.elb.amazonaws.com."
+            assert sorted(set(places(lab, id_))) == sorted(set(where))
 
 
 def test_ranges_that_are_no_use(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_ranges_that_are_no_use(tmp_path: Path) -> None:
     for lab in opened(tmp_path / "route", ["default-route-in-ranges"]):
         assert "0.0.0.0/0" in {row["prefix"] for row in lab.rows}
     for lab in opened(tmp_path / "anycast", ["announced-from-everywhere"]):
-        assert [row["anycast"] for row in lab.rows if row["prefix"].startswith("127.11.1.")] == ["yes"] * 4
+        assert [row["anycast"] for row in lab.rows if row["prefix"].startswith("127.12.3.")] == ["yes"]
 
 
 @pytest.fixture(scope="module")

@@ -27,11 +27,12 @@ from hypothesis import strategies as st
 from keycheck.lab.config import DnsManner
 from keycheck.lab.paperwork import write_papers
 from keycheck.lab.pki import Pki
+from keycheck.lab.residency_network import Network
 from keycheck.lab.residency_papers import with_residency
 from keycheck.lab.residency_places import ASHBURN, EVERYWHERE, FRANKFURT, Somewhere, kilometres, one_way_us
 from keycheck.lab.residency_ranges import ranges_file
 from keycheck.lab.residency_sites import RangesManner, Stand, clean_places
-from keycheck.lab.residency_world import Network, Residency
+from keycheck.lab.residency_world import Residency
 from keycheck.lab.world import Lab
 
 VACUUM_KM_PER_S = 299_792.458

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import pytest
 
 from keycheck.lab.gcp.cloud import GcpCloud
-from keycheck.lab.gcp_stores.plan import GcpPlan, TransferJob
+from keycheck.lab.gcp_stores.plan import GcpPlan, GcsObject, TransferJob
 from keycheck.lab.gcp_stores.service import PERMISSIONS, GcpStores
 from keycheck.lab.store_estate import clean_clouds
 from keycheck.lab.store_sites import EXPORTS_G, GEMINI, PROJECT
@@ -67,11 +67,16 @@ def serve(cloud: GcpCloud) -> Iterator[Callable[..., Get]]:
         served.append(stores)
 
         def get(
-            path: str, principal: str | None = READER, method: str = "GET", service: str = ""
+            path: str,
+            principal: str | None = READER,
+            method: str = "GET",
+            service: str = "",
+            body: dict[str, object] | None = None,
         ) -> tuple[int, dict[str, object]]:
             headers = {} if principal is None else {"Authorization": f"Bearer {cloud.token(principal)}"}
             host = stores.address(service or _service(path))
-            request = urllib.request.Request(f"http://{host}{path}", headers=headers, method=method)
+            sent, method = (None, method) if body is None else (json.dumps(body).encode(), "POST")
+            request = urllib.request.Request(f"http://{host}{path}", sent, headers, method=method)
             try:
                 with urllib.request.urlopen(request, timeout=5) as answer:
                     return answer.status, json.load(answer)
@@ -216,10 +221,36 @@ def test_nothing_can_be_changed_and_nothing_is_made_up(get: Get) -> None:
     assert get(f"/compute/v1/projects/{PROJECT}/global/networks")[0] == 501
 
 
-def test_a_service_that_was_not_enabled_says_so(get: Get) -> None:
+def test_a_service_that_is_not_enabled_says_so_and_one_that_is_holds_nothing(serve: Callable[..., Get]) -> None:
+    get = serve(replace(clean_clouds().gcp, disabled=("spanner",)))
     status, told = get(f"/v1/projects/{PROJECT}/instances", service="spanner")
     assert status == 403
     assert told["error"]["details"][0]["reason"] == "SERVICE_DISABLED"
+    assert get(f"/v1/projects/{PROJECT}/databases", service="firestore") == (200, {})
+    assert get(f"/v1/projects/{PROJECT}/locations/-/backupVaults", service="backupdr") == (200, {})
+
+
+def test_replicas_of_data_sets_are_asked_for_by_a_query(serve: Callable[..., Get]) -> None:
+    plan = clean_clouds().gcp
+    get = serve(replace(plan, datasets=tuple(replace(each, replicas=("us-east1",)) for each in plan.datasets)))
+    path = f"/bigquery/v2/projects/{PROJECT}/queries"
+    view = f"`{PROJECT}`.`region-europe-west3`.INFORMATION_SCHEMA.SCHEMATA_REPLICAS"
+    status, told = get(
+        path, body={"query": f"SELECT schema_name, location FROM {view} ORDER BY 1", "useLegacySql": False}
+    )
+    assert (status, told["jobComplete"], told["totalRows"]) == (200, True, "2")
+    assert [[cell["v"] for cell in row["f"]] for row in told["rows"]] == [["crm", "europe-west3"], ["crm", "us-east1"]]
+    assert get(path, body={"query": "SELECT * FROM `acme-contacts.crm.contacts`"})[0] == 400
+    assert get(path, STRANGER, body={"query": f"SELECT location FROM {view}"})[0] == 403
+
+
+def test_what_was_deleted_is_told_of_apart(serve: Callable[..., Get]) -> None:
+    plan = clean_clouds().gcp
+    gone = GcsObject("gone.csv", "contacts-g", deleted=True)
+    bucket = replace(plan.buckets[0], objects=(gone, *plan.buckets[0].objects))
+    get = serve(replace(plan, buckets=(bucket,)))
+    assert "gone.csv" not in {each["name"] for each in get(f"/storage/v1/b/{EXPORTS_G}/o?versions=true")[1]["items"]}
+    assert [each["name"] for each in get(f"/storage/v1/b/{EXPORTS_G}/o?softDeleted=true")[1]["items"]] == ["gone.csv"]
 
 
 def test_keys_are_those_of_the_labs_own_cloud_kms(get: Get, cloud: GcpCloud) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from keycheck.errors import ProbeError
 from keycheck.lab.aws.wire import Answer, Request, Reset, Server
 from keycheck.model.verdict import Reason
 from probes.clouds.gcp.rest import Rest, RestError
+from probes.clouds.gcp.token_http import Room
 
 
 class Stranger:
@@ -109,3 +111,43 @@ def test_whom_a_token_is_shown(company: Company) -> None:
         with pytest.raises(ProbeError) as caught:
             Rest.of("cloudscheduler", endpoint, "inspector", company.io(identity), lambda seconds: None)
         assert caught.value.reason is Reason.UNSUPPORTED
+
+
+def test_a_listing_may_be_larger_and_lie_elsewhere(company: Company, stranger: Stranger) -> None:
+    endpoint = f"127.0.0.1:{stranger.server.port}"
+    room = Room(bytes=1_000_000, brackets=5_000)
+    door = Rest.of("storage", endpoint, "inspector", company.io(), lambda _: None, prefix="storage/v1", room=room)
+    stranger.says = Answer(200, json.dumps({"items": [{"n": "x" * 100} for _ in range(2_000)]}).encode())
+    found = door.ask("GET", "b?project=p", None, "list")
+    assert isinstance(found["items"], list)
+    assert stranger.heard[0].path == "/storage/v1/b?project=p"
+    for says in (b'{"a":"' + b" " * 1_000_000 + b'"}', b"[" * 3_000 + b"]" * 3_000, b'{"a":' * 6_000):
+        stranger.says = Answer(200, says)
+        with pytest.raises(ProbeError) as caught:
+            door.ask("GET", "b", None, "list")
+        assert caught.value.reason in (Reason.UNREACHABLE, Reason.MALFORMED)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "why"),
+    [
+        (
+            {"details": [{"@type": "x"}, {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "A"}]},
+            Reason.PERMISSION_DENIED,
+            "A",
+        ),
+        ({"errors": [{"reason": "accessNotConfigured"}]}, Reason.PERMISSION_DENIED, "accessNotConfigured"),
+        ({"errors": [{"reason": "rateLimitExceeded"}]}, Reason.THROTTLED, "rateLimitExceeded"),
+        ({"errors": [{"reason": "x" * 100}], "details": "no"}, Reason.PERMISSION_DENIED, ""),
+        ({}, Reason.PERMISSION_DENIED, ""),
+    ],
+)
+def test_why_it_was_refused(
+    company: Company, stranger: Stranger, error: dict[str, object], reason: Reason, why: str
+) -> None:
+    stranger.says = Answer(403, json.dumps({"error": {"code": 403, "message": "no", **error}}).encode())
+    with pytest.raises(RestError) as caught:
+        rest(company, stranger).ask("GET", "projects/p/x", None, "get x")
+    assert (caught.value.reason, caught.value.told) == (reason, why)
+    again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - our own
+    assert (again.reason, again.status, again.told, str(again)) == (reason, 403, why, str(caught.value))

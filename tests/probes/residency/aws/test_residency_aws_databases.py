@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from residency_aws import account, edges, node, opened, resource
 
+from keycheck.model.facts import Unseen
 from probes.residency import aws
 from probes.residency.store_facts import EdgeKind, NodeKind, NodePlace
 
@@ -195,3 +197,41 @@ def test_all_databases_and_tables_of_an_account(cloud, moto, wire, make_io) -> N
     facts, _ = aws.walk(account(), HOME, make_io(wire.url))
     assert {main, own} <= set(facts.roots)
     assert not [each for each in facts.open if each.matters == "everything"]
+
+
+@pytest.mark.parametrize(
+    ("flag", "kind", "method"),
+    [
+        ("false", None, "none"),
+        ("false", "none", "none"),
+        ("false", "sse-rds", "provider-key"),
+        ("true", "sse-kms", "customer-key"),
+        ("true", None, "customer-key"),
+        ("true", "none", None),
+        ("false", "sse-kms", None),
+        ("true", "sse-new", None),
+    ],
+)
+def test_what_rds_calls_unencrypted_may_be_under_a_key_of_its_own(
+    wire, sts, make_io, flag: str, kind: str | None, method: str | None
+) -> None:
+    main = f"arn:aws:rds:{HOME}:{OWN}:cluster:main"
+    told = "" if kind is None else f"<StorageEncryptionType>{kind}</StorageEncryptionType>"
+    key = f"<KmsKeyId>arn:aws:kms:{HOME}:{OWN}:key/1234abcd-12ab-34cd-56ef-1234567890ab</KmsKeyId>"
+    body = f"<DBCluster><DBClusterArn>{main}</DBClusterArn><StorageEncrypted>{flag}</StorageEncrypted>{told}{key}"
+    wire.xml("Action=DescribeDBClusters&", listed("DBClusters", f"{body}</DBCluster>"))
+    found = node(aws.walk(resource(main), "whole", make_io(wire.url))[0], main).encryption
+    assert getattr(found, "method", None) == method
+
+
+def test_a_database_on_an_outpost_is_wherever_its_owner_put_it(wire, sts, make_io) -> None:
+    main = f"arn:aws:rds:{HOME}:{OWN}:db:main"
+    subnet = "<Subnet><SubnetOutpost><Arn>arn:aws:outposts:x</Arn></SubnetOutpost></Subnet>"
+    body = (
+        f"<DBInstance><DBInstanceArn>{main}</DBInstanceArn><StorageEncrypted>false</StorageEncrypted>"
+        f"<DBSubnetGroup><Subnets>{subnet}</Subnets></DBSubnetGroup></DBInstance>"
+    )
+    wire.xml("Action=DescribeDBInstances&", listed("DBInstances", body))
+    found = node(aws.walk(resource(main), "whole", make_io(wire.url))[0], main)
+    assert isinstance(found.place, Unseen)
+    assert "outposts" in found.place.detail

@@ -78,6 +78,18 @@ def test_what_a_snapshot_was_copied_from_need_not_exist(cloud, stage, make_io) -
     assert gone.encryption.kind == "unneeded"
 
 
+def test_a_source_that_may_not_be_described_is_not_gone(cloud, stage, make_io) -> None:
+    there = cloud("ec2", ABROAD)
+    disk = volume(there).rpartition("/")[2]
+    there.create_snapshot(VolumeId=disk, Description=f"[Copied snap-0123456789abcdef0 from {HOME}]")
+    refusal = "<Response><Errors><Error><Code>UnauthorizedOperation</Code></Error></Errors></Response>"
+    stage.regional[HOME, "Action=DescribeSnapshots"] = lambda said: (403, refusal.encode(), {})
+    facts, _ = aws.walk(account(), ABROAD, make_io(stage.url))
+    found = node(facts, "snap-0123456789abcdef0")
+    assert isinstance(found.encryption, Unseen)
+    assert "encryption" in opened(facts, found.id)
+
+
 def test_a_snapshot_that_others_may_use(cloud, stage, make_io) -> None:
     client = cloud("ec2")
     made = client.create_snapshot(VolumeId=volume(client).rpartition("/")[2])["SnapshotId"]
@@ -125,7 +137,7 @@ def test_a_flag_that_is_none_is_not_taken_for_false(wire, sts, make_io, flag: st
 
 
 def test_nothing_that_is_refused_reads_as_nothing_there(wire, sts, make_io) -> None:
-    facts, _ = aws.walk(account(), HOME, make_io(wire.url))
+    facts, _ = aws.walk(account(), HOME, make_io(wire.url, fresh=True))
     assert facts.nodes == ()
     denied = {end.at.partition(" ")[0] for end in facts.open if end.why.reason is Reason.PERMISSION_DENIED}
     assert {
@@ -151,7 +163,7 @@ def test_an_organisation_policy_is_a_guard_and_no_more(wire, sts, make_io) -> No
     wire.json("ListPoliciesForTarget", {"Policies": [{"Id": "p-1", "Name": "only-eu"}]})
     wire.json("ListParents", {"Parents": [{"Id": "r-abcd", "Type": "ROOT"}]})
     wire.json("DescribePolicy", {"Policy": {"PolicySummary": {"Id": "p-1"}, "Content": json.dumps(policy)}})
-    facts, _ = aws.walk(account(), HOME, make_io(wire.url))
+    facts, _ = aws.walk(account(), HOME, make_io(wire.url, fresh=True))
     (guard,) = facts.guards
     assert (guard.name, guard.allows) == ("only-eu", ("eu-central-1", "eu-west-1"))
     assert guard.exceptions == ("iam:*", "s3:ListAllMyBuckets")

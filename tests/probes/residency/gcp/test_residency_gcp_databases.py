@@ -307,12 +307,18 @@ def test_an_external_table_lies_in_a_bucket(bigquery: Google, walk: Walk) -> Non
         (f"{BQ}/datasets/crm", dataset("crm", linkedDatasetSource={"sourceDataset": {}}, type="LINKED"), "Stores"),
         (f"{BQ}/datasets/crm/tables", (403, {}), "Encrypted"),
         (f"{BQ}/datasets/crm/tables/people", (403, {}), "Encrypted"),
-        (f"{BQ}/datasets/crm/tables/people", table("people", location="US"), "Stores"),
     ],
 )
 def test_data_sets_that_are_not_told(bigquery: Google, walk: Walk, path: str, said: object, control: str) -> None:
     bigquery.says[path] = said
     assert judged(walk(resource(CRM)))[control] == "inconclusive"
+
+
+def test_a_table_that_is_not_where_its_data_set_is(bigquery: Google, walk: Walk) -> None:
+    bigquery.says[f"{BQ}/datasets/crm/tables/people"] = table("people") | {"location": "europe-west4"}
+    assert judged(walk(resource(CRM)))["Stores"] == "inconclusive"
+    bigquery.says[f"{BQ}/datasets/crm/tables/people"] = table("people") | {"location": "US"}
+    assert judged(walk(resource(CRM)))["Stores"] == "fail"
 
 
 SPAN = "/v1/projects/acme/instances"

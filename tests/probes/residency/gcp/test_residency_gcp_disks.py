@@ -73,7 +73,7 @@ def made(kind: str, called: str, *locations: str, **more: object) -> dict[str, o
 
 
 def disks(google: Google, *found: Mapping[str, Any]) -> None:
-    by_zone: dict[str, Any] = {"zones/us-east4-a": {"warning": {"code": "NO_RESULTS_ON_PAGE", "message": "none"}}}
+    by_zone: dict[str, Any] = {"zones/us-east1-a": {"warning": {"code": "NO_RESULTS_ON_PAGE", "message": "none"}}}
     for each in found:
         path = str(each["selfLink"]).partition("/compute/v1")[2]
         google.says[f"/compute/v1{path}"] = each
@@ -172,19 +172,27 @@ def test_disks_under_keys_of_all_kinds(compute: Google, walk: Walk) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "status"),
+    "more",
     [
-        ({"replicaZones": [f"{LINK}/zones/us-east4-a"]}, "inconclusive"),
-        ({"zone": "europe west"}, "inconclusive"),
-        ({"zone": None}, "inconclusive"),
-        ({"selfLink": f"{LINK}/zones/europe-west3-a/disks/other"}, "inconclusive"),
-        ({"zone": None, "region": f"{LINK}/regions/europe-west3",
-          "replicaZones": [f"{LINK}/zones/europe-west3-a", f"{LINK}/zones/europe-west3-b"]}, "pass"),
+        {"replicaZones": [f"{LINK}/zones/us-east4-a"]},
+        {"zone": "europe west"},
+        {"zone": f"{LINK}/zones/europe-west4-a"},
+        {"zone": None},
+        {"selfLink": f"{LINK}/zones/europe-west3-a/disks/other"},
     ],
-)  # fmt: skip
-def test_disks_that_contradict_themselves(compute: Google, walk: Walk, more: dict[str, Any], status: str) -> None:
-    compute.says[f"{C}/zones/europe-west3-a/disks/data"] = disk(**more)
-    assert judged(walk(resource(DISK)))["Stores"] == status
+)
+def test_disks_that_contradict_themselves(compute: Google, walk: Walk, more: dict[str, Any]) -> None:
+    compute.says[f"{C}/zones/europe-west3-a/disks/data"] = disk() | more
+    assert judged(walk(resource(DISK)))["Stores"] == "inconclusive"
+
+
+def test_a_regional_disk(compute: Google, walk: Walk) -> None:
+    both = [f"{LINK}/zones/europe-west3-a", f"{LINK}/zones/europe-west3-b"]
+    region = f"{LINK}/regions/europe-west3"
+    own = {"zone": None, "region": region, "selfLink": f"{region}/disks/data", "replicaZones": both}
+    compute.says[f"{C}/regions/europe-west3/disks/data"] = disk() | own
+    facts = walk(resource("//compute.googleapis.com/projects/acme/regions/europe-west3/disks/data"))
+    assert judged(facts)["Stores"] == "pass"
 
 
 @pytest.mark.parametrize(
