@@ -96,8 +96,7 @@ PLACE_DEFECTS: Final[tuple[PlaceDefect, ...]] = (
            lambda site: replace(site, v6=("::1",))),
     _place("cname-abroad", "the name is an alias of a load balancer in us-east-1", _ABROAD, _to(ASHBURN, _AMERICAN)),
     _place("cname-contradicts", "the alias says us-east-1, the address eu-west-1",
-           unknown("residency.endpoints", "residency.steering"), lambda site: replace(site, alias=_AMERICAN),
-           "eu-desk"),
+           unknown("residency.endpoints", "residency.steering"), lambda site: replace(site, alias="eu-desk-4d5e6f.us-east-1.elb.amazonaws.com"), "eu-desk"),
     # Called eu-…, and not in the Union.
     _place("eu-region-in-london", "eu-west-2 is London", _ABROAD, _to(LONDON), "eu-desk"),
     _place("eu-region-in-zurich", "eu-central-2 is Zurich", _ABROAD, _to(ZURICH), "eu-desk"),

@@ -98,7 +98,7 @@ EDGE_REUNION: Final = PointOfPresence(65, "Saint-Denis", -20.8871, 55.5103, Edge
 POPS: Final = (EDGE_STOCKHOLM, EDGE_LONDON, EDGE_FASTLY, EDGE_HELSINKI, EDGE_REUNION)
 
 NOWHERE: Final = Somewhere(90, "Dublin", 53.3498, -6.2603)
-"""Addresses that no range holds, as a private network's are; too far from every vantage for delay to tell the country."""
+"""Addresses that no range holds, as a private network's are; so far from every vantage that no delay tells where."""
 
 FROM_FRANKFURT: Final = Somewhere(101, "Frankfurt", 50.1109, 8.6821)
 FROM_ASHBURN: Final = Somewhere(102, "Ashburn", 39.0438, -77.4874)

@@ -333,6 +333,11 @@ CLOUD_DEFECTS: Final[tuple[StoreDefect | InferenceDefect, ...]] = (
            fails("residency.inference"), _profile("*", HOME)),
     _model("profile-abroad", "the inference profile routes to the United States, too", "assistant",
            fails("residency.inference"), _profile(HOME, "eu-west-1", ABROAD)),
+    _model("geo-profile-london", "the profile of Europe routes to London, too", "chat",
+           fails("residency.inference"),
+           _aws(lambda aws: replace(aws, profiles=_each(
+               aws.profiles, lambda each: each.id == f"eu.{MODEL}",
+               lambda each: replace(each, regions=(*each.regions, "eu-west-2")))))),
     _model("profile-unreadable", "the inference profile may not be read", "assistant",
            unknown("residency.inference"), _denied(("bedrock:GetInferenceProfile", "*"))),
 )  # fmt: skip

@@ -18,6 +18,7 @@ from keycheck.lab.aws_stores.plan import (
     DbSnapshot,
     FileSystem,
     Image,
+    Invocations,
     Item,
     Job,
     Plan,
@@ -203,6 +204,7 @@ def _aws() -> AwsPlan:
             ),
             Profile(f"global.{MODEL}", "Global Claude Sonnet", MODEL, ("*", HOME), (HOME, "us-east-1")),
         ),
+        invocations=(Invocations(HOME, EXPORTS),),
         models=((HOME, EMBEDDING), ("eu-west-1", EMBEDDING), ("us-east-1", EMBEDDING)),
         guards=(("eu-only", ("eu-central-1", "eu-west-1", "eu-west-3", "eu-north-1")),),
     )

@@ -75,7 +75,6 @@ class InferenceSite:
     region: str
     scope: str = "region"
     zone: str | None = None
-    account: str | None = None
 
 
 class StoreDefect(Defect[CloudPlan]):
@@ -125,7 +124,7 @@ STORES: Final = (
 INFERENCE: Final = (
     InferenceSite("assistant", "aws", arn("bedrock", f"application-inference-profile/{PROFILE}"), HOME, "unknown"),
     InferenceSite("search", "aws", EMBEDDING, HOME),
-    InferenceSite("summaries-g", "gcp", GEMINI, "europe-west3"),
+    InferenceSite("chat", "aws", f"eu.{MODEL}", HOME, "zone", "EU"),
 )
 CLOUD_IDS: Final[Mapping[str, tuple[str, ...]]] = {
     "stores": tuple(site.id for site in STORES),

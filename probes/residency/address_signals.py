@@ -105,7 +105,9 @@ def physics(facts: AddressFacts) -> Iterator[Signal]:
             premises=f"{bound.worded()}; what answers stands on land; polygons sha256 {facts.reach.borders}",
         )
     if isinstance(facts.ranges, Ranged):
-        for provider in sorted({says.provider for says in facts.ranges.says} & _CLOUDS):
+        # edges of a cloud stand in more places than it has regions
+        named = {says.provider for says in facts.ranges.says if says.region is not None and not says.anycast}
+        for provider in sorted(named & _CLOUDS):
             yield left_of(provider, bound)
 
 

@@ -22,6 +22,8 @@ from probes.clouds.aws.reading import (
 from probes.residency.aws.asking import Asking, Door, few
 from probes.residency.aws.buckets import Buckets
 from probes.residency.aws.database_answers import (
+    CLUSTER,
+    INSTANCE,
     SSE_RDS,
     Kind,
     Protection,
@@ -63,6 +65,8 @@ class DatabaseCopies:
     keys: Keys
     buckets: Buckets
     _sought: set[str] = field(default_factory=set)
+    _known: set[str] = field(default_factory=set)
+    """ARNs of snapshots that were listed, those too of which others that are alike are shown."""
 
     def automated(
         self, kind: Kind, region: str, door: Door, name: str | None, *, of: Arn | None = None, backup: str | None = None
@@ -115,6 +119,7 @@ class DatabaseCopies:
         if away:
             # Without a source they are of a database there that has the same name.
             found = tuple(each for each in found if each.source is not None and f":{region}:" not in each.source)
+        self._known.update(each.arn for each in found)
         graph = self.asking.graph
         shown = few(found, lambda each: each.kind, _SHOWN)
         for alike in shown:
@@ -198,15 +203,30 @@ class DatabaseCopies:
         for source, bucket, task, status, started in self.listing(
             "rds:DescribeExportTasks", region, "ExportTasks", export, door
         ):
-            # A snapshot's export names the snapshot: whose it is, its own node tells, where it still exists.
-            if status not in _EXPORTED or (name is not None and graph.node(source) is None):
+            if status not in _EXPORTED or (name is not None and not self._own(source, region, door)):
                 continue
-            target = self.buckets.id(bucket)
             self.buckets.look(bucket)
             if graph.node(source) is None:
-                # Of snapshots that are alike a few are shown: the others hold nothing that is not told of these.
-                graph.put(source, NodeKind.SNAPSHOT, door.account, in_region(region), Unneeded(), note="was exported")
-            graph.edge(source, target, EdgeKind.COPIES, Basis.HAPPENED, f"export {task}", started)
+                alike = "was exported; like others that are shown" if source in self._known else f"was exported; {GONE}"
+                graph.put(source, NodeKind.SNAPSHOT, door.account, in_region(region), Unneeded(), note=alike)
+                for kind in (INSTANCE, CLUSTER):
+                    database = f"arn:{self.asking.partition}:rds:{region}:{door.account}:{kind.resource}:{name}"
+                    if graph.node(database) is not None:
+                        graph.edge(database, source, EdgeKind.BACKS_UP, Basis.HAPPENED, "snapshot")
+            graph.edge(source, self.buckets.id(bucket), EdgeKind.COPIES, Basis.HAPPENED, f"export {task}", started)
+
+    def _own(self, source: str, region: str, door: Door) -> bool:
+        """Whether an export is of a database that was met. An export names a snapshot, and that alone tells whose it
+        is, where it still exists."""
+        if source in self._known or self.asking.graph.node(source) is not None:
+            return True
+        kind = CLUSTER if ":cluster-snapshot:" in source else INSTANCE
+        if ":snapshot:" in source or kind is CLUSTER:
+            which = {kind.snapshot_id: source.rpartition("snapshot:")[2]}
+            if self.asking.gone(kind.snapshots, region, kind.snapshots_listed, door, kind.absent, **which):
+                why = unknown("an export of a snapshot that does not exist any more: whose it was is not known")
+                self.asking.opens(source, why, "copies")
+        return False
 
     def encryption(self, told: Protection, region: str, account: str | None) -> Encryption | Unseen:
         """How something of RDS is encrypted."""

@@ -153,8 +153,8 @@ def test_more_defects_of_addresses(tmp_path: Path) -> None:
 def test_aliases(tmp_path: Path) -> None:
     for lab in opened(tmp_path, ["cname-abroad", "cname-contradicts"]):
         for id_, where in (("eu-api", ["us-east-1"] * 4), ("eu-desk", ["eu-west-1"])):
-            assert told(lab, id_)[0] == "eu-api-1a2b3c.us-east-1.elb.amazonaws.com."
-            assert sorted(set(places(lab, id_))) == sorted(set(where))
+            assert told(lab, id_)[0].endswith(".us-east-1.elb.amazonaws.com.")
+            assert places(lab, id_) == where
 
 
 def test_ranges_that_are_no_use(tmp_path: Path) -> None:

@@ -235,3 +235,26 @@ def test_a_database_on_an_outpost_is_wherever_its_owner_put_it(wire, sts, make_i
     found = node(aws.walk(resource(main), "whole", make_io(wire.url))[0], main)
     assert isinstance(found.place, Unseen)
     assert "outposts" in found.place.detail
+
+
+def test_exports_of_snapshots_that_are_and_that_were(cloud, moto, wire, make_io) -> None:
+    wire.behind = moto
+    regions(wire)
+    nothing_else(wire)
+    cloud("s3", ABROAD).create_bucket(Bucket="exported")
+    main, other = instance(cloud("rds"), "main"), instance(cloud("rds"), "other")
+    for name in ("main", "other"):
+        cloud("rds").create_db_snapshot(DBInstanceIdentifier=name, DBSnapshotIdentifier=f"of-{name}")
+    task = "<ExportTask><ExportTaskIdentifier>{0}</ExportTaskIdentifier><SourceArn>{1}</SourceArn>{2}</ExportTask>"
+    rest = "<S3Bucket>exported</S3Bucket><Status>COMPLETE</Status>"
+    snapshot = f"arn:aws:rds:{HOME}:{OWN}:snapshot:"
+    tasks = "".join(
+        task.format(number, snapshot + name, rest) for number, name in enumerate(("of-main", "of-other", "gone"))
+    )
+    wire.xml("Action=DescribeExportTasks", listed("ExportTasks", tasks))
+    facts, _ = aws.walk(resource(main), "whole", make_io(wire.url))
+    assert edges(facts, EdgeKind.COPIES) == [(f"{snapshot}of-main", "arn:aws:s3:::exported")]
+    assert opened(facts, f"{snapshot}gone") == {"copies"}
+    facts, _ = aws.walk(account(), HOME, make_io(wire.url))
+    assert len(edges(facts, EdgeKind.COPIES)) == 3
+    assert other in facts.roots
