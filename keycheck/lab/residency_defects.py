@@ -43,6 +43,7 @@ _UNRESOLVED: Final = _OPEN | unknown("residency.origin")
 """Nobody tells its addresses."""
 _UNTIMED: Final = unknown("residency.anycast")
 """An address that does not answer: from how far off it would is not known."""
+_AMERICAN_DESK: Final = "eu-desk-4d5e6f.us-east-1.elb.amazonaws.com"
 _AMERICAN: Final = "eu-api-1a2b3c.us-east-1.elb.amazonaws.com"
 
 
@@ -96,7 +97,8 @@ PLACE_DEFECTS: Final[tuple[PlaceDefect, ...]] = (
            lambda site: replace(site, v6=("::1",))),
     _place("cname-abroad", "the name is an alias of a load balancer in us-east-1", _ABROAD, _to(ASHBURN, _AMERICAN)),
     _place("cname-contradicts", "the alias says us-east-1, the address eu-west-1",
-           unknown("residency.endpoints", "residency.steering"), lambda site: replace(site, alias="eu-desk-4d5e6f.us-east-1.elb.amazonaws.com"), "eu-desk"),
+           unknown("residency.endpoints", "residency.steering"),
+           lambda site: replace(site, alias=_AMERICAN_DESK), "eu-desk"),
     # Called eu-…, and not in the Union.
     _place("eu-region-in-london", "eu-west-2 is London", _ABROAD, _to(LONDON), "eu-desk"),
     _place("eu-region-in-zurich", "eu-central-2 is Zurich", _ABROAD, _to(ZURICH), "eu-desk"),

@@ -42,6 +42,7 @@ from keycheck.lab.store_sites import (
     EXPORTS,
     EXPORTS_G,
     HOME,
+    MODEL,
     PROFILE,
     PROJECT,
     STRANGERS_BUCKET,

@@ -28,8 +28,8 @@ class InferenceProbe(SimpleProbe[Inference]):
     """A model, and where it may run.
 
     Amazon Bedrock tells the Regions of an inference profile and Vertex AI the location of an endpoint, with credentials
-    (`configured`); elsewhere nothing is asked, and what is left is what names say. Nothing is proved about where the provider really computes,
-    what it keeps, or who reads it.
+    (`configured`); elsewhere nothing is asked, and what is left is what names say. Nothing is proved about where the
+    provider really computes, what it keeps, or who reads it.
     """
 
     id = "residency.inference"

@@ -57,7 +57,7 @@ def described(operation: OperationModel) -> Shape | None:
         inner: Shape = shape.members[payload]
         return inner if inner.type_name in ("structure", "list", "map") else None
     inside = [member for member in shape.members.values() if "location" not in member.serialization]
-    # Where the protocol has no headers, an answer without members is still an object.
+    # An answer that is described without any members is an object still.
     return shape if inside or not shape.members else None
 
 

@@ -18,7 +18,6 @@ from probes.residency.store_facts import Basis, EdgeKind, Encryption, NodeKind, 
 Manager = Literal["aws", "customer", "unknown"]
 
 _MANAGERS: Final[dict[str, Manager]] = {"AWS": "aws", "CUSTOMER": "customer"}
-_HARDWARE: Final = "in hardware of AWS KMS"
 
 
 @dataclass(frozen=True, slots=True)

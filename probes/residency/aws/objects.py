@@ -39,7 +39,8 @@ _MAX_KEY: Final = 1024
 _KINDS: Final = 64
 _FAILURES: Final = 16
 _OWN_KEY: Final = "400"
-"""What S3 answers to HEAD for an object under a key of the client's own (SSE-C) when none is sent."""
+"""What S3 answers to HEAD for an object under a key of the client's own (SSE-C) when none is sent, and where KMS refuses
+its key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,8 @@ def sampled(
             continue
         looked.append(version)
         kinds.setdefault(encryption, []).append(_digest(salt, version))
-    if listing.short is not None and listing.short.reason is not Reason.NOT_COVERED:
-        # That there are more than are listed is no failure: the sample says how many it knows of.
+    if listing.short is not None and len(listing.items) < MAX_LISTED:
+        # That there are more than are ever listed is no failure: the sample says that they were not counted.
         failures.setdefault(why_key(listing.short), listing.short)
     if len(kinds) > _KINDS:
         why = Unseen(reason=Reason.NOT_COVERED, detail=f"objects under {len(kinds)} keys: {_KINDS} of them are shown")
@@ -211,7 +212,7 @@ def _why(error: ProbeError) -> Unseen:
     if isinstance(error, AwsError) and error.code == _OWN_KEY:
         return Unseen(
             reason=Reason.NOT_COVERED,
-            detail="s3:HeadObject: S3 tells nothing of an object under a key of the client's own (SSE-C) without that "
-            "key",
+            detail="s3:HeadObject: S3 tells nothing (400): the object is under a key of the client's own (SSE-C), or KMS "
+            "refuses its key",
         )
     return seen_not(error)

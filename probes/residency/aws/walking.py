@@ -76,6 +76,7 @@ def _right(ask: Asking, account: str) -> None:
 
 _BACKED_UP: Final = (NodeKind.BUCKET, NodeKind.DATABASE, NodeKind.TABLE, NodeKind.DISK, NodeKind.FILE_SYSTEM)
 _QUESTIONS: Final = 250
+_NOT_ASKED: Final = "not asked: "
 NOT_COVERED: Final = (
     "CloudWatch Logs",
     "ECR",
@@ -236,7 +237,7 @@ def _account(tour: Tour, region: str) -> tuple[str, ...]:
     roots += tour.file_systems.look_all(region)
     roots += tour.backups.look(region, tuple(id for id in roots if ask.graph.node(id) is not None))
     for service in NOT_COVERED:
-        ask.asked.add(f"not asked: {service}")
+        ask.asked.add(f"{_NOT_ASKED}{service}")
     return tuple(roots)
 
 
@@ -251,7 +252,8 @@ def _roots(ask: Asking, roots: tuple[str, ...], whole: bool) -> tuple[str, ...]:
 
 
 def _questions(ask: Asking) -> tuple[str, ...]:
-    asked = sorted(vendor_text(each) for each in ask.asked)
+    # What was not asked comes first: it must not be what there is no room for.
+    asked = sorted((vendor_text(each) for each in ask.asked), key=lambda each: (not each.startswith(_NOT_ASKED), each))
     if len(asked) <= _QUESTIONS:
         return tuple(asked)
     return (*asked[:_QUESTIONS], f"and {len(asked) - _QUESTIONS} more")

@@ -42,8 +42,12 @@ PREFIXES: Final[Mapping[str, str]] = MappingProxyType(
 LARGE: Final = Room(bytes=4 * 1024 * 1024, brackets=40_000, url=12_000)
 """Of one page of a listing."""
 LISTED: Final = Bounds(pages=100, items=20_000)
-_PACE: Final = Quota(40, 5.0)
-"""Of each service; far below the quotas that are documented: what is looked into is somebody's production."""
+_PACE: Final = Quota(40, 3.0)
+_PACES: Final[Mapping[str, Quota]] = MappingProxyType(
+    {"storage": Quota(100, 50.0), "bigquery": Quota(100, 40.0), "compute": Quota(40, 10.0), "sqladmin": Quota(20, 2.0)}
+)
+"""Below the quotas that are documented (BigQuery: 100 requests a second for a user and method; Compute Engine: 1,500 a
+minute; Cloud SQL: 180 a minute): what is looked into is somebody's production."""
 _MAX_TOKEN: Final = 8192
 _DISABLED: Final = ("SERVICE_DISABLED", "accessNotConfigured")
 
@@ -158,7 +162,9 @@ class Asking:
         if door.identity.unsafe_plaintext_to_loopback:
             return  # an emulator has no quota
         io = self.io
-        pace = io.once.get(("gcp", "stores", "pace", door.identity, service), lambda: Pace(_PACE, io.monotonic))
+        pace = io.once.get(
+            ("gcp", "stores", "pace", door.identity, service), lambda: Pace(_PACES.get(service, _PACE), io.monotonic)
+        )
         delay = pace.wait(max(0.0, self.left()))
         if delay is None:
             raise ProbeError(Reason.THROTTLED, f"{operation}: not asked: our own pace leaves no call in time")
@@ -272,6 +278,7 @@ def _disabled(error: ProbeError) -> ProbeError:
     if isinstance(error, RestError) and error.told in _DISABLED:
         return DisabledError(
             Reason.PERMISSION_DENIED,
-            f"{error}; a service that is disabled may hold what was stored before: enable it to have it looked at",
+            f"{error}; a service that is disabled may still hold, or have copied, what it was given before: enable it to "
+            "have it asked",
         )
     return error

@@ -67,7 +67,40 @@ class Buckets:
             self.asking.graph.put(self.id(name), NodeKind.BUCKET, None, PENDING, PENDING)
             self.waiting.append((name, told, project))
         self.follow()
-        return tuple(self.id(name) for name, _ in found)
+        return (*(self.id(name) for name, _ in found), *self._deleted(project))
+
+    def _deleted(self, project: str) -> tuple[str, ...]:
+        """Buckets that were deleted and are still kept, with all that is in them, which nobody can list. Their ids."""
+        kept = self.asking.listed(
+            "storage",
+            _LIST,
+            "b",
+            "items",
+            lambda item: (_name(item), item),
+            {
+                "project": project,
+                "softDeleted": "true",
+                "projection": "noAcl",
+                "fields": f"nextPageToken,items({_FIELDS},generation,softDeleteTime)",
+            },
+            at=f"{_LIST} of deleted buckets in {project}",
+            matters=("stores", "encryption"),
+            size="maxResults",
+            page=200,
+        )
+        ids = []
+        for name, told in kept:
+            with self.asking.graph.opening(self.id(name), "stores", "encryption"), parsing(_LIST):
+                if when(told, "softDeleteTime") is None:
+                    continue
+                id = f"{self.id(name)}#deleted-{number(told, 'generation') or 0}"
+                default = text_or_none(child_or_none(told, "encryption") or {}, "defaultKmsKeyName")
+                encryption = self.keys.under(default, id)
+                self.keys.put(
+                    id, NodeKind.BUCKET, project, _place(told), encryption, note="deleted, and kept for a while"
+                )
+                ids.append(id)
+        return tuple(ids)
 
     def look(self, name: str) -> None:
         """One bucket, and those that it leads to, until there are no more."""

@@ -31,7 +31,8 @@ class Keys:
     """The keys of one walk, each asked about once."""
 
     asking: Asking
-    _met: set[str] = field(default_factory=set)
+    _met: dict[str, str] = field(default_factory=dict)
+    """Names by how they were told: a project may be written by its number."""
 
     def under(self, told: str | None, at: str) -> Encryption | Unseen:
         """How something is encrypted, by the key that is named for it: Google's own where none is. A version counts as
@@ -43,8 +44,8 @@ class Keys:
         except ProbeError as error:
             self.asking.opens(at, error, "encryption", "copies")
             return seen_not(error)
-        self._look(name)
-        return Encryption(method="customer-key", algorithm=None, key=vendor_text(name.full), key_manager="customer")
+        key = self._met.get(name.full) or self._look(name)
+        return Encryption(method="customer-key", algorithm=None, key=vendor_text(key), key_manager="customer")
 
     def put(
         self,
@@ -67,24 +68,23 @@ class Keys:
         if key is not None and self.asking.graph.node(key) is not None and self.asking.graph.node(node) is not None:
             self.asking.graph.edge(node, key, EdgeKind.KEY, Basis.CONFIGURED, detail)
 
-    def _look(self, name: KeyName) -> None:
+    def _look(self, told: KeyName) -> str:
         """A key lies where its ring does, says Google, unless its material is kept outside of Google. Whether it is,
-        has to be asked; else where it is remains open."""
-        id, graph = name.full, self.asking.graph
-        if id in self._met:
-            return
-        self._met.add(id)
-        protection, outside = None, None
+        has to be asked; else where it is remains open. Its name, as Cloud KMS writes it."""
+        graph, protection, outside, name = self.asking.graph, None, None, told
         try:
-            answer = self.asking.ask("cloudkms", _OPERATION, id)
+            answer = self.asking.ask("cloudkms", _OPERATION, told.full)
             with parsing(_OPERATION):
-                protection, outside = _protection(answer, name)
+                protection, outside = _protection(answer, told)
+                name = key_name(text(answer, "name"))
         except ProbeError as error:
-            self.asking.opens(id, error, "copies")
+            self.asking.opens(told.full, error, "copies")
+        id = self._met[told.full] = name.full
         note = "its protection level was not told" if protection is None else f"protection level {protection}"
         graph.put(id, NodeKind.KEY, name.project, located(name.location), Unneeded(), note=note)
         if protection in _EXTERNAL:
             self._outside(id, name, outside)
+        return id
 
     def _outside(self, id: str, name: KeyName, uri: str | None) -> None:
         store = f"{id}#external"

@@ -86,7 +86,7 @@ class Databases:
         self._follow()
         roots = [self.id(project, name) for name, _ in found]
         left = [each for each in self._kept(project) if self.asking.graph.node(self.id(project, each.instance)) is None]
-        return (*roots, *self._shown(project, left))
+        return (*roots, *(id for id, _ in self._shown(project, left)))
 
     def look(self, project: str, instance: str) -> str:
         """One instance, with its replicas and theirs. Its id."""
@@ -160,8 +160,7 @@ class Databases:
         )
         retained = [each for each in self._kept(project) if each.instance == name]
         there = [each for each in runs if each is not None]
-        shown = self._shown(project, [*there, *retained])
-        for backup, made in zip(shown, _times([*there, *retained]), strict=True):
+        for backup, made in self._shown(project, [*there, *retained]):
             graph.edge(id, backup, EdgeKind.BACKS_UP, Basis.HAPPENED, "backup", made)
         if not enabled:
             return
@@ -190,19 +189,16 @@ class Databases:
             known = self._retained[project] = tuple(each for each in found if each is not None)
         return known
 
-    def _shown(self, project: str, found: list[_Backup]) -> tuple[str, ...]:
+    def _shown(self, project: str, found: list[_Backup]) -> tuple[tuple[str, datetime | None], ...]:
+        """Ids of those that are shown, and when they were made."""
         ids = []
         for alike in few(found, lambda each: each.kind, _SHOWN):
             each, id = alike.one, f"//sqladmin.{self.asking.universe}/{alike.one.path}"
             place = unknown("Google does not tell where it is") if each.location is None else located(each.location)
             encryption = self.keys.under(each.key, id)
             self.keys.put(id, NodeKind.BACKUP, project, place, encryption, created=each.at, note=alike.note)
-            ids.append(id)
+            ids.append((id, each.at))
         return tuple(ids)
-
-
-def _times(found: list[_Backup]) -> list[datetime | None]:
-    return [alike.one.at for alike in few(found, lambda each: each.kind, _SHOWN)]
 
 
 def _place(told: Answer) -> NodePlace | Unseen:

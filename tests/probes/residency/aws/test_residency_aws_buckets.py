@@ -282,3 +282,40 @@ def test_fewer_regions_than_the_account_has_leave_the_census_open(cloud, moto, m
 def test_an_account_that_the_identity_is_not_in(moto, make_io) -> None:
     census = aws.survey(account(THEIRS), make_io(moto))
     assert [why.reason for why in census.open] == [Reason.PERMISSION_DENIED]
+
+
+def test_a_later_page_that_fails_is_no_end_of_the_listing(wire, sts, make_io) -> None:
+    wire.xml("HEAD /exports ", "", 200, x_amz_bucket_region=HOME)
+    wire.xml("HEAD /exports?", "", 200, x_amz_bucket_region=HOME)
+    version = (
+        "<Version><Key>a</Key><VersionId>1</VersionId><IsLatest>true</IsLatest>"
+        "<LastModified>2026-01-01T00:00:00.000Z</LastModified></Version>"
+    )
+    wire.xml("key-marker=a", "<Error><Code>Surprise</Code></Error>", 418)
+    wire.xml("?versions", f"<ListVersionsResult><Name>exports</Name><IsTruncated>true</IsTruncated>{version}"
+             "<NextKeyMarker>a</NextKeyMarker><NextVersionIdMarker>1</NextVersionIdMarker></ListVersionsResult>")  # fmt: skip
+    wire.xml("HEAD /exports/a", "", 200, x_amz_server_side_encryption="AES256")
+    facts, _ = aws.walk(resource(EXPORTS), "whole", make_io(wire.url))
+    found = node(facts, "exports").objects
+    assert (found.looked, found.existing, found.complete) == (1, None, False)
+    assert "Surprise" in found.failed[0].detail
+    assert "encryption" in opened(facts, "exports")
+
+
+def test_an_object_under_the_clients_own_key_tells_nothing(wire, sts, make_io) -> None:
+    wire.xml("HEAD /exports ", "", 200, x_amz_bucket_region=HOME)
+    versions = "".join(
+        f"<Version><Key>{key}</Key><VersionId>1</VersionId><IsLatest>true</IsLatest>"
+        "<LastModified>2026-01-01T00:00:00.000Z</LastModified></Version>"
+        for key in ("a", "b", "c")
+    )
+    body = f"<ListVersionsResult><Name>exports</Name><IsTruncated>false</IsTruncated>{versions}</ListVersionsResult>"
+    wire.xml("?versions", body)
+    wire.xml("HEAD /exports/a", "", 400)
+    wire.xml("HEAD /exports/b", "", 200)
+    wire.xml("HEAD /exports/c", "", 200, x_amz_server_side_encryption="aws:new")
+    facts, _ = aws.walk(resource(EXPORTS), "whole", make_io(wire.url))
+    found = node(facts, "exports").objects
+    assert [each.encryption.method for each in found.encrypted_under] == ["none"]
+    assert len(found.failed) == 2
+    assert not found.complete

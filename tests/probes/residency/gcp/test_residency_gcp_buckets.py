@@ -261,6 +261,8 @@ def test_all_buckets_of_a_project(google: Google, walk: Walk) -> None:
 
     def listing(query: Mapping[str, str], _body: object) -> object:
         assert query["project"] == "acme"
+        if "softDeleted" in query:
+            return {}
         return pages[query.get("pageToken", "")]
 
     google.says["/storage/v1/b"] = listing
@@ -326,3 +328,34 @@ def test_names_that_are_none(google: Google, tmp_path: Path) -> None:
             gcp.walk(subject, "whole", io)
         assert caught.value.reason is reason
     assert google.asked == []
+
+
+def test_deleted_buckets_that_are_kept(google: Google, walk: Walk) -> None:
+    gone = {**google.bucket("one", "US-EAST4"), "softDeleteTime": "2026-11-20T00:00:00Z", "generation": "7"}
+    live = google.bucket("one")
+
+    def listing(query: Mapping[str, str], _body: object) -> object:
+        return {"items": [gone if "softDeleted" in query else live]}
+
+    google.says["/storage/v1/b"] = listing
+    facts = walk(account(), "storage")
+    assert regions(facts, "one#deleted-7") == ("us-east4",)
+    assert judged(Stores, facts) is Kind.FAIL
+    assert judged(Encrypted, facts) is Kind.INCONCLUSIVE
+
+
+def test_what_was_passed_over_is_named(google: Google, walk: Walk) -> None:
+    google.says["/storage/v1/b"] = {}
+    facts = walk(account(), "storage")
+    assert {"not asked: Pub/Sub", "not asked: redis"} <= set(facts.questions)
+    assert all("/pageToken" not in each for each in facts.questions)
+
+
+def test_a_key_whose_project_is_told_by_number(google: Google, walk: Walk) -> None:
+    numbered = KEY.replace("projects/acme/", "projects/4711/")
+    google.says[f"/v1/{numbered}"] = {"name": KEY, "versionTemplate": {"protectionLevel": "HSM"}}
+    google.bucket("crm", "EUROPE-WEST3", stored("a", numbered), **CMEK)
+    facts = walk(bucket("crm")).model_copy(update={"agreed_keys": (KEY,)})
+    assert judged(UnderKey, facts) is Kind.PASS
+    google.says[f"/v1/{numbered}"] = {"name": OTHER_KEY, "versionTemplate": {"protectionLevel": "HSM"}}
+    assert judged(Copies, walk(bucket("crm"))) is Kind.INCONCLUSIVE
