@@ -141,11 +141,12 @@ def edge_place(edge: EdgeSeen) -> Signal | None:
 
 
 def named(regions: Iterable[NamedRegion]) -> Iterator[Signal]:
-    """Regions in names that the cloud itself chose."""
+    """Regions in names that the cloud itself chose: hints all the same, for whoever runs the name server of the zone can
+    put any address behind an alias."""
     for region in regions:
         match TABLES.place(region.provider, region.region):
             case Countries(codes):
-                yield Signal(Strength.PUBLISHED, f"{region.name} names {region.provider} {region.region}", codes)
+                yield Signal(Strength.HINT, f"{region.name} names {region.provider} {region.region}", codes)
             case _:
                 continue
 

@@ -39,8 +39,8 @@ _MAX_KEY: Final = 1024
 _KINDS: Final = 64
 _FAILURES: Final = 16
 _OWN_KEY: Final = "400"
-"""What S3 answers to HEAD for an object under a key of the client's own (SSE-C) when none is sent, and where KMS refuses
-its key."""
+"""What S3 answers to HEAD for an object under a key of the client's own (SSE-C) when none is sent, and where KMS
+refuses its key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +212,7 @@ def _why(error: ProbeError) -> Unseen:
     if isinstance(error, AwsError) and error.code == _OWN_KEY:
         return Unseen(
             reason=Reason.NOT_COVERED,
-            detail="s3:HeadObject: S3 tells nothing (400): the object is under a key of the client's own (SSE-C), or KMS "
-            "refuses its key",
+            detail="s3:HeadObject: S3 tells nothing (400): it is under a key of the client's own (SSE-C), or KMS refuses "
+            "its key",
         )
     return seen_not(error)

@@ -136,12 +136,21 @@ def test_addresses_for_clients_abroad_alone_do_not_count() -> None:
     assert endpoints(names(answer(("192.0.2.7", ranged())), abroad, everybody), address()).kind is Kind.FAIL
 
 
-def test_a_cloud_name_that_contradicts_ranges_is_a_conflict_and_one_alone_a_breach() -> None:
+def test_a_cloud_name_that_contradicts_ranges_raises_doubt_and_proves_nothing_alone() -> None:
     named = (NamedRegion(name="x.us-east-1.elb.amazonaws.com", provider="aws", region="us-east-1"),)
     assert endpoints(names(named_regions=named), address()).reasons == (Reason.CONFLICTING,)
     nothing = ranged(None)
     facts = names(answer(("192.0.2.7", nothing)), named_regions=named)
-    assert endpoints(facts, address(ranges=nothing)).kind is Kind.FAIL
+    assert endpoints(facts, address(ranges=nothing)).kind is Kind.INCONCLUSIVE
+
+
+def test_a_cloud_name_at_home_lifts_nothing() -> None:
+    named = (NamedRegion(name="x.eu-central-1.elb.amazonaws.com", provider="aws", region="eu-central-1"),)
+    nothing, away = ranged(None), ranged("us-east-1")
+    facts = names(answer(("192.0.2.7", nothing)), named_regions=named)
+    assert endpoints(facts, address(ranges=nothing)).kind is Kind.INCONCLUSIVE
+    facts = names(answer(("192.0.2.7", away)), named_regions=named)
+    assert endpoints(facts, address(ranges=away)).kind is Kind.FAIL
 
 
 def test_a_database_of_network_owners_only_ever_lowers() -> None:

@@ -292,8 +292,9 @@ def test_a_later_page_that_fails_is_no_end_of_the_listing(wire, sts, make_io) ->
         "<LastModified>2026-01-01T00:00:00.000Z</LastModified></Version>"
     )
     wire.xml("key-marker=a", "<Error><Code>Surprise</Code></Error>", 418)
-    wire.xml("?versions", f"<ListVersionsResult><Name>exports</Name><IsTruncated>true</IsTruncated>{version}"
-             "<NextKeyMarker>a</NextKeyMarker><NextVersionIdMarker>1</NextVersionIdMarker></ListVersionsResult>")  # fmt: skip
+    follows = "<NextKeyMarker>a</NextKeyMarker><NextVersionIdMarker>1</NextVersionIdMarker>"
+    page = f"<Name>exports</Name><IsTruncated>true</IsTruncated>{version}{follows}"
+    wire.xml("?versions", f"<ListVersionsResult>{page}</ListVersionsResult>")
     wire.xml("HEAD /exports/a", "", 200, x_amz_server_side_encryption="AES256")
     facts, _ = aws.walk(resource(EXPORTS), "whole", make_io(wire.url))
     found = node(facts, "exports").objects
