@@ -36,6 +36,8 @@ from keycheck.lab.store_sites import (
 CONFIG_FILE: Final = "aws-stores.config"
 AWS_IDENTITY: Final = "res-aws"
 GCP_IDENTITY: Final = "res-gcp"
+PAGE: Final = 5
+"""Entries that a list has at once, so that many have several pages."""
 _IN_KMS: Final = ("kms", "sts")
 """Services that the lab's KMS answers for."""
 _READS: Final = (
@@ -58,13 +60,17 @@ class StoreClouds:
             self._book.replicate(ref, region)
         with ExitStack() as held:
             self.aws = StoresCloud(
-                plan.aws, directory=clouds.aws.cloud.directory, clock=clouds.clock, arn_of=self._book.arn
+                plan.aws,
+                directory=clouds.aws.cloud.directory,
+                clock=clouds.clock,
+                arn_of=self._book.arn,
+                page_size=PAGE,
             ).start()
             held.callback(self.aws.close)
             self._open_aws(plan)
             self._open_gcp(plan)
             self.gcp = GcpStores(
-                plan.gcp, cloud=clouds.gcp.cloud, clock=clouds.clock, key_of=self._book.resource
+                plan.gcp, cloud=clouds.gcp.cloud, clock=clouds.clock, key_of=self._book.resource, page_size=PAGE
             ).start()
             stores = [site for site in STORES if only is None or f"stores/{site.id}" in only]
             models = [site for site in INFERENCE if only is None or f"inference/{site.id}" in only]

@@ -141,8 +141,8 @@ def edge_place(edge: EdgeSeen) -> Signal | None:
 
 
 def named(regions: Iterable[NamedRegion]) -> Iterator[Signal]:
-    """Regions in names that the cloud itself chose: hints all the same, for whoever runs the name server of the zone can
-    put any address behind an alias."""
+    """Regions in names that the cloud itself chose: hints all the same, for whoever runs the name server of the zone
+    can put any address behind an alias."""
     for region in regions:
         match TABLES.place(region.provider, region.region):
             case Countries(codes):

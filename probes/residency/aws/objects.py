@@ -212,7 +212,7 @@ def _why(error: ProbeError) -> Unseen:
     if isinstance(error, AwsError) and error.code == _OWN_KEY:
         return Unseen(
             reason=Reason.NOT_COVERED,
-            detail="s3:HeadObject: S3 tells nothing (400): it is under a key of the client's own (SSE-C), or KMS refuses "
-            "its key",
+            detail="s3:HeadObject: S3 tells nothing (400): it is under a key of the client's own (SSE-C), or KMS "
+            "refuses its key",
         )
     return seen_not(error)

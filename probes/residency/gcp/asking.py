@@ -149,9 +149,7 @@ class Asking:
     def _rest(self, door: Door, service: str) -> Rest:
         found = door.rests.get(service)
         if found is None:
-            named = dict(door.identity.endpoints).get(service)
-            if named is None and service == "storage":
-                named = door.identity.storage_endpoint
+            named = dict(door.identity.endpoints).get(service) or _named(door.identity, service)
             found = Rest.of(
                 service, named, door.ref, self.io, self.sleep, prefix=PREFIXES.get(service, "v1"), room=LARGE
             )
@@ -274,11 +272,25 @@ def _door(ref: str | None, io: Io) -> Door:
     return Door(ref, identity, vendor_text(named or f"identity {identity.id}"))
 
 
+def _named(identity: GcpIdentity, service: str) -> str | None:
+    """The endpoint that an identity names for a service by a field of its own. Of Cloud KMS and Resource Manager an
+    emulator there speaks gRPC, and not what is spoken here."""
+    match service:
+        case "storage":
+            return identity.storage_endpoint
+        case "cloudkms" if not identity.unsafe_plaintext_to_loopback:
+            return identity.api_endpoint
+        case "cloudresourcemanager" if not identity.unsafe_plaintext_to_loopback:
+            return identity.resource_manager_endpoint
+        case _:
+            return None
+
+
 def _disabled(error: ProbeError) -> ProbeError:
     if isinstance(error, RestError) and error.told in _DISABLED:
         return DisabledError(
             Reason.PERMISSION_DENIED,
-            f"{error}; a service that is disabled may still hold, or have copied, what it was given before: enable it to "
-            "have it asked",
+            f"{error}; a service that is disabled may still hold, or have copied, what it was given before: enable it, "
+            "to have it asked",
         )
     return error

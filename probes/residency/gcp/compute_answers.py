@@ -45,6 +45,8 @@ class Thing:
     """Paths of policies, snapshot schedules among them."""
     sources: tuple[str, ...] = ()
     """Paths of what it was made from."""
+    users: tuple[str, ...] = ()
+    """Paths of the machines that a disk is attached to."""
 
     @property
     def kind(self) -> tuple[object, ...]:
@@ -82,6 +84,7 @@ def disk(item: Answer, project: str) -> Thing:
         when(item, "creationTimestamp"),
         tuple(sorted(copies)),
         tuple(sorted(_path(each) for each in texts(item, "resourcePolicies"))),
+        users=tuple(sorted(_path(each) for each in texts(item, "users"))),
     )
 
 

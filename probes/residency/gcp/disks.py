@@ -48,6 +48,8 @@ class Disks:
     keys: Keys
     _met: set[str] = field(default_factory=set)
     _waiting: list[str] = field(default_factory=list)
+    users: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Paths of the machines that disks are attached to, by the paths of these."""
     _policies: dict[str, tuple[str, ...] | ProbeError | None] = field(default_factory=dict)
 
     def id(self, path: str) -> str:
@@ -141,6 +143,7 @@ class Disks:
 
     def _seen(self, told: Thing, note: str | None) -> None:
         self._met.add(told.path)
+        self.users[told.path] = told.users
         id, graph = self.id(told.path), self.asking.graph
         self.keys.put(id, NodeKind.DISK, told.project, told.place, told.under(self.keys, id), created=told.created,
                       note=note)  # fmt: skip

@@ -36,7 +36,9 @@ NOT_COVERED: Final = (
 more than was seen."""
 NOT_ASKED: Final = (
     "Artifact Registry",
+    "BigQuery models",
     "Cloud Logging",
+    "Compute Engine regional snapshots",
     "Pub/Sub",
     "Secret Manager",
     "Storage Insights",

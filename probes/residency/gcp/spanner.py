@@ -100,6 +100,7 @@ class Spanner:
             "everything",
         )
         ids += [self._put(each, NodeKind.DATABASE, layout) for each in databases if only in (None, each.path)]
+        self._partitions(path, tuple(ids))
         backups = self._shelf.listed(
             "spanner.backups.list", f"{path}/backups", "backups", lambda item: _backup(item, project), "backups"
         )
@@ -112,6 +113,23 @@ class Spanner:
                 graph.edge(source, id, EdgeKind.BACKS_UP, Basis.HAPPENED, "backup", told.created)
             self._copied(id, told)
         return tuple(ids)
+
+    def _partitions(self, path: str, databases: tuple[str, ...]) -> None:
+        """Partitions of an instance, in which rows of its databases may be placed: each has a configuration of its
+        own, in other regions than the instance's."""
+        project, graph = path.split("/")[1], self._shelf.asking.graph
+        found = self._shelf.listed(
+            "spanner.instancePartitions.list",
+            f"{path}/instancePartitions",
+            "instancePartitions",
+            lambda item: (named(item, project, "instances", "instancePartitions")[0], text(item, "config")),
+            "stores",
+        )
+        for name, config in found if databases else ():
+            id = self._shelf.id(name)
+            graph.put(id, NodeKind.DATABASE, project, self._layout(name, config).data, Unneeded(), note="a partition")
+            for database in databases:
+                graph.edge(database, id, EdgeKind.REPLICATES, Basis.CONFIGURED, "rows may be placed there")
 
     def _copied(self, id: str, told: _Held) -> None:
         """Copies of a backup, which may be in an instance in another region."""

@@ -34,12 +34,43 @@ class _Vault:
     created: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What a vault holds backups of."""
+
+    vault: str
+    resource: str | None
+    count: int
+
+
 class Vaults:
     """The vaults of one walk."""
 
     def __init__(self, asking: Asking, keys: Keys) -> None:
         self._shelf = Shelf(asking, keys, "backupdr")
         self._met: set[str] = set()
+
+    def holding(self, at: str, paths: tuple[str, ...]) -> None:
+        """The vaults of the same project that hold backups of any of several resources (a disk, the machines that it
+        is attached to), for the node `at`. Vaults of other projects are not seen."""
+        project = paths[0].split("/")[1]
+        found = self._shelf.listed(
+            "backupdr.dataSources.list",
+            f"projects/{project}/locations/-/backupVaults/-/dataSources",
+            "dataSources",
+            lambda item: _source(item, project),
+            "backups",
+        )
+        graph = self._shelf.asking.graph
+        for each in found:
+            if each.resource is None or not any(_same(each.resource, path) for path in paths):
+                continue
+            target = self._shelf.id(each.vault)
+            if each.vault not in self._met:
+                graph.put(target, NodeKind.VAULT, each.vault.split("/")[1], PENDING, PENDING)
+                self._one(each.vault)
+            basis = Basis.HAPPENED if each.count else Basis.CONFIGURED
+            graph.edge(at, target, EdgeKind.BACKS_UP, basis, f"data source with {each.count} backups")
 
     def look_all(self, project: str) -> tuple[str, ...]:
         """Every vault of a project, and every plan's. Their ids."""
@@ -110,6 +141,18 @@ def _vault(item: Answer, project: str) -> _Vault:
     path, (location, _) = named(item, project, "locations", "backupVaults")
     key = text_or_none(child_or_none(item, "encryptionConfig") or {}, "kmsKeyName") or None
     return _Vault(path, location, key, number(item, "backupCount"), when(item, "createTime"))
+
+
+def _source(item: Answer, project: str) -> _Source:
+    path, _ = named(item, project, "locations", "backupVaults", "dataSources")
+    told = text_or_none(child_or_none(item, "dataSourceGcpResource") or {}, "gcpResourcename")
+    return _Source("/".join(path.split("/")[:6]), path_of(told) if told else None, number(item, "backupCount") or 0)
+
+
+def _same(told: str, path: str) -> bool:
+    """Whether two paths are of the same resource: a project may be written by its number."""
+    a, b = told.split("/"), path.split("/")
+    return a[2:] == b[2:] and (a[1] == b[1] or a[1].isdecimal())
 
 
 def _plan(item: Answer, project: str) -> tuple[str, str, str]:

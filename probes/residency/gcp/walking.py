@@ -168,13 +168,21 @@ def _looked(tour: Tour, found: Full) -> tuple[str, ...] | None:
         case ("bigquery", (_, project, "datasets", dataset)) if is_dataset(dataset):
             return tour.datasets.look(project, dataset)
         case ("sqladmin" | "cloudsql", (_, project, "instances", instance)):
-            return (tour.databases.look(project, instance),)
-        case ("compute", (_, _, "zones" | "regions", _, "disks" | "instantSnapshots", _)):
+            id = tour.databases.look(project, instance)
+            tour.vaults.holding(id, (found.path,))
+            return (id,)
+        case ("compute", (_, _, "zones" | "regions", _, "disks", _)):
+            ids = tour.disks.look(found.path)
+            tour.vaults.holding(ids[0], (found.path, *tour.disks.users.get(found.path, ())))
+            return ids
+        case ("compute", (_, _, "zones" | "regions", _, "instantSnapshots", _)):
             return tour.disks.look(found.path)
         case ("compute", (_, _, "global", "snapshots" | "images" | "machineImages", _)):
             return tour.disks.look(found.path)
         case ("file", (_, _, "locations", _, "instances", _)):
-            return tour.files.look(found.path)
+            ids = tour.files.look(found.path)
+            tour.vaults.holding(ids[0], (found.path,))
+            return ids
         case ("firestore", (_, _, "databases", _)):
             return tour.documents.look(found.path)
         case ("spanner", (_, _, "instances", _) | (_, _, "instances", _, "databases", _)):

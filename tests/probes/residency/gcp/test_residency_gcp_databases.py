@@ -80,6 +80,7 @@ def sql(google: Google) -> Google:
     google.says[f"{SQL}/instances/db"] = instance("db")
     google.says[f"{SQL}/instances/db/backupRuns"] = {"items": [run(1), run(2)]}
     google.says[f"{SQL}/backups"] = {}
+    google.says["/v1/projects/acme/locations/-/backupVaults/-/dataSources"] = {}
     return google
 
 
@@ -340,6 +341,7 @@ def spanner(google: Google) -> Google:
     held = {"encryptionConfig": {"kmsKeyName": KEY}, "state": "READY"}
     google.says[f"{SPAN}/main/databases"] = {"databases": [{"name": f"{named}people", **held}]}
     google.says[f"{SPAN}/main/backups"] = {}
+    google.says[f"{SPAN}/main/instancePartitions"] = {}
     return google
 
 
@@ -375,9 +377,20 @@ def test_a_copy_of_a_backup_abroad(spanner: Google, walk: Walk) -> None:
     assert judged(walk(resource(PEOPLE)))["Backups"] == "inconclusive"
 
 
+def test_rows_in_a_partition_abroad(spanner: Google, walk: Walk) -> None:
+    config = "projects/acme/instanceConfigs/regional-us-east4"
+    part = {"name": "projects/acme/instances/main/instancePartitions/far", "config": config}
+    spanner.says[f"{SPAN}/main/instancePartitions"] = {"instancePartitions": [part]}
+    spanner.says[f"/v1/{config}"] = {"name": config, "replicas": [{"location": "us-east4", "type": "READ_WRITE"}]}
+    assert judged(walk(resource(PEOPLE)))["Copies"] == "fail"
+    spanner.says[f"/v1/{config}"] = (403, {})
+    assert judged(walk(resource(PEOPLE)))["Copies"] == "inconclusive"
+
+
 @pytest.mark.parametrize(
     ("path", "said", "control"),
     [
+        (f"{SPAN}/main/instancePartitions", (403, {}), "Stores"),
         ("/v1/projects/acme/instanceConfigs/eur3", (403, {}), "Stores"),
         ("/v1/projects/acme/instanceConfigs/eur3", {"name": "projects/acme/instanceConfigs/eur3"}, "Stores"),
         (f"{SPAN}/main", (404, {}), "Stores"),

@@ -33,6 +33,7 @@ C = "/compute/v1/projects/acme"
 LINK = "https://www.googleapis.com/compute/v1/projects/acme"
 ZONE = f"{LINK}/zones/europe-west3-a"
 DISK = "//compute.googleapis.com/projects/acme/zones/europe-west3-a/disks/data"
+SOURCES = "/v1/projects/acme/locations/-/backupVaults/-/dataSources"
 GOOD = {"Stores": "pass", "Copies": "pass", "Backups": "pass", "Encrypted": "pass"}
 
 
@@ -88,6 +89,7 @@ def compute(google: Google) -> Google:
     google.says[f"{C}/global/images"] = {}
     google.says[f"{C}/global/machineImages"] = {}
     google.says[f"{C}/aggregated/instantSnapshots"] = {}
+    google.says[SOURCES] = {}
     return google
 
 
@@ -231,6 +233,7 @@ def files(google: Google) -> Google:
     google.says[f"/v1/{FILE}"] = told
     google.says["/v1/projects/acme/locations/-/instances"] = {"instances": [told]}
     google.says["/v1/projects/acme/locations/-/backups"] = {}
+    google.says[SOURCES] = {}
     return google
 
 
@@ -251,6 +254,27 @@ def test_file_systems(files: Google, walk: Walk) -> None:
     assert judged(walk(resource(f"//file.googleapis.com/{FILE}")))["Copies"] == "inconclusive"
     files.says["/v1/projects/acme/locations/-/instances"] = {"unreachable": ["projects/acme/locations/us-east4"]}
     assert judged(walk(account(), "filestore"))["Stores"] == "inconclusive"
+
+
+def test_a_vault_abroad_that_holds_a_machine_of_the_disk(compute: Google, walk: Walk) -> None:
+    disks(compute, disk(users=[f"{ZONE}/instances/vm"]))
+    vault = "projects/acme/locations/us-east4/backupVaults/far"
+    machine = "//compute.googleapis.com/projects/4711/zones/europe-west3-a/instances/vm"
+    other = "//compute.googleapis.com/projects/acme/zones/europe-west3-a/instances/other"
+
+    def source(name: str, of: str) -> dict[str, object]:
+        resource = {"gcpResourcename": of, "type": "compute.googleapis.com/Instance"}
+        return {"name": f"{vault}/dataSources/{name}", "backupCount": "2", "dataSourceGcpResource": resource}
+
+    compute.says[f"/v1/{vault}"] = {"name": vault}
+    compute.says[SOURCES] = {"dataSources": [source("a", other)]}
+    assert judged(walk(resource(DISK)))["Backups"] == "pass"
+    compute.says[SOURCES] = {"dataSources": [source("a", other), source("b", machine)]}
+    facts = walk(resource(DISK))
+    assert ("data", "far") in edges(facts, EdgeKind.BACKS_UP)
+    assert judged(facts)["Backups"] == "fail"
+    compute.says[SOURCES] = disabled()
+    assert judged(walk(resource(DISK)))["Backups"] == "inconclusive"
 
 
 def test_vaults_and_plans(google: Google, walk: Walk) -> None:
