@@ -33,8 +33,25 @@ CHEATS: Final = (
     "endless-cache",
     "clear-in-log",
     "wrong-key-g",
+    "copy-job-abroad",
+    "old-objects-other-key",
+    "global-profile",
+    "roster-changed-unannounced",
 )
 """Each sits on its own endpoint or breaks its own control, so that each promise can be told apart."""
+
+
+PLACED: Final = frozenset(
+    {
+        "stores/exports",
+        "stores/crm-db",
+        "inference/assistant",
+        "prompts/assistant-prompts",
+        "subprocessors/mail-subprocessors",
+        "operators/crm-operator",
+    }
+)
+"""What the demo looks at of the vendor's places; `keycheck lab up --section residency` serves them all."""
 
 
 @app.command()
@@ -53,9 +70,10 @@ def demo(
     common.note(
         "1. An honest vendor under contract eu-sovereign-crm: a CRM on real sockets with real TLS, its customer's\n"
         "   keys in two clouds that speak AWS's and Google's protocols on loopback, and exports of its encrypted\n"
-        "   fields, of which a sample is opened under those keys. At the end drills take a key from canaries for some\n"
-        "   seconds in each cloud, watch who can still read them, and put it back; and rotate a key of canaries, to\n"
-        "   see who writes under the new material.\n"
+        "   fields, of which a sample is opened under those keys; the control planes of its stores, with their copies\n"
+        "   and backups, an AI model and a roster of subprocessors. At the end drills take a key from canaries for\n"
+        "   some seconds in each cloud, watch who can still read them, and put it back; and rotate a key of canaries,\n"
+        "   to see who writes under the new material.\n"
     )
     out.mkdir(parents=True, exist_ok=True)
     signer = SigningKey.generate()
@@ -93,10 +111,15 @@ def _act(defects: tuple[str, ...], registry: Registry, out: Path, signer: Signin
     from keycheck.cli.show import assessment_text, caveats_of
     from keycheck.files.profile import load_profile
     from keycheck.lab.matrix import observe
+    from keycheck.lab.residency_parts import RESIDENCY
     from keycheck.lab.world import SECTIONS, Lab
     from keycheck.model.drill import Wish
 
-    with TemporaryDirectory(prefix="keycheck-lab-") as home, Lab(Path(home), defects, sections=SECTIONS) as lab:
+    sections = SECTIONS | {RESIDENCY}
+    with (
+        TemporaryDirectory(prefix="keycheck-lab-") as home,
+        Lab(Path(home), defects, sections=sections, placed=PLACED) as lab,
+    ):
         outcome, papers = observe(
             lab,
             registry,

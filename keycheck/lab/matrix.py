@@ -167,6 +167,10 @@ def _placed(lab: Lab, registry: Registry, home: str, subject: str) -> Shown:
     return {key: kind for key, kind in seen.items() if key[0].startswith(_PLACED)}
 
 
+COPIED_UNDER: Final = {"archive": "stores/exports"}
+"""Keys that the copy of a store is sealed with, and the store."""
+
+
 def expected_of(names: Sequence[str], clean: Shown) -> Shown:
     """The clean world with the promises of several defects put in; the worst where two meet."""
     with_promises = dict(clean)
@@ -184,7 +188,21 @@ def expected_of(names: Sequence[str], clean: Shown) -> Shown:
                 with_promises.get(key) in GOOD
             ):
                 with_promises[key] = Kind(verdict)
+        _told_elsewhere(choice, with_promises)
     return with_promises
+
+
+def _told_elsewhere(choice: Choice, shown: dict[tuple[str, str], Kind]) -> None:
+    """What is wrong with a key is seen from what lies under it, too: the drill on it is told of exports, and its
+    replica is reached from the store whose copy is sealed with it."""
+    copied = ("residency.copies", COPIED_UNDER.get(choice.at, ""))
+    if ("keys.location", "fail") in choice.defect.promises and copied in shown:
+        shown[copied] = Kind.FAIL
+    if isinstance(choice.defect, DrillDefect) and ("keys.revocation", "fail") in choice.defect.promises:
+        for data in clean_data_sets():
+            key = ("fields.revoked", f"datasets/{data.id}")
+            if data.key == choice.at and shown.get(key) is Kind.PASS:
+                shown[key] = Kind.INCONCLUSIVE
 
 
 def false_alarms(clean: Shown) -> frozenset[tuple[str, str, str]]:

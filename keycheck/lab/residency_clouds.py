@@ -18,7 +18,8 @@ from keycheck.lab.aws_stores.service import HANDLERS as AWS_HANDLERS
 from keycheck.lab.aws_stores.service import StoresCloud
 from keycheck.lab.clouds import Clouds
 from keycheck.lab.defects import Choice
-from keycheck.lab.gcp_stores.service import PERMISSIONS, SERVICES, GcpStores
+from keycheck.lab.gcp_stores.roles import READERS
+from keycheck.lab.gcp_stores.service import SERVICES, GcpStores
 from keycheck.lab.key_sites import AUDITOR, G_INSPECTOR, INSPECTOR, READS
 from keycheck.lab.residency_parts import Added, Entry, Part
 from keycheck.lab.store_estate import clean_clouds
@@ -92,9 +93,9 @@ class StoreClouds:
         for project in sorted(_projects(plan)):
             if cloud.directory.node(f"projects/{project}") is None:
                 cloud.directory.project(project, organization.name)
-        role = f"{organization.name}/roles/keycheckStores"
-        cloud.iam.role(role, set(PERMISSIONS) - set(plan.gcp.denied))
-        cloud.iam.bind(organization.name, role, G_INSPECTOR)
+        for role, permissions in READERS.items():
+            cloud.iam.role(role, permissions - set(plan.gcp.denied))
+            cloud.iam.bind(organization.name, role, G_INSPECTOR)
 
     def _gcp_entry(self) -> Entry:
         (inspector,) = (each for each in self._clouds.identities if each["id"] == "inspector-g")

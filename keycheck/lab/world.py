@@ -111,8 +111,9 @@ class Lab:
     ``@subject``. ``sections`` are what is served besides what the defects sit in: endpoints, keys in two clouds,
     exports, and places. Exports by themselves are those that a defect sits in, with their keys and no others; so are
     places that nobody asked for otherwise. ``fleet`` adds that many plain endpoints, ``fleet_of_keys`` keys.
-    ``round_trip_ms`` puts a slow path before everything. ``spread`` False keeps to 127.0.0.1, as on macOS. Raise
-    LabError when a name is unknown or a server does not start.
+    ``round_trip_ms`` puts a slow path before everything. ``placed`` are the subjects that are served of what has a
+    place, None for all. ``spread`` False keeps to 127.0.0.1, as on macOS. Raise LabError when a name is unknown or a
+    server does not start.
     """
 
     def __init__(
@@ -126,6 +127,7 @@ class Lab:
         fleet: int = 0,
         fleet_of_keys: int = 0,
         round_trip_ms: float = 0.0,
+        placed: frozenset[str] | None = None,
     ) -> None:
         sites = (*clean_vendor(), *(fleet_site(number) for number in range(1, fleet + 1)))
         keys = (*clean_keys(), *fleet_keys(fleet_of_keys))
@@ -147,7 +149,8 @@ class Lab:
             needed = {site.key for site in exports}
             keys = tuple(replace(key, canary=None) for key in keys if key.id in needed)
         alone = not sections and self.sections == {RESIDENCY}
-        placed = {choice.subject for choice in self.choices} if alone else None
+        if alone:
+            placed = frozenset(choice.subject for choice in self.choices)
         stored = RESIDENCY in self.sections and in_clouds(placed)
         if stored:
             keys = (*keys, *EXTRA_KEYS) if self.sections & {"keys", DATA_SETS} else store_keys(placed)

@@ -62,12 +62,16 @@ def permissions(
     if technique is not Technique.DRILL and not drills:
         raise UsageError("--technique says how far drills go", advice="give --drills too")
     prepared = prepare(Request(deployment, profile, only=tuple(only or ())), load_registry())
-    every = _drilled(prepared, technique) if drills else (*papers(needs(prepared)), *_datasets(prepared))
+    every = (
+        _drilled(prepared, technique)
+        if drills
+        else (*papers(needs(prepared)), *_datasets(prepared), *_stores(prepared))
+    )
     found = [paper for paper in every if provider is None or paper.provider == provider]
     if not found:
         raise UsageError(
             "the plan asks no cloud for anything",
-            advice="declare `keys:` or `datasets:` in the deployment and demand `keys.*` or `fields.*` controls in the "
+            advice="declare `keys:`, `datasets:` or `stores:` in the deployment and demand controls about them in the "
             "profile; see `keycheck plan`",
         )
     sys.stdout.write(_json(found) if output is Output.JSON else _text(found))
@@ -94,6 +98,25 @@ def _datasets(prepared: Prepared) -> Iterator[Paper]:
         if isinstance(task.subject, Dataset):
             found.setdefault(task.entry.id, task.subject)
     return dataset_papers(found.values(), prepared.deployment.deployment.subjects)
+
+
+def _stores(prepared: Prepared) -> Iterator[Paper]:
+    """What reading where stores and models are needs. Each is there once."""
+    from probes.residency import permissions as of_aws
+    from probes.residency.gcp import permissions as of_gcp
+    from probes.residency.subjects import Inference, Store
+
+    stores: dict[str, Store] = {}
+    models: dict[str, Inference] = {}
+    for task in prepared.tasks:
+        if isinstance(task, Impossible) or not selected(task, prepared.bindings, prepared.request.only):
+            continue
+        if isinstance(task.subject, Store):
+            stores.setdefault(task.entry.id, task.subject)
+        elif isinstance(task.subject, Inference):
+            models.setdefault(task.entry.id, task.subject)
+    yield from of_aws.reading_papers(stores.values(), models.values())
+    yield from of_gcp.reading_papers(stores.values(), models.values())
 
 
 def _drilled(prepared: Prepared, technique: Technique) -> Iterator[Paper]:

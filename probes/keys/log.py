@@ -10,10 +10,10 @@ from keycheck.model.authorization import Technique
 from keycheck.model.facts import Census, Facts
 from keycheck.model.probe import Io, Observed, PartProbe, Touch
 from keycheck.model.types import PartName, vendor_text
+from probes.clouds.whose import credential_of
 from probes.keys import aws, gcp
 from probes.keys.aspects import Aspect, asked_for
 from probes.keys.facts import KeyLogFacts
-from probes.keys.observe import credential_of
 from probes.keys.subjects import Key
 
 LOG = frozenset({Aspect.LOGGING, Aspect.EVENTS})

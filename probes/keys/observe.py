@@ -10,6 +10,7 @@ from keycheck.model.facts import Census, Facts
 from keycheck.model.observation import Blob
 from keycheck.model.probe import Io, Observed, PartProbe, Touch
 from keycheck.model.types import PartName, vendor_text
+from probes.clouds.whose import credential_of
 from probes.keys import aws, gcp
 from probes.keys.aspects import Aspect, asked_for
 from probes.keys.aws_facts import AwsKey
@@ -70,16 +71,3 @@ class KeyProbe(PartProbe[Key]):
             key=seen,
         )
         return Observed(part, facts, blobs=blobs)
-
-
-def credential_of(ref: str | None, io: Io) -> str:
-    """For a plan: which credential is used, from where it comes, and everywhere that it may be sent to. Whoever runs a
-    deployment that somebody else wrote must see that before anything is sent."""
-    identity = next((each for each in io.identities if each.id == ref), None)
-    if identity is None:
-        shown = ["the SDK's own chain"]
-    else:
-        stated = identity.model_dump(exclude={"id", "provider"}, exclude_defaults=True)
-        shown = [f"identity {identity.id}", *(f"{name} {value}" for name, value in stated.items())]
-    through = {"proxy": io.vantage.proxy, "ca_bundle": io.vantage.ca_bundle}
-    return ", ".join([*shown, *(f"{name} {value}" for name, value in through.items() if value)])

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Final
 
 from keycheck.canonical import Jsonable
+from probes.keys.permissions import Paper
 from probes.residency.aws.operations import OPERATIONS
 from probes.residency.subjects import Inference, Store
 
@@ -49,8 +50,8 @@ def _iam(operations: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({action for each in operations for action in _ACTIONS.get(each, (each,))}))
 
 
-def papers(stores: Iterable[Store], models: Iterable[Inference] = ()) -> Iterator[tuple[str, Mapping[str, Jsonable]]]:
-    """An IAM policy for each AWS identity that asks, sorted by identity; empty: the SDK's own chain.
+def reading_papers(stores: Iterable[Store], models: Iterable[Inference] = ()) -> Iterator[Paper]:
+    """A policy for each AWS identity that asks, sorted by identity; empty: the SDK's own chain.
 
     Listings cannot be scoped to a resource, and copies lead to resources that are not known beforehand: so the policy
     names none, and reads alone.
@@ -65,4 +66,5 @@ def papers(stores: Iterable[Store], models: Iterable[Inference] = ()) -> Iterato
             needs.setdefault(model.identity or "", set()).update(inference_actions())
     for identity, actions in sorted(needs.items()):
         statement: Jsonable = {"Sid": "Residency", "Effect": "Allow", "Action": sorted(actions), "Resource": "*"}
-        yield identity, {"Version": "2012-10-17", "Statement": [statement]}
+        document: Mapping[str, Jsonable] = {"Version": "2012-10-17", "Statement": [statement]}
+        yield Paper("aws", identity, "attach to the identity that reads stores and models; nothing else", document)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -43,12 +43,12 @@ SERVICES = (
 )
 
 Reply: TypeAlias = "tuple[int, object]"
-Asked: TypeAlias = "Callable[[Mapping[str, str], object], Reply | object]"
 
 
 @dataclass
 class Google:
-    """Answers by path: what a path begins with `METHOD /path`, exactly. What nothing is said about is denied."""
+    """Answers by path, or by `METHOD /path`; an answer may be a function of the query and the body. What nothing is
+    said about is denied."""
 
     port: int = 0
     says: dict[str, Any] = field(default_factory=dict)

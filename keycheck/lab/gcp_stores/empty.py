@@ -30,7 +30,6 @@ _EMPTY: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "spanner": {"/v1/projects/{project}/instances": "spanner.instances.list"},
 }
-PERMISSIONS: Final = tuple(sorted({each for lists in _EMPTY.values() for each in lists.values()}))
 
 
 def _nothing(permission: str) -> Handler:

@@ -32,36 +32,6 @@ ROUTES: Final[Mapping[str, Mapping[str, Handler]]] = {
 the lab's own."""
 SERVICES: Final = tuple(sorted(ROUTES))
 """All that answer, each at a port of its own: their paths are alike."""
-PERMISSIONS: Final = (
-    *empty.PERMISSIONS,
-    "aiplatform.endpoints.list",
-    "aiplatform.endpoints.predict",
-    "bigquery.datasets.get",
-    "bigquery.jobs.create",
-    "bigquery.tables.get",
-    "bigquery.tables.list",
-    "cloudsql.backupRuns.list",
-    "cloudsql.instances.get",
-    "cloudsql.instances.list",
-    "compute.disks.get",
-    "compute.disks.list",
-    "compute.images.get",
-    "compute.instantSnapshots.list",
-    "compute.machineImages.list",
-    "compute.images.list",
-    "compute.snapshots.get",
-    "compute.snapshots.list",
-    "orgpolicy.policies.list",
-    "orgpolicy.policy.get",
-    "resourcemanager.projects.get",
-    "serviceusage.services.list",
-    "storage.buckets.get",
-    "storage.buckets.list",
-    "storage.objects.get",
-    "storage.objects.list",
-    "storagetransfer.jobs.list",
-)
-"""All that any of it needs."""
 _LABEL: Final = re.compile(r"\{(\w+)\}")
 _JSON: Final = "application/json; charset=UTF-8"
 

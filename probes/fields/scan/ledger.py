@@ -1,8 +1,9 @@
 """Exact duplicates and uses of data keys over a whole export, however large.
 
 Of every value two lines are held: one of its nonce (a hash of data key and nonce, a second hash of both of 32 bits, and
-one of the whole value), one of its data key. Beyond a budget of memory they are spilled to disk in partitions by their
-hash; at the end each partition is sorted and neighbours are compared.
+one of the whole value), one of its data key. They are held field by field as the shards gave them; beyond a budget of
+memory they are spilled to disk in partitions by their hash. At the end the hashes of each partition are sorted, and the
+lines of those that stand there more than once are compared.
 
 Equal pairs are always found. Falsely equal ones: two different pairs of (data key, nonce) meet in 64 + 32 bits; for n
 values that were not chosen with the run's key in hand that is expected n^2 / 2^97 times, 6e-12 for 10^9 values, and for

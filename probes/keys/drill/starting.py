@@ -18,7 +18,7 @@ from keycheck.model.authorization import WIDE, Technique
 from keycheck.model.drill import Change, Desk, Mechanism
 from keycheck.model.probe import Io
 from keycheck.model.verdict import Reason
-from probes.keys.observe import credential_of
+from probes.clouds.whose import credential_of
 from probes.keys.subjects import Key, KeyDrill, KeyModel
 
 LEAVING: Final = "interrupted: nothing is held any longer; what was changed is put back first, which nothing skips"

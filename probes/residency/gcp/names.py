@@ -22,6 +22,10 @@ _LOCATION: Final = re.compile(r"[a-z][a-z0-9-]{1,39}", re.ASCII)
 _ZONE: Final = re.compile(r"(?P<region>[a-z][a-z0-9-]{1,36}[0-9])-[a-z]", re.ASCII)
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9_(][A-Za-z0-9._()-]{0,1023}", re.ASCII)
 _DATASET: Final = re.compile(r"[A-Za-z0-9_]{1,1024}", re.ASCII)
+_ENDPOINT: Final = re.compile(
+    r"projects/[a-z0-9][a-z0-9.:-]{2,99}/locations/(?P<location>[a-z0-9-]{2,40})/endpoints/[A-Za-z0-9_-]{1,100}",
+    re.ASCII,
+)
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", re.ASCII)
 
 
@@ -40,10 +44,6 @@ class Full:
     def steps(self) -> tuple[str, ...]:
         """`projects`, `P`, `instances`, `I`."""
         return tuple(self.path.split("/"))
-
-    def at(self, path: str) -> Full:
-        """Something else of the same service."""
-        return Full(self.service, self.universe, path)
 
 
 def full_name(text: str) -> Full:
@@ -123,3 +123,9 @@ def path_of(link: str) -> str | None:
     ):
         return None
     return path
+
+
+def endpoint_location(model: str) -> str | None:
+    """The location of an endpoint of Vertex AI that a project made; None for models that are named otherwise."""
+    match = _ENDPOINT.fullmatch(model)
+    return None if match is None else match["location"]

@@ -7,7 +7,6 @@ Source: https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locat
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import dataclass
 from typing import Final
@@ -24,18 +23,13 @@ from probes.clouds.gcp import clients
 from probes.clouds.gcp.rest import Rest
 from probes.residency.flow_facts import Runs
 from probes.residency.gcp.asking import LARGE
-from probes.residency.gcp.names import located
+from probes.residency.gcp.names import endpoint_location, located
 from probes.residency.graph import unknown
 from probes.residency.store_facts import NodePlace
 from probes.residency.subjects import Inference
 
 _OPERATION: Final = "aiplatform.endpoints.get"
 _SERVICE: Final = "aiplatform"
-_ENDPOINT: Final = re.compile(
-    r"projects/(?P<project>[a-z0-9][a-z0-9.:-]{2,99})/locations/(?P<location>[a-z0-9-]{2,40})/"
-    r"endpoints/[A-Za-z0-9_-]{1,100}",
-    re.ASCII,
-)
 _FIELDS: Final = "name,deployedModels(id,model,displayName),createTime"
 
 
@@ -47,17 +41,11 @@ class Asked:
     blobs: tuple[Blob, ...]
 
 
-def is_endpoint(model: str) -> bool:
-    """Whether a model is named by the endpoint that serves it, which Google can be asked about."""
-    return _ENDPOINT.fullmatch(model) is not None
-
-
 def ask(subject: Inference, io: Io) -> Asked:
     """Where the endpoint is. Raises ProbeError."""
-    match = _ENDPOINT.fullmatch(subject.model)
-    if match is None:
+    location = endpoint_location(subject.model)
+    if location is None:
         raise ProbeError(Reason.NOT_COVERED, "not an endpoint of Vertex AI: projects/P/locations/L/endpoints/E")
-    location = match["location"]
     if subject.region is not None and subject.region != location:
         raise ProbeError(
             Reason.CONFLICTING, f"the endpoint is in {location} and declared in {subject.region}; correct one of them"

@@ -194,10 +194,11 @@ def _looked(tour: Tour, found: Full) -> tuple[str, ...] | None:
 
 
 def _other(ask: Asking, found: Full) -> tuple[tuple[str, ...], str | None]:
+    project = None if found.steps[1] == "_" else found.steps[1]
     why = unknown(f"what {found.service} calls {'/'.join(found.steps[2::2])} is not covered")
-    ask.graph.put(str(found), NodeKind.OTHER, found.steps[1], why, why)
+    ask.graph.put(str(found), NodeKind.OTHER, project, why, why)
     ask.opens(str(found), why, "everything")
-    return (str(found),), found.steps[1]
+    return (str(found),), project
 
 
 def _questions(ask: Asking) -> tuple[str, ...]:

@@ -13,7 +13,8 @@ import pytest
 
 from keycheck.lab.gcp.cloud import GcpCloud
 from keycheck.lab.gcp_stores.plan import GcpPlan, GcsObject, TransferJob
-from keycheck.lab.gcp_stores.service import PERMISSIONS, GcpStores
+from keycheck.lab.gcp_stores.roles import READERS
+from keycheck.lab.gcp_stores.service import GcpStores
 from keycheck.lab.store_estate import clean_clouds
 from keycheck.lab.store_sites import EXPORTS_G, GEMINI, PROJECT
 
@@ -32,9 +33,9 @@ def cloud() -> Iterator[GcpCloud]:
     with GcpCloud(clock=lambda: NOW) as running:
         organization = running.directory.organization("acme.example")
         running.directory.project(PROJECT, organization)
-        role = f"{organization}/roles/stores"
-        running.iam.role(role, PERMISSIONS)
-        running.iam.bind(organization, role, READER)
+        for role, permissions in READERS.items():
+            running.iam.role(role, permissions)
+            running.iam.bind(organization, role, READER)
         yield running
 
 

@@ -7,7 +7,7 @@ import pytest
 from residency_aws import resource
 
 from probes.residency.aws.operations import OPERATIONS
-from probes.residency.permissions import papers, store_actions
+from probes.residency.permissions import reading_papers, store_actions
 
 
 @pytest.mark.parametrize("service", sorted({spec.service for spec in OPERATIONS.values()}))
@@ -23,8 +23,8 @@ def test_operations_are_the_sdks_and_read_alone(service: str) -> None:
 
 
 def test_papers_read_alone_and_without_objects_no_contents() -> None:
-    found = dict(papers([resource("arn:aws:s3:::a", others=("elsewhere",)), resource("arn:aws:s3:::b", objects=0)]))
-    assert set(found) == {"auditor", "elsewhere"}
+    found = reading_papers([resource("arn:aws:s3:::a", others=("elsewhere",)), resource("arn:aws:s3:::b", objects=0)])
+    assert {paper.identity for paper in found} == {"auditor", "elsewhere"}
     assert "s3:GetObject" not in store_actions(objects=False)
     for action in store_actions():
         assert action.partition(":")[2].startswith(("Get", "List", "Describe"))

@@ -13,6 +13,7 @@ from keycheck.model.verdict import Kind, Reason
 from probes.residency.flow_controls import Inference as Inside
 from probes.residency.flow_facts import InferenceFacts, Runs
 from probes.residency.gcp import vertex
+from probes.residency.gcp.names import endpoint_location
 from probes.residency.gcp.vertex import Asked
 from probes.residency.observe_inference import InferenceProbe
 from probes.residency.subjects import Inference
@@ -43,7 +44,7 @@ def test_an_endpoint_runs_where_it_is(google: Google, tmp_path: Path) -> None:
     ],
 )
 def test_of_other_models_nobody_is_asked(google: Google, tmp_path: Path, model: str) -> None:
-    assert not vertex.is_endpoint(model)
+    assert endpoint_location(model) is None
     with pytest.raises(ProbeError) as caught:
         ask(google, tmp_path, model)
     assert caught.value.reason is Reason.NOT_COVERED
