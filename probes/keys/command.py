@@ -102,8 +102,8 @@ def _datasets(prepared: Prepared) -> Iterator[Paper]:
 
 def _stores(prepared: Prepared) -> Iterator[Paper]:
     """What reading where stores and models are needs. Each is there once."""
-    from probes.residency import permissions as of_aws
-    from probes.residency.gcp import permissions as of_gcp
+    from probes.residency.gcp.permissions import reading_papers as google
+    from probes.residency.permissions import reading_papers as amazon
     from probes.residency.subjects import Inference, Store
 
     stores: dict[str, Store] = {}
@@ -115,8 +115,8 @@ def _stores(prepared: Prepared) -> Iterator[Paper]:
             stores.setdefault(task.entry.id, task.subject)
         elif isinstance(task.subject, Inference):
             models.setdefault(task.entry.id, task.subject)
-    yield from of_aws.reading_papers(stores.values(), models.values())
-    yield from of_gcp.reading_papers(stores.values(), models.values())
+    yield from amazon(stores.values(), models.values())
+    yield from google(stores.values(), models.values())
 
 
 def _drilled(prepared: Prepared, technique: Technique) -> Iterator[Paper]:

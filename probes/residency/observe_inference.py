@@ -16,7 +16,6 @@ from keycheck.model.types import vendor_text
 from probes.clouds.whose import credential_of
 from probes.residency.endpoint_facts import NotAsked
 from probes.residency.flow_facts import InferenceFacts, InvocationLogging, Runs
-from probes.residency.gcp.names import endpoint_location
 from probes.residency.subjects import Inference
 
 _GLOBAL: Final = "global"
@@ -95,7 +94,11 @@ class InferenceProbe(SimpleProbe[Inference]):
 
 def _asks_google(subject: Inference) -> bool:
     """Of Vertex AI, endpoints that a project made; models that Google publishes are named alone."""
-    return subject.provider == "gcp" and endpoint_location(subject.model) is not None
+    if subject.provider != "gcp":
+        return False
+    from probes.residency.gcp.names import endpoint_location
+
+    return endpoint_location(subject.model) is not None
 
 
 def _host(subject: Inference, io: Io) -> str | None:

@@ -43,8 +43,10 @@ NOT_ASKED: Final = (
     "Secret Manager",
     "Storage Insights",
     "Vertex AI data sets",
+    "databases of services that are not enabled",
 )
-"""What holds data too, and is no store in this sense; a reader is told that it was not asked about."""
+"""What holds data too, and is not looked into; a reader is told so. Whether other databases are enabled is asked: see
+`others`."""
 
 
 def others(asking: Asking, project: str) -> tuple[Unseen, ...]:

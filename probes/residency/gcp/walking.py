@@ -24,7 +24,7 @@ from probes.residency.gcp.firestore import Documents
 from probes.residency.gcp.guards import guards
 from probes.residency.gcp.keys import Keys
 from probes.residency.gcp.names import Full, full_name, is_bucket, is_dataset
-from probes.residency.gcp.services import NOT_ASKED, NOT_COVERED, others
+from probes.residency.gcp.services import NOT_ASKED, others
 from probes.residency.gcp.spanner import Spanner
 from probes.residency.gcp.sql import Databases
 from probes.residency.gcp.transfers import Transfers
@@ -109,7 +109,8 @@ def walk(subject: Store, part: PartName, io: Io) -> tuple[ClosureFacts, tuple[Bl
             asked = name
         case Account(account=project):
             roots = ALL[part](tour, project)
-            ask.asked.update(f"{_PASSED_OVER}{service}" for service in (*NOT_ASKED, *NOT_COVERED))
+            if part == "storage":  # said once for the project: a reader of eight parts need not read it eight times
+                ask.asked.update(f"{_PASSED_OVER}{service}" for service in NOT_ASKED)
             asked = f"{part} of {project}"
         case _:
             assert_never(subject.what)

@@ -347,7 +347,7 @@ def test_deleted_buckets_that_are_kept(google: Google, walk: Walk) -> None:
 def test_what_was_passed_over_is_named(google: Google, walk: Walk) -> None:
     google.says["/storage/v1/b"] = {}
     facts = walk(account(), "storage")
-    assert {"not asked: Pub/Sub", "not asked: redis"} <= set(facts.questions)
+    assert {"not asked: Pub/Sub", "not asked: databases of services that are not enabled"} <= set(facts.questions)
     assert all("/pageToken" not in each for each in facts.questions)
 
 
