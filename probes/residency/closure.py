@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from probes.residency.store_facts import ClosureFacts, Edge, EdgeKind, Node, NodeKind
+from probes.residency.store_facts import Basis, ClosureFacts, Edge, EdgeKind, Node, NodeKind
 
 BACKUP_KINDS = frozenset({NodeKind.SNAPSHOT, NodeKind.BACKUP, NodeKind.VAULT, NodeKind.IMAGE})
 KEY_KINDS = frozenset({NodeKind.KEY, NodeKind.KEY_STORE})
@@ -40,32 +41,41 @@ class Closure:
     """Declared stores that are not among the nodes, and nodes that no edge leads to: nobody knows what they are."""
 
 
+class _State(NamedTuple):
+    """A node, and on what kind of way it is reached: one that nothing takes any more is told from one in use."""
+
+    id: str
+    copied: bool
+    backed_up: bool
+    off: bool
+
+
 def closure(facts: ClosureFacts) -> Closure:
     """Sort the nodes by how they are reached from the declared ones.
 
     A node that is reached on two ways counts on both. A replica of a backup is a backup, a backup of a replica too.
     """
     nodes = {node.id: node for node in facts.nodes}
-    ways: dict[tuple[str, bool, bool], tuple[Edge, ...]] = {}
-    queue: list[tuple[str, bool, bool]] = []
+    ways: dict[_State, tuple[Edge, ...]] = {}
+    queue: list[_State] = []
     for root in facts.roots:
         if root in nodes:
-            start = (root, False, nodes[root].kind in BACKUP_KINDS)
+            start = _State(root, False, nodes[root].kind in BACKUP_KINDS, False)
             ways[start] = ()
             queue.append(start)
     leaving: dict[str, list[Edge]] = {}
     for edge in facts.edges:
         leaving.setdefault(edge.source, []).append(edge)
     for state in queue:  # grows while it is walked
-        id_, copied, backed_up = state
-        for edge in leaving.get(id_, ()):
+        for edge in leaving.get(state.id, ()):
             if edge.target not in nodes:
                 continue
             kind = nodes[edge.target].kind
-            end = (
+            end = _State(
                 edge.target,
-                copied or edge.kind in COPYING,
-                backed_up or edge.kind in BACKING_UP or kind in BACKUP_KINDS,
+                state.copied or edge.kind in COPYING,
+                state.backed_up or edge.kind in BACKING_UP or kind in BACKUP_KINDS,
+                state.off or edge.basis is Basis.OFF,
             )
             if end not in ways:
                 ways[end] = (*ways[state], edge)
@@ -73,16 +83,16 @@ def closure(facts: ClosureFacts) -> Closure:
     stores: list[Reached] = []
     copies: list[Reached] = []
     backups: list[Reached] = []
-    for (id_, copied, backed_up), way in sorted(ways.items()):
-        reached = Reached(nodes[id_], way)
+    for state, way in sorted(ways.items()):
+        reached = Reached(nodes[state.id], way)
         if reached.node.kind in KEY_KINDS:
             copies.append(reached)
-        elif backed_up:
+        elif state.backed_up:
             backups.append(reached)
         else:
-            (copies if copied else stores).append(reached)
+            (copies if state.copied else stores).append(reached)
     dangling = tuple(edge for edge in facts.edges if edge.target not in nodes or edge.source not in nodes)
-    met = {id_ for id_, _, _ in ways}
+    met = {state.id for state in ways}
     unreached = tuple(sorted({*facts.roots, *nodes} - met))
     return Closure(tuple(stores), tuple(_once(copies)), tuple(backups), dangling, unreached)
 

@@ -11,7 +11,7 @@ from keycheck.model.verdict import Reason, Verdict, not_applicable
 from probes.places.extents import Activity
 from probes.residency.closure import Closure, Reached, closure
 from probes.residency.residency_control import ResidencyControl
-from probes.residency.store_facts import ClosureFacts, OpenEnd
+from probes.residency.store_facts import Basis, ClosureFacts, OpenEnd
 from probes.weighing import Judgement, counted
 
 _PROVES_NOT: Final = (
@@ -68,6 +68,8 @@ class StoreControl(ResidencyControl):
         outside = self.outside(facts.provider, place.regions, facts.agreed.data_class)
         if outside is None:
             found.doubt(f"{reached.worded}: keycheck does not know where {', '.join(place.regions)} is")
+        elif outside and any(edge.basis is Basis.OFF for edge in reached.way):
+            found.doubt(f"{reached.worded} is in {outside}: nothing goes there now, and something may have gone there")
         elif outside:
             found.breach(f"{reached.worded} is in {outside}")
         return frozenset(place.regions)

@@ -67,6 +67,8 @@ class Basis(StrEnum):
 
     CONFIGURED = "configured"
     """A rule says so: it will happen."""
+    OFF = "off"
+    """A rule that is switched off now, or a job that did not end well: something may have gone that way before."""
     HAPPENED = "happened"
     """A job that ran, or a copy that exists."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final, Generic, TypeVar, assert_never
+from typing import Final, TypeVar, assert_never
 
 from keycheck.errors import ProbeError
 from keycheck.model.facts import Unseen
@@ -23,7 +23,6 @@ from probes.residency.aws.operations import OPERATIONS
 from probes.residency.subjects import Account, Resource, Store
 
 T = TypeVar("T")
-K = TypeVar("K", bound=Hashable)
 
 MAX_ITEMS: Final = 20_000
 MAX_DEPTH: Final = 60
@@ -200,24 +199,3 @@ def whereto(subject: Store, io: Io) -> tuple[str, str]:
 def _door(door: Api, region: str) -> Door:
     who, account = door.caller(region)
     return Door(door, account, vendor_text(who))
-
-
-@dataclass(frozen=True, slots=True)
-class Alike(Generic[T]):
-    """One of several that are alike in all that is judged."""
-
-    one: T
-    more: int
-    """Like it, and not shown; 0 for all but the last that is shown."""
-
-
-def few(items: Iterable[T], kind: Callable[[T], K], most: int) -> tuple[Alike[T], ...]:
-    """At most `most` of each kind, in the given order, so that thousands of a kind fit into evidence."""
-    by_kind: dict[K, list[T]] = {}
-    for item in items:
-        by_kind.setdefault(kind(item), []).append(item)
-    return tuple(
-        Alike(one, len(found) - most if number == most else 0)
-        for found in by_kind.values()
-        for number, one in enumerate(found[:most], 1)
-    )

@@ -14,12 +14,14 @@ from typing import Final
 from keycheck.errors import ProbeError
 from keycheck.model.facts import Unseen
 from probes.clouds.aws.reading import Answer, MalformedError, parsing, text, text_or_none
-from probes.residency.aws.asking import Asking, Door, few
+from probes.residency.alike import few
+from probes.residency.aws.asking import Asking, Door
 from probes.residency.aws.backup_answers import Job, Point, backup_job, copy_job, point
 from probes.residency.aws.backup_plans import Plans
 from probes.residency.aws.graph import PENDING, in_region, seen_not, unknown
 from probes.residency.aws.keys import Keys
 from probes.residency.aws.names import arn
+from probes.residency.aws.regions import elsewhere
 from probes.residency.store_facts import MAX_NODES, Basis, EdgeKind, Encryption, NodeKind, Unneeded
 
 WINDOW: Final = timedelta(days=90)
@@ -54,6 +56,16 @@ class Backups:
         self._backed_up(region, door, vaults, tuple(roots))
         self.follow(vaults)
         return tuple(sorted(vaults))
+
+    def elsewhere(self, root: str, region: str) -> None:
+        """Recovery points of the resource in the account's other Regions: a copy outlives the job and the plan that
+        made it, and names no source."""
+        for other in elsewhere(self.asking, region, root):
+            vaults = self._holding(other, self.asking.door)
+            for vault in vaults:
+                self._there(vault)
+                self.asking.graph.edge(root, vault, EdgeKind.BACKS_UP, Basis.HAPPENED, "recovery point that exists")
+            self.follow(vaults)
 
     def follow(self, vaults: Iterable[str]) -> None:
         """The vaults, what lies in them, and every vault that something was copied to from there."""
@@ -98,7 +110,7 @@ class Backups:
         if job.copied:
             basis, detail = Basis.HAPPENED, "copy job"
         else:
-            basis, detail = Basis.CONFIGURED, f"copy job, {job.state.lower()}"
+            basis, detail = Basis.OFF, f"copy job, {job.state.lower()}"
         self.asking.graph.edge(job.source, job.target, EdgeKind.COPIES, basis, detail, job.at)
         self._waiting.append(job.target)
 

@@ -198,7 +198,7 @@ class Buckets:
         self._inventories(id, name, region, door)
 
     def _replication(self, id: str, name: str, region: str, door: Door) -> None:
-        """A rule that is disabled is an edge too: what it copied before is still there."""
+        """A rule that is disabled is an edge too: what it copied before may still be there."""
         operation = "s3:GetBucketReplication"
         try:
             answer = self.asking.ask(operation, region, door, Bucket=name)
@@ -227,17 +227,20 @@ class Buckets:
         except ValueError:
             self.asking.opens(id, unknown(f"{detail}: a destination that is no bucket: {target}"), "copies")
             return
-        self._to(id, name, account, EdgeKind.REPLICATES, detail)
+        basis = Basis.OFF if detail.endswith(", disabled") else Basis.CONFIGURED
+        self._to(id, name, account, EdgeKind.REPLICATES, detail, basis)
         if key is not None and (place := self.asking.graph.node(self.id(name))) is not None:
             regions = getattr(place.place, "regions", ())
             written = self.keys.under(key, regions[0] if regions else self.asking.home, account, "aws:kms")
             self.keys.tie(place.id, written, f"replicas, {detail}")
 
-    def _to(self, id: str, name: str, account: str | None, kind: EdgeKind, detail: str) -> None:
+    def _to(
+        self, id: str, name: str, account: str | None, kind: EdgeKind, detail: str, basis: Basis = Basis.CONFIGURED
+    ) -> None:
         """An edge to a bucket, which is looked at in its turn; until then it is there without a place."""
         target = self.id(name)
         if name in self._met or self.asking.graph.put(target, NodeKind.BUCKET, account, PENDING, PENDING):
-            self.asking.graph.edge(id, target, kind, Basis.CONFIGURED, detail)
+            self.asking.graph.edge(id, target, kind, basis, detail)
         self.waiting.append((name, account))
 
     def _logging(self, id: str, name: str, region: str, door: Door) -> None:

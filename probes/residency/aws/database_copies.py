@@ -19,7 +19,8 @@ from probes.clouds.aws.reading import (
     text_or_none,
     texts,
 )
-from probes.residency.aws.asking import Asking, Door, few
+from probes.residency.alike import few
+from probes.residency.aws.asking import Asking, Door
 from probes.residency.aws.buckets import Buckets
 from probes.residency.aws.database_answers import (
     CLUSTER,

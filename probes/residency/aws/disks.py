@@ -23,7 +23,8 @@ from probes.clouds.aws.reading import (
     text,
     text_or_none,
 )
-from probes.residency.aws.asking import Asking, Door, few
+from probes.residency.alike import few
+from probes.residency.aws.asking import Asking, Door
 from probes.residency.aws.graph import GONE, PENDING, in_region, unknown
 from probes.residency.aws.keys import Keys
 from probes.residency.aws.names import Arn, is_region

@@ -135,6 +135,10 @@ def walk(subject: Store, part: PartName, io: Io) -> tuple[ClosureFacts, tuple[Bl
             asked = f"{account} in {part}"
         case _:
             assert_never(subject.what)
+    if isinstance(subject.what, Resource):
+        for node in ask.graph.nodes:
+            if node.id in roots and node.kind in _BACKED_UP and (region := _region(node)) is not None:
+                tour.backups.about(node.id).elsewhere(node.id, region)
     _backups_of_copies(tour, isinstance(subject.what, Account))
     guarding = guards(ask)
     if ask.over():

@@ -219,10 +219,10 @@ class DataSets:
             why = unknown("under which key a replica lies is not told by the view of replicas")
             graph.put(target, NodeKind.DATASET, project, located(replica.location), why, note="cross-region replica")
             graph.edge(id, target, EdgeKind.REPLICATES, Basis.HAPPENED, f"replica {replica.name}")
-        for copy, detail in self._copies.copied(project, dataset, id):
+        for copy, basis, detail in self._copies.copied(project, dataset, id):
             target = self.id(project, copy)
             graph.put(target, NodeKind.DATASET, project, PENDING, PENDING)
-            graph.edge(id, target, EdgeKind.REPLICATES, Basis.CONFIGURED, detail)
+            graph.edge(id, target, EdgeKind.REPLICATES, basis, detail)
             if not self.asking.over():
                 self._look(project, copy, root=False)
 

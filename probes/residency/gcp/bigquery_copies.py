@@ -13,7 +13,7 @@ from probes.clouds.aws.reading import Answer, MalformedError, child_or_none, chi
 from probes.residency.gcp.asking import Asking
 from probes.residency.gcp.names import is_dataset, is_project, located
 from probes.residency.gcp.reading import number
-from probes.residency.store_facts import NodePlace
+from probes.residency.store_facts import Basis, NodePlace
 
 _QUERY: Final = "bigquery.jobs.query SCHEMATA_REPLICAS"
 _TRANSFERS: Final = "bigquerydatatransfer.transferConfigs.list"
@@ -37,6 +37,7 @@ class _Transfer:
     project: str
     source: str
     target: str
+    basis: Basis
     detail: str
 
 
@@ -69,9 +70,10 @@ class Copies:
             if each.dataset == dataset and each.location.lower() != location.lower():
                 yield each
 
-    def copied(self, project: str, dataset: str, at: str) -> Iterator[tuple[str, str]]:
-        """Data sets of the same project that a data set is copied to, and by what. Whoever may read it can copy it to
-        another project, whose transfers are not seen."""
+    def copied(self, project: str, dataset: str, at: str) -> Iterator[tuple[str, Basis, str]]:
+        """Data sets of the same project that a data set is copied to, how that is known, and by what.
+
+        Whoever may read it can copy it to another project, whose transfers are not seen."""
         known = self._transfers.get(project)
         if known is None:
             try:
@@ -86,7 +88,7 @@ class Copies:
             return
         for each in known:
             if (each.project, each.source) == (project, dataset):
-                yield each.target, each.detail
+                yield each.target, each.basis, each.detail
 
     def _ask(self, project: str, location: str) -> tuple[Replica, ...]:
         if not is_project(project) or not isinstance(located(location), NodePlace):
@@ -121,10 +123,15 @@ class Copies:
             target = text(item, "destinationDatasetId")
             if not is_dataset(target):
                 raise MalformedError("destinationDatasetId is none")
-            state = "disabled" if flag(item, "disabled", default=False) else "enabled"
-            detail = vendor_text(f"transfer {text(item, 'name').rpartition('/')[2]}, {state}", 300)
+            off = flag(item, "disabled", default=False)
+            detail = vendor_text(
+                f"transfer {text(item, 'name').rpartition('/')[2]}, {'disabled' if off else 'enabled'}", 300
+            )
+            # `state` is that of the latest run.
+            ran = text_or_none(item, "state") == "SUCCEEDED"
+            basis = Basis.HAPPENED if ran else Basis.OFF if off else Basis.CONFIGURED
             source = text(params, "source_dataset_id")
-            return _Transfer(text_or_none(params, "source_project_id") or project, source, target, detail)
+            return _Transfer(text_or_none(params, "source_project_id") or project, source, target, basis, detail)
 
         found = self.asking.listing(
             "bigquerydatatransfer",

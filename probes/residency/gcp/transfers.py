@@ -1,7 +1,7 @@
 """Storage Transfer Service: jobs that copy a bucket elsewhere, cross-bucket replication among them.
 
 Only jobs of the bucket's own project are seen: who may read a bucket can copy it from any other. A job that is disabled
-or was deleted counts as well: what it copied before is still there.
+or was deleted counts as well: what it copied before may still be there.
 Source: https://cloud.google.com/storage-transfer/docs/reference/rest/v1/transferJobs/list.
 """
 
@@ -23,6 +23,7 @@ from probes.residency.store_facts import Basis
 _LIST: Final = "storagetransfer.transferJobs.list"
 _PROJECT: Final = "cloudresourcemanager.projects.get"
 _PAGE: Final = 256
+_ENABLED: Final = "enabled"
 _REPLICATION: Final = "QUERY_REPLICATION_CONFIGS"
 
 
@@ -40,7 +41,7 @@ class _Job:
     source: str
     sink: str | None
     """None: to what is no bucket."""
-    ran: bool
+    basis: Basis
     detail: str
 
 
@@ -69,7 +70,7 @@ class Transfers:
             if job.sink is None:
                 self.asking.opens(at, unknown(f"{job.detail}: to what is no bucket of Cloud Storage"), "copies")
             else:
-                yield Copy(job.sink, Basis.HAPPENED if job.ran else Basis.CONFIGURED, job.detail)
+                yield Copy(job.sink, job.basis, job.detail)
 
     def _id(self, project: str) -> str:
         """A project's id: buckets tell its number, and transfer jobs are asked for by id."""
@@ -112,4 +113,5 @@ def _job(item: Answer) -> _Job | None:
     to = None if sink is None or between is not None else text(sink, "bucketName")
     if not is_bucket(name) or (to is not None and not is_bucket(to)):
         raise MalformedError("bucketName is no name of a bucket")
-    return _Job(name, to, bool(text_or_none(item, "latestOperationName")), detail)
+    basis = Basis.CONFIGURED if status == _ENABLED else Basis.OFF
+    return _Job(name, to, Basis.HAPPENED if text_or_none(item, "latestOperationName") else basis, detail)

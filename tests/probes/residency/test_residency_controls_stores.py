@@ -119,6 +119,16 @@ def test_what_lies_abroad_breaks_its_own_control_and_no_other(
     assert "us-east-1: US" in judge(control, told).message
 
 
+def test_a_way_that_is_switched_off_is_a_doubt_unless_another_one_is_in_use() -> None:
+    away = node("arn:away", "us-east-1")
+    off = edge("arn:away").model_copy(update={"basis": Basis.OFF})
+    assert judge(Copies, facts(node(), away, edges=(off,))).reasons == (Reason.NOT_COVERED,)
+    assert judge(Copies, facts(node(), away, edges=(off, edge("arn:away")))).kind is Kind.FAIL
+    home = node("arn:home", "eu-west-1")
+    back = edge("arn:home").model_copy(update={"basis": Basis.OFF})
+    assert judge(Copies, facts(node(), home, edges=(back,))).kind is Kind.PASS
+
+
 def test_a_copy_of_a_copy_and_a_backup_of_a_copy_are_followed() -> None:
     near, far = node("arn:near", "eu-west-1"), node("arn:far", "us-east-1")
     told = facts(node(), near, far, edges=(edge("arn:near"), edge("arn:far", source="arn:near")))

@@ -149,5 +149,5 @@ def test_why_it_was_refused(
     with pytest.raises(RestError) as caught:
         rest(company, stranger).ask("GET", "projects/p/x", None, "get x")
     assert (caught.value.reason, caught.value.told) == (reason, why)
-    again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - our own
+    again = pickle.loads(pickle.dumps(caught.value))
     assert (again.reason, again.status, again.told, str(again)) == (reason, 403, why, str(caught.value))

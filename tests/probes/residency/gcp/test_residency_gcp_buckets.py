@@ -176,7 +176,7 @@ def test_transfer_jobs_lead_abroad_and_on(google: Google, walk: Walk) -> None:
     def jobs(query: Mapping[str, str], _body: object) -> object:
         if "QUERY_REPLICATION_CONFIGS" in query["filter"]:
             spec = {"gcsDataSource": {"bucketName": "crm"}, "gcsDataSink": {"bucketName": "replica"}}
-            return {"transferJobs": [{"name": "transferJobs/r", "status": "DISABLED", "replicationSpec": spec}]}
+            return {"transferJobs": [{"name": "transferJobs/r", "status": "ENABLED", "replicationSpec": spec}]}
         assert query["filter"] == '{"projectId":"acme"}'
         return {"transferJobs": [transfer("replica", "archive", latestOperationName="transferOperations/1")]}
 
@@ -185,7 +185,7 @@ def test_transfer_jobs_lead_abroad_and_on(google: Google, walk: Walk) -> None:
     assert edges(facts, EdgeKind.REPLICATES) == [("crm", "replica"), ("replica", "archive")]
     assert edges(facts, EdgeKind.LOGS) == [("crm", "logs")]
     assert {edge.detail: edge.basis.value for edge in facts.edges if edge.kind is EdgeKind.REPLICATES} == {
-        "transfer job transferJobs/r, disabled": "configured",
+        "transfer job transferJobs/r, enabled": "configured",
         "transfer job transferJobs/1, enabled": "happened",
     }
     assert judged(Stores, facts) is Kind.PASS
@@ -359,3 +359,23 @@ def test_a_key_whose_project_is_told_by_number(google: Google, walk: Walk) -> No
     assert judged(UnderKey, facts) is Kind.PASS
     google.says[f"/v1/{numbered}"] = {"name": OTHER_KEY, "versionTemplate": {"protectionLevel": "HSM"}}
     assert judged(Copies, walk(bucket("crm"))) is Kind.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("more", "basis", "kind"),
+    [
+        ({"status": "ENABLED"}, "configured", Kind.FAIL),
+        ({"status": "DISABLED"}, "off", Kind.INCONCLUSIVE),
+        ({"status": "DELETED"}, "off", Kind.INCONCLUSIVE),
+        ({"status": "DELETED", "latestOperationName": "transferOperations/1"}, "happened", Kind.FAIL),
+    ],
+)
+def test_jobs_that_are_off(google: Google, walk: Walk, more: dict[str, object], basis: str, kind: Kind) -> None:
+    google.bucket("crm")
+    google.bucket("archive", "US-EAST4")
+    google.says["/v1/transferJobs"] = lambda query, _: (
+        {} if "dataBackend" in query["filter"] else {"transferJobs": [transfer("crm", "archive", **more)]}
+    )
+    facts = walk(bucket("crm"))
+    assert [edge.basis.value for edge in facts.edges if edge.kind is EdgeKind.REPLICATES] == [basis]
+    assert judged(Copies, facts) is kind

@@ -260,6 +260,7 @@ def test_a_data_set_that_is_copied(bigquery: Google, walk: Walk) -> None:
         "dataSourceId": "cross_region_copy",
         "destinationDatasetId": "mirror",
         "disabled": True,
+        "state": "SUCCEEDED",
         "params": {"source_dataset_id": "crm", "source_project_id": "acme"},
     }
     other = {"name": "projects/1/locations/us/transferConfigs/q", "dataSourceId": "scheduled_query"}
@@ -271,6 +272,9 @@ def test_a_data_set_that_is_copied(bigquery: Google, walk: Walk) -> None:
     assert edges(facts, EdgeKind.REPLICATES) == [("crm", "mirror"), ("mirror", "people")]
     assert judged(facts)["Copies"] == "fail"
     assert keyed(facts) == "fail"
+    never = {"transferConfigs": [config | {"state": "PENDING"}]}
+    bigquery.says["/v1/projects/acme/locations/us/transferConfigs"] = never
+    assert judged(walk(resource(CRM)))["Copies"] == "inconclusive"
 
 
 def test_tables_have_keys_of_their_own(bigquery: Google, walk: Walk) -> None:
