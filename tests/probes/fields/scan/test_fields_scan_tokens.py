@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from probes.fields.scan.tokens import Tokens
@@ -27,6 +27,7 @@ def _tokens(rows: list[int], same: bool, seed: int) -> Tokens:
     return Tokens(np.array(rows, np.uint32), *map(numbers, kinds))
 
 
+@settings(deadline=None)
 @given(ROWS, st.booleans(), st.integers(0, 99))
 def test_tokens_come_back_as_they_were(rows: list[int], same: bool, seed: int) -> None:
     sent = _tokens(rows, same, seed)
