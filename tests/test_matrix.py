@@ -14,15 +14,46 @@ from keycheck.registry import Registry, load_registry
 pytestmark = pytest.mark.slow
 
 NAMED = frozenset(
-    """
-    anycast api-abroad bucket-to-stranger border-group-istanbul cname-abroad copy-job-abroad dataset-in-us
-    db-replica-abroad default-route-in-ranges dns-endless dns-loop dns-truncated dual-region-london eu-region-in-london
-    eu-region-in-serbia eu-region-in-zurich foreign-parent global-profile ipv6-abroad key-replica-abroad
-    multi-region-us name-says-home old-objects-other-key one-address-abroad origin-abroad origin-hidden-abroad
-    private-address profile-abroad prompts-with-persons replication-denied roster-changed-unannounced
-    roster-entry-abroad stale-ranges steered-abroad store-unreadable transfer-abroad unencrypted-snapshot
-    witness-in-london
-    """.split()
+    {
+        "anycast",
+        "api-abroad",
+        "bucket-to-stranger",
+        "border-group-istanbul",
+        "cname-abroad",
+        "copy-job-abroad",
+        "dataset-in-us",
+        "db-replica-abroad",
+        "default-route-in-ranges",
+        "dns-endless",
+        "dns-loop",
+        "dns-truncated",
+        "dual-region-london",
+        "eu-region-in-london",
+        "eu-region-in-serbia",
+        "eu-region-in-zurich",
+        "foreign-parent",
+        "global-profile",
+        "ipv6-abroad",
+        "key-replica-abroad",
+        "multi-region-us",
+        "name-says-home",
+        "old-objects-other-key",
+        "one-address-abroad",
+        "origin-abroad",
+        "origin-hidden-abroad",
+        "private-address",
+        "profile-abroad",
+        "prompts-with-persons",
+        "replication-denied",
+        "roster-changed-unannounced",
+        "roster-entry-abroad",
+        "stale-ranges",
+        "steered-abroad",
+        "store-unreadable",
+        "transfer-abroad",
+        "unencrypted-snapshot",
+        "witness-in-london",
+    }
 )
 """Rows of places and stores that are always tried; the others with KEYCHECK_LONG=1, and by `make matrix`."""
 TRIED = [
