@@ -18,7 +18,6 @@ from probes.residency.endpoint.look import Look
 from probes.residency.endpoint.resolving import Sayings, Told, Untold, sayings_of
 from probes.residency.endpoint.visit import SPARE, tries_of
 from probes.residency.endpoint_facts import AddressFacts
-from probes.residency.observe_names import dns_touches
 from probes.residency.references import references_of
 from probes.tls.subjects import Endpoint, read_address
 
@@ -40,8 +39,8 @@ class AddressProbe(PartProbe[Endpoint]):
     facts: ClassVar[type[Facts]] = AddressFacts
 
     def touches(self, subject: Endpoint, io: Io) -> Iterable[Touch]:
-        """DNS questions, handshakes and ordinary requests: nothing that needs an authorization."""
-        yield from dns_touches(subject)
+        """Handshakes and ordinary requests: nothing that needs an authorization. The DNS questions are those of
+        `residency.names`, whose answers are shared."""
         place = subject.place
         declared = subject.whereabouts or Whereabouts()
         addresses = len(subject.addresses) or 1
