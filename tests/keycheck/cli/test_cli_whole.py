@@ -97,7 +97,7 @@ def test_the_honest_vendor_is_incomplete_only_for_what_is_planned(honest: Papers
     assert drills == {"not-tested"}  # nobody asked for one
     looks = [f for f in told["findings"] if f["control"] not in {"planned", *drilled}]
     unnamed = [f for f in looks if f["verdict"] == "not-tested"]  # stores and models are served apart: `--section`
-    assert {f["control"].partition(".")[0] for f in unnamed} == {"residency", "stores"}
+    assert {f["control"].partition(".")[0] for f in unnamed} == {"stores"}
     assert {reason for f in unnamed for reason in f["reasons"]} == {"no-subject"}
     assert {f["verdict"] for f in looks} - {"not-tested"} == {"pass", "not-applicable"}
     assert {f["verdict"] for f in told["findings"] if f["control"] == "planned"} == {"not-tested"}
@@ -164,7 +164,10 @@ def test_an_interrupt_ends_cleanly_with_what_was_seen(number: signal.Signals, ch
         cwd=tmp_path,
         env=ENVIRONMENT,
     )
-    time.sleep(2.0)
+    assert process.stderr is not None
+    while not process.stderr.readline().startswith("observing"):  # under load it takes a while to get there
+        assert process.poll() is None
+    time.sleep(1.0)
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=30)
     assert process.returncode == 130, stderr
