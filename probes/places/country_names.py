@@ -13,8 +13,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from probes.places.countries import COUNTRIES
+from probes.places.cities import CITIES
+from probes.places.countries import COUNTRIES, codes
 from probes.places.groups import group
+from probes.places.site import Countries
+from probes.places.tables import TABLES
 
 MAX_WORDS: Final = 2000
 
@@ -76,6 +79,7 @@ CX Christmas Island
 CY Cyprus|Zypern
 CZ Czechia|Czech Republic
 DE Germany|Deutschland|Allemagne|Frankfurt|Berlin|Munich
+DE München|Nuremberg|Nürnberg|Hamburg|Cologne|Köln|Düsseldorf|Karlsruhe|Falkenstein|Bavaria|Hesse|am Main
 DJ Djibouti
 DK Denmark|Danmark|Dänemark|Danemark|Copenhagen
 DM Dominica
@@ -86,14 +90,14 @@ EE Estonia|Estland
 EG Egypt
 EH Western Sahara
 ER Eritrea
-ES Spain|España|Spanien|Espagne|Madrid
+ES Spain|España|Spanien|Espagne|Madrid|Barcelona|Canary Islands|Las Palmas|Tenerife
 ET Ethiopia
 FI Finland|Finnland|Finlande|Helsinki
 FJ Fiji
 FK Falkland Islands
 FM Micronesia
 FO Faroe Islands
-FR France|Frankreich|Paris
+FR France|Frankreich|Paris|Lyon|Marseille|Strasbourg|Roubaix|Gravelines
 GA Gabon
 GB United Kingdom|UK|Great Britain|Britain|England|Scotland|Wales|Northern Ireland|Royaume-Uni|London
 GD Grenada
@@ -123,7 +127,7 @@ ID Indonesia
 IE Ireland|Republic of Ireland|Irland|Irlande|Dublin
 IL Israel|Tel Aviv
 IM Isle of Man
-IN India|Indien|Inde|Mumbai
+IN India|Indien|Inde|Mumbai|Bangalore|Bengaluru|Pune
 IO British Indian Ocean Territory
 IQ Iraq
 IR Iran
@@ -202,11 +206,11 @@ PM Saint Pierre and Miquelon
 PN Pitcairn
 PR Puerto Rico
 PS Palestine
-PT Portugal|Lisbon
+PT Portugal|Lisbon|Porto|Azores|Madeira
 PW Palau
 PY Paraguay
 QA Qatar
-RE Réunion
+RE Réunion|La Réunion|Saint-Denis
 RO Romania|Rumänien
 RS Serbia|Serbien
 RU Russian Federation|Russia
@@ -252,6 +256,7 @@ UA Ukraine
 UG Uganda
 UM United States Minor Outlying Islands
 US United States|USA|U.S.|U.S.A.|United States of America|America|Vereinigte Staaten|New Jersey|Jersey City|Atlanta
+US Virginia|Oregon|Ohio|California|New York|Washington
 UY Uruguay
 UZ Uzbekistan
 VA Vatican City|Holy See
@@ -278,7 +283,8 @@ def _folded(text: str) -> str:
 
 def _table() -> Mapping[str, str]:
     rows = (line.partition(" ") for line in _NAMES.strip().splitlines())
-    return MappingProxyType({_folded(name): code for code, _, names in rows for name in names.split("|")})
+    cities = {name.replace("-", " "): city.country for name, city in CITIES.items()}
+    return MappingProxyType(cities | {_folded(name): code for code, _, names in rows for name in names.split("|")})
 
 
 BY_NAME: Final = _table()
@@ -296,20 +302,65 @@ _BOUNDLESS: Final = re.compile(
     r"|follow.the.sun)"
     r"(?![^\W_])"
 )
-_WORDS: Final = frozenset({"IT", "AS", "IS", "IN", "AT", "BY", "NO", "TO", "AI", "ID", "SO", "US", "DE", "LA", "AM"})
-"""Codes that are words as well: they count only where they stand alone or in a list of codes."""
+_WORDS: Final = frozenset({"IT", "AS", "IS", "IN", "AT", "BY", "NO", "TO", "AI", "ID", "SO", "DE", "LA", "AM"})
+"""Codes that are words as well: among words they leave it open, unless the country is named besides or they stand for
+themselves between commas, slashes or brackets."""
+_ALONE: Final = re.compile(r"(?:^|[,;:/|(&+]|\band\b)\s*([A-Z]{2})(?=\s*(?:$|[,;/|()&+]|and\b))")
+_REGION: Final = re.compile(r"(?<![^\W_-])[a-z]{2,12}(?:-[a-z]+)+-?[0-9]{1,2}(?![^\W_])")
+"""What looks like a cloud's name of a region: `eu-west-2` is London, and not of the Union."""
+_CLOUDS: Final = ("aws", "gcp", "oci")
+_LETTERS: Final = re.compile(r"[^\W\d_]+")
+_PLAIN: Final = codes(
+    """
+    a all and at based both by either for from in inside is of on only or our the their to via we with within no
+    nowhere
+    und oder nur in der die das aus et ou dans en la le les du de des a au aux
+    data datacenter datacenters datacentre datacentres center centers centre centres dc colocation facility facilities
+    region regions location locations place places site sites zone zones availability area city state states member
+    members country countries federal republic cloud hosted hosting host stored storage process processed processing
+    office offices headquarters headquartered hq seat registered entity primary secondary main backup backups replica
+    customer choice selected server servers service services support rechenzentrum standort sitz
+    north northern south southern east eastern west western central middle
+    amazon web aws microsoft azure google gcp oracle oci
+    """
+)
+"""Words that name no place, or only a part of one."""
 
 
 def countries_in(words: str) -> frozenset[str]:
-    """The countries that words name: all of the Union for `EU`. None where a word such as `worldwide` or `others`
-    leaves it open, and where nothing is understood. A word that the table does not hold is taken for any other word."""
-    text = words[:MAX_WORDS]
+    """The countries that words name: all of the Union for `EU`, that of a cloud's region for its name. None where a
+    word such as `worldwide` or `others` leaves it open, where nothing is understood, and where a word stands there that
+    nobody knows here: it may be another place."""
+    text = "".join(char for char in words[: MAX_WORDS + 1] if unicodedata.category(char) != "Cf")
     folded = _folded(text)
     if len(words) > MAX_WORDS or _BOUNDLESS.search(folded):
         return frozenset()
-    found = {BY_NAME[match.group()] for match in _NAME.finditer(folded)}
-    found |= group("EU").members if _UNION.search(folded) else set()
-    found |= group("EEA").members if _EEA.search(folded) else set()
+    found: set[str] = set()
+    for match in _REGION.finditer(folded):
+        if (region := _region(match.group())) is None:
+            return frozenset()
+        found |= region
+    rest = _REGION.sub(" ", folded)
+    found |= group("EU").members if _UNION.search(rest) else set()
+    found |= group("EEA").members if _EEA.search(rest) else set()
+    rest = _EEA.sub(" ", _UNION.sub(" ", rest))
+    found |= {BY_NAME[match.group()] for match in _NAME.finditer(rest)}
     bare = not re.search(r"[a-z]", text)
-    codes = (code for code in _CODE.findall(text) if code in COUNTRIES)
-    return frozenset(found | {code for code in codes if bare or code not in _WORDS})
+    told = {code for code in _CODE.findall(text) if code in COUNTRIES}
+    found |= {code for code in told if bare or code not in _WORDS} | (told & {*_ALONE.findall(text)})
+    known = _PLAIN | {code.lower() for code in told & found}
+    strange = {word for word in _LETTERS.findall(_NAME.sub(" ", rest)) if len(word) > 1} - known
+    if strange or (told & _WORDS) - found:
+        return frozenset()
+    return frozenset(found)
+
+
+def _region(name: str) -> frozenset[str] | None:
+    """The countries of a cloud's region by its name; None: no cloud has it."""
+    for provider in _CLOUDS:
+        match TABLES.place(provider, name):
+            case Countries(found):
+                return found
+            case _:
+                continue
+    return None

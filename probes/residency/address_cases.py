@@ -13,6 +13,7 @@ from keycheck.model.verdict import Reason
 from probes.places.extents import Activity, Permitted, Standing
 from probes.places.scopes import Scope
 from probes.residency.address_signals import Heard, edge_place, excluded, heard, named, physics, suspicions, unread
+from probes.residency.bounds import all_discs, pop_city
 from probes.residency.endpoint_facts import AddressFacts, DnsAnswer, DnsSilence, EdgeSeen, NamesFacts, RangeAnswer
 from probes.residency.grading import Grade, Graded, Signal, Why, grade, standing
 from probes.weighing import Judgement
@@ -78,8 +79,9 @@ def answers(facts: NamesFacts) -> tuple[DnsAnswer, ...]:
 
 
 def _abroad(answer: DnsAnswer, scope: Scope) -> bool:
-    """Whether it was asked in the name of clients who are not in the jurisdiction."""
-    if answer.subnet_country is None:
+    """Whether it was asked in the name of clients who are not in the jurisdiction, and is for them alone: an answer
+    without a scope, or of scope 0, is for everybody (RFC 7871, section 7.2.1)."""
+    if answer.subnet_country is None or not answer.subnet_scope:
         return False
     return scope.contains({answer.subnet_country}, Activity.PROCESS).standing is not Standing.INSIDE
 
@@ -128,7 +130,8 @@ def placed(case: Case, scope: Scope, max_age: timedelta) -> Placed:
         signals |= {*physics(facts), *suspicions(facts)}
     for names in case.names:
         if any(found.address == case.address for answer in answers(names) for found in answer.addresses):
-            signals |= {*named(names.named_regions)}
+            elsewhere = _elsewhere(case.address, names)
+            signals |= {*named(region for region in names.named_regions if region.name not in elsewhere)}
     edges = {signal for edge in case.edges() if (signal := edge_place(edge)) is not None}
     return Placed(
         case,
@@ -139,6 +142,13 @@ def placed(case: Case, scope: Scope, max_age: timedelta) -> Placed:
         tuple(sorted({word for facts in case.seen for word in excluded(facts)})),
         grade(edges, permitted) if edges else None,
     )
+
+
+def _elsewhere(address: str, names: NamesFacts) -> frozenset[str]:
+    """Names that stand only in chains to other addresses: they say nothing of this one."""
+    told = answers(names)
+    here = {name for one in told if any(found.address == address for found in one.addresses) for name in one.chain}
+    return frozenset(name for one in told for name in one.chain) - here
 
 
 def _merged(spoke: Iterable[Heard]) -> Heard:
@@ -157,6 +167,13 @@ def judged(place: Placed, found: Judgement) -> str | None:
     address, graded = place.case.address, place.graded
     if place.excluded and graded.grade not in (Grade.PROVEN_OUT, Grade.CONTRADICTED):
         found.doubt(f"{address}: {'; '.join(place.excluded)}", Reason.CONFLICTING)
+        return None
+    inside = graded.grade in (Grade.AFFIRMED, Grade.PROVEN_IN)
+    if inside and place.heard.anycast:
+        found.doubt(f"{address} is announced from many places, by {', '.join(place.heard.anycast)}: it is nowhere")
+        return None
+    if inside and graded.grade is Grade.AFFIRMED and place.heard.unplaced:
+        found.doubt(f"{address}: keycheck does not know where {', '.join(place.heard.unplaced)} is")
         return None
     match graded.grade:
         case Grade.PROVEN_OUT:
@@ -205,27 +222,56 @@ def _undetermined(place: Placed, found: Judgement) -> None:
 
 
 _OF_CDN: Final = {"cloudfront": "aws", "cloudflare": "cloudflare", "fastly": "fastly", "azure-front-door": "azure"}
+_ACCELERATOR: Final = "GLOBALACCELERATOR"
+"""Of AWS, announced from everywhere too: it passes connections on to whoever stands behind it, and is no CloudFront."""
 
 
 def of_declared_network(place: Placed) -> bool:
     """Whether an address is the declared content delivery network's own, by the network's published ranges."""
     cdns = {facts.declared.cdn for facts in place.case.seen} | {names.declared.cdn for names in place.case.names}
-    return any(_OF_CDN.get(cdn or "") in place.heard.providers for cdn in cdns) and bool(place.heard.anycast)
+    return bool(place.heard.anycast) and any(of_network(cdn, place.case.ranges) for cdn in cdns)
+
+
+def of_network(cdn: str | None, ranges: Iterable[RangeAnswer]) -> bool:
+    """Whether ranges give an address to a content delivery network: what a head says of networks anybody can write."""
+    return any(
+        says.anycast and says.provider == _OF_CDN.get(cdn or "") and _ACCELERATOR not in says.services
+        for answer in ranges
+        if not isinstance(answer, Unseen)
+        for says in answer.says
+    )
 
 
 def edge_judged(place: Placed, found: Judgement) -> str | None:
     """Breach or doubt about the places of a network that answered us; the words of what affirms them."""
     address = place.case.address
+    if place.graded.grade is Grade.PROVEN_OUT:
+        found.breach(f"{address} is outside: {said(_of(place, Standing.OUTSIDE))}")
+        return None
     if place.edge is None:
         found.doubt(f"{address} is of a content delivery network, and no answer told which place of it answered")
         return None
     match place.edge.grade:
         case Grade.AFFIRMED | Grade.PROVEN_IN:
+            for facts in place.case.seen:
+                if isinstance(facts.edge, EdgeSeen) and (why := _not_believed(facts, facts.edge)) is not None:
+                    found.doubt(f"{address}: {why}", Reason.CONFLICTING)
+                    return None
             return f"{address} answered us from inside: {said(place.edge.used)}"
         case Grade.UNDETERMINED:
             found.doubt(f"{address}: {said(place.edge.used)}")
         case _:
             found.breach(f"{address} answers from outside: {said(place.edge.used)}")
+    return None
+
+
+def _not_believed(facts: AddressFacts, edge: EdgeSeen) -> str | None:
+    """Why what a head tells of an edge does not count."""
+    if edge.cdn != facts.declared.cdn:
+        return f"the head tells of {edge.cdn}, and {facts.declared.cdn or 'no network'} is declared"
+    city = None if edge.pop is None else pop_city(edge.pop)
+    if city is not None and any(bound.excludes(city.point, city.radius_m) for bound in all_discs(facts)):
+        return f"the head says {edge.pop}, which is too far away for an answer so soon"
     return None
 
 

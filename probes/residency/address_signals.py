@@ -9,7 +9,7 @@ from typing import Final
 
 from keycheck.model.facts import Unseen
 from probes.places.cities import City
-from probes.places.countries import COUNTRIES
+from probes.places.countries import COUNTRIES, KNOWN
 from probes.places.site import Countries, Everywhere
 from probes.places.tables import TABLES
 from probes.residency.bounds import all_discs, left_of, pop_city, signed_disc
@@ -97,7 +97,8 @@ def physics(facts: AddressFacts) -> Iterator[Signal]:
     bound = signed_disc(facts)
     if bound is None:
         return
-    if isinstance(facts.reach, Reach) and (countries := frozenset(facts.reach.countries) & COUNTRIES):
+    # land of which the polygons do not tell the country may be anybody's: then they show nothing
+    if isinstance(facts.reach, Reach) and (countries := frozenset(facts.reach.countries)) and countries <= KNOWN:
         yield Signal(
             Strength.PROOF,
             f"it answered {facts.standpoint.vantage} so soon that it is within {facts.reach.radius_m // 1000} km",

@@ -11,7 +11,17 @@ from keycheck.model.facts import Facts
 from keycheck.model.types import SortedSet
 from keycheck.model.verdict import Reason, Verdict
 from probes.places.realm_regions import REALM_NAMES, realm_of_region
-from probes.residency.address_cases import Placed, cases, edge_judged, judged, of_declared_network, placed, resolved
+from probes.places.realms import realm_of_host
+from probes.residency.address_cases import (
+    Placed,
+    answers,
+    cases,
+    edge_judged,
+    judged,
+    of_declared_network,
+    placed,
+    resolved,
+)
 from probes.residency.endpoint_facts import AddressFacts, NamesFacts, Ranged
 from probes.residency.residency_control import RangedControl
 from probes.weighing import Judgement, counted, shown
@@ -58,7 +68,9 @@ class Endpoints(EdgesControl, id="residency.endpoints", version=1):
         "is proved."
     )
     does_not_prove = (
-        "That no copy is elsewhere, or that what answers does the work itself. Delay proves where the holder of the "
+        "That no copy is elsewhere, or that what answers does the work itself. Asked for are A and AAAA: HTTPS records "
+        "(RFC 9460), alternative services (RFC 7838), redirects and UDP may lead clients elsewhere. What a list of "
+        "your own says of a cloud counts like the cloud's own word. Delay proves where the holder of the "
         "certificate's private key is, and distance alone never proves anything for the vendor. With `edges: local` "
         "the "
         "edge of the declared content delivery network is judged by the point of presence that answered us: other "
@@ -116,10 +128,14 @@ class Realm(EndpointControl, id="residency.realm", version=1):
         resolved(seen, found)
         told: set[str] = set()
         for names in seen.of(NamesFacts):
-            if names.realm is not None and names.realm not in self.realms:
-                found.breach(f"{names.host} leads to a name of {names.realm}")
-            elif names.realm is not None:
-                told.add(names.realm)
+            ends = {answer.chain[-1] for answer in answers(names) if answer.chain}
+            # resolvers may differ: every end counts
+            realms = {known.name for end in ends if (known := realm_of_host(end)) is not None}
+            for realm in sorted(realms | ({names.realm} if names.realm is not None else set())):
+                if realm not in self.realms:
+                    found.breach(f"{names.host} leads to a name of {realm}")
+                else:
+                    told.add(realm)
         for case in cases(seen, self.jurisdiction):
             if not case.foreign:
                 self._address(placed(case, self.jurisdiction, self.ranges_max_age), found, told)
@@ -135,10 +151,10 @@ class Realm(EndpointControl, id="residency.realm", version=1):
             for says in answer.says
             if says.region is not None and (realm := realm_of_region(says.provider, says.region)) is not None
         }
-        if outside := realms - self.realms:
-            found.breach(f"{place.case.address} is of {', '.join(sorted(outside))}")
-        elif place.heard.stale:
+        if place.heard.stale:
             found.doubt(f"{place.case.address}: {'; '.join(place.heard.stale)}", Reason.STALE)
+        elif outside := realms - self.realms:
+            found.breach(f"{place.case.address} is of {', '.join(sorted(outside))}")
         elif not realms:
             found.doubt(f"no ranges tell the realm of {place.case.address}")
         told |= realms

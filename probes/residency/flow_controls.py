@@ -69,6 +69,11 @@ class Inference(ResidencyControl, id="residency.inference", version=1):
                     found.breach(f"{declared.model} runs in {_EVERYWHERE}: anywhere in the world")
                 if not runs.regions:
                     found.doubt("the control plane names no Region", Reason.NO_POSITIVE)
+                if len(runs.regions) == 1 and not runs.profile and not declared.region and not facts.named:
+                    found.doubt(
+                        f"{declared.model} runs where it is asked, and nobody declares where that is: `region`, or the "
+                        f"`endpoint`"
+                    )
                 self._region(provider, [one for one in runs.regions if one != _EVERYWHERE], "it may run", found)
             case Unseen() as unseen:
                 found.doubt(f"where it runs could not be asked: {unseen.detail}", unseen.reason)
@@ -108,7 +113,8 @@ class Subprocessors(ResidencyControl, id="residency.subprocessors", version=1):
     proves = (
         "The roster that was handed over or fetched names a place for every party, each in the jurisdiction; ranges "
         "show "
-        "no service of theirs elsewhere; the principals that the keys admit belong to parties of it; and of each "
+        "no service of theirs elsewhere; the principals that the keys are declared to admit belong to parties of it; "
+        "and of each "
         "difference to the roster before, notice was received as long before as agreed."
     )
     does_not_prove = (
@@ -189,14 +195,17 @@ class Subprocessors(ResidencyControl, id="residency.subprocessors", version=1):
         if facts.fetched is None:
             found.doubt("nobody says when the roster was fetched: declare `fetched`")
             return
+        if facts.previous_fetched is not None and facts.previous_fetched > facts.fetched:
+            found.doubt("the roster from before was fetched later than the current one", Reason.CONFLICTING)
+            return
         for change in facts.changes:
             if change.kind == "removed":
                 continue
             if change.noticed is None:
                 found.breach(f"{_change(change)}, without notice")
-            elif change.noticed + self.notice > facts.fetched:
+            elif facts.fetched - change.noticed < self.notice:
                 found.breach(f"{_change(change)}, announced only on {change.noticed:%Y-%m-%d}")
-            elif facts.previous_fetched is not None and change.noticed + self.notice > facts.previous_fetched:
+            elif facts.previous_fetched is not None and facts.previous_fetched - change.noticed < self.notice:
                 found.lean(f"{_change(change)}: in time, if it took effect on {change.noticed + self.notice:%Y-%m-%d}")
 
 
@@ -213,6 +222,7 @@ def _change(change: Change) -> str:
 
 
 _PER_CENT: Final = 100
+_WHOLE: Final = 10_000
 
 
 class OperatorControl(ResidencyControl, id="residency.operator", version=1):
@@ -280,11 +290,19 @@ class OperatorControl(ResidencyControl, id="residency.operator", version=1):
             for one in declared.holdings
             if self.jurisdiction.contains({one.seat}, self.activity).standing is not Standing.INSIDE
         ]
+        together: dict[tuple[str, str], int] = {}
         for one in outside:
-            if one.share > self.single_holding:
-                found.breach(f"{one.name} ({one.seat}) holds {one.share / _PER_CENT:g} %")
+            holder = (" ".join(one.name.casefold().split()), one.seat)
+            together[holder] = together.get(holder, 0) + one.share
+        for one in outside:
+            share = together[" ".join(one.name.casefold().split()), one.seat]
+            if share > self.single_holding:
+                found.breach(f"{one.name} ({one.seat}) holds {share / _PER_CENT:g} %")
         if (total := sum(one.share for one in outside)) > self.all_holdings:
             found.breach(f"holders from outside have {total / _PER_CENT:g} % together")
+        unstated = _WHOLE - sum(one.share for one in declared.holdings)
+        if declared.holdings and (unstated > self.single_holding or total + unstated > self.all_holdings):
+            found.doubt(f"nobody states who holds the other {unstated / _PER_CENT:g} %")
 
     @staticmethod
     def _documents(facts: OperatorFacts, found: Judgement) -> None:

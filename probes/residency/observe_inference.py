@@ -14,6 +14,7 @@ from keycheck.model.observation import Blob
 from keycheck.model.probe import WHOLE, Io, Observed, SimpleProbe, Touch
 from keycheck.model.types import vendor_text
 from probes.clouds.whose import credential_of
+from probes.places.hosts import region_named_by
 from probes.residency.endpoint_facts import NotAsked
 from probes.residency.flow_facts import InferenceFacts, InvocationLogging, Runs
 from probes.residency.subjects import Inference
@@ -125,6 +126,8 @@ def _named(subject: Inference, host: str | None, *, told: bool) -> set[str]:
                 found.add(region[0])
             if host is not None and (match := _BEDROCK_HOST.fullmatch(host)) is not None:
                 found.add(match["region"])
+            elif host is not None and (other := region_named_by(host)) is not None:
+                found.add(other.region)  # an endpoint of a private network, or another door of Bedrock's
             place = geography(subject.model)
             if place is not None and (place == _GLOBAL or not told):
                 found.add(place)

@@ -18,11 +18,12 @@ from keycheck.model.verdict import Reason
 from probes.clouds.aws.files import read_regular
 from probes.clouds.bounded_http import NoReply, Request, ask, parse_target
 from probes.keys.subjects import Key
-from probes.residency.address_signals import countries_of
+from probes.residency.address_signals import heard
 from probes.residency.endpoint.said import range_answer
 from probes.residency.endpoint_facts import NotAsked, Ranged
 from probes.residency.flow_facts import Listed, PrincipalsRead, Published, RosterFacts, Shown
 from probes.residency.references import ranges_of
+from probes.residency.residency_control import STALE_AFTER
 from probes.residency.rosters.parties import changes, listed, party
 from probes.residency.rosters.tables import MAX_BYTES, RosterError, Table, read
 from probes.residency.subjects import Party, Roster
@@ -30,6 +31,7 @@ from probes.residency.subjects import Party, Roster
 PAGE_SECONDS: Final = 20.0
 LOOKUP_SECONDS: Final = 5.0
 _MOST: Final = 500
+_ADDRESSES: Final = 64
 
 
 class RosterProbe(SimpleProbe[Roster]):
@@ -80,7 +82,7 @@ class RosterProbe(SimpleProbe[Roster]):
             previous_fetched=subject.previous_fetched,
             changes=changes(before, entries, subject.notices) if previous is not None else (),
             published=_published(subject, entries, io),
-            shown=tuple(_shown(one, host, io) for one in subject.parties for host in one.hosts)[:_MOST],
+            shown=_all_shown(subject, io),
             missing=_missing(subject, entries),
             principals=strangers,
             principals_seen=seen,
@@ -116,9 +118,11 @@ def _published(subject: Roster, entries: tuple[Listed, ...], io: Io) -> Publishe
     if reply.status != 200:
         return Unseen(reason=Reason.UNREACHABLE, detail=f"the page answered {reply.status}")
     try:
-        told, _ = listed(read(reply.body))
+        told, unread = listed(read(reply.body))
     except RosterError as error:
         return Unseen(reason=Reason.MALFORMED, detail=vendor_text(f"the page {error}"))
+    if unread:
+        return unread[0].model_copy(update={"detail": vendor_text(f"of the page, {unread[0].detail}")})
     differs = changes(told, entries, ())
     return Published(
         url=vendor_text(subject.published),
@@ -126,6 +130,17 @@ def _published(subject: Roster, entries: tuple[Listed, ...], io: Io) -> Publishe
         same=not differs,
         differs=tuple(vendor_text(f"{one.party}: {one.kind}") for one in differs)[:64],
     )
+
+
+def _all_shown(subject: Roster, io: Io) -> tuple[Shown, ...]:
+    """All hosts of all parties, up to a bound; what is beyond it is said."""
+    hosts = [(one, host) for one in subject.parties for host in one.hosts]
+    if len(hosts) <= _MOST:
+        return tuple(_shown(one, host, io) for one, host in hosts)
+    found = [_shown(one, host, io) for one, host in hosts[: _MOST - 1]]
+    last, name = hosts[_MOST - 1]
+    doubt = Unseen(reason=Reason.NOT_COVERED, detail=f"{len(hosts) - len(found)} more names were not looked up")
+    return (*found, Shown(party=vendor_text(last.name), host=name, countries=(), sources=(), doubt=doubt))
 
 
 def _shown(one: Party, host: str, io: Io) -> Shown:
@@ -138,15 +153,24 @@ def _shown(one: Party, host: str, io: Io) -> Shown:
         addresses = tuple(io.resolver(host, min(LOOKUP_SECONDS, io.budget)))
     except ProbeError as error:
         addresses, doubt = (), Unseen(reason=error.reason, detail=vendor_text(str(error)))
-    for address in addresses[:64]:
+    if len(addresses) > _ADDRESSES:
+        detail = f"{len(addresses)} addresses; {_ADDRESSES} are looked up"
+        doubt = Unseen(reason=Reason.NOT_COVERED, detail=detail)
+    for address in addresses[:_ADDRESSES]:
         answer = range_answer(ranges, address, io.clock())
         if not isinstance(answer, Ranged):
             doubt = answer
             continue
-        placed = [found for says in answer.says if (found := countries_of(says)) is not None]
-        if not placed:
+        told = heard(answer, STALE_AFTER)
+        if told.stale:
+            detail = vendor_text(f"{address}: ranges are too old ({'; '.join(told.stale)})")
+            doubt = Unseen(reason=Reason.STALE, detail=detail)
+        elif told.anycast:
+            detail = vendor_text(f"{address} is announced from many places, by {', '.join(told.anycast)}")
+            doubt = Unseen(reason=Reason.NOT_COVERED, detail=detail)
+        elif not any(signal.strength.carries for signal in told.signals):
             doubt = Unseen(reason=Reason.NOT_COVERED, detail=vendor_text(f"no ranges tell where {address} is"))
-        countries |= {code for found in placed for code in found}
+        countries |= {code for signal in told.signals for code in signal.countries}
         sources |= {f"{source.name} {(source.published or source.imported):%Y-%m-%d}" for source in answer.sources}
     return Shown(
         party=vendor_text(one.name),

@@ -9,6 +9,7 @@ from keycheck.model.facts import Unseen
 from keycheck.model.verdict import Reason, Verdict, not_applicable
 from probes.places.tables import TABLES
 from probes.places.whereabouts import Origin as Declared
+from probes.residency.address_cases import cases, of_network
 from probes.residency.address_signals import heard, unread
 from probes.residency.bounds import left_of, origin_disc
 from probes.residency.endpoint_controls import EndpointControl
@@ -23,12 +24,14 @@ class Origin(EndpointControl, id="residency.origin", version=1):
 
     proves = (
         "The origin that the vendor declares is in the jurisdiction, by its Region and by the ranges that hold its "
-        "address; and answers that only the origin could give came through an edge in so short a time, by the "
+        "address where one is declared; and answers to fresh requests came through an edge in so short a time, by the "
         "network's "
         "own clock, that of all the provider's places only such in the jurisdiction are near enough."
     )
     does_not_prove = (
-        "That requests of another kind, or of other clients, end there too; that the origin has no origin of its own. "
+        "That requests of another kind, or of other clients, end there too; that the origin has no origin of its own, "
+        "or is the declared provider's at all where its address is not declared. A program at the edge can give fresh "
+        "text back without any origin: `fresh` must be a path of which that is excluded. "
         "The network's clock is the network's, and the vendor may be able to rewrite its headers. A long time proves "
         "nothing, for whoever answers can wait; near a border even a short one leaves places on both sides of it."
     )
@@ -62,20 +65,23 @@ class Origin(EndpointControl, id="residency.origin", version=1):
         self._declared(origin, found)
         self._address(looked, found)
         bounded = self._times(looked, origin, found)
+        home = {case.address for case in cases(seen, self.jurisdiction) if not case.foreign}
+        if bounded and (silent := home - bounded.keys()):
+            found.doubt(f"behind {shown(silent)} nothing bounds where the origin is")
         if not bounded and not found.doubts:
             found.doubt(
                 "nothing bounds where the origin is: no answer that needed it told the time that the edge waited "
                 "(`whereabouts.fresh`, and the network's timing header)"
             )
-        return found.verdict(f"{origin.provider} {origin.region}, as declared; {shown(bounded, '; ')}")
+        return found.verdict(f"{origin.provider} {origin.region}, as declared; {shown(bounded.values(), '; ')}")
 
     def _plain(self, facts: AddressFacts) -> bool:
-        """Whether nothing stands before it: no answer says so, or ranges give the address one Region and no other "
-        "use."""
-        if not isinstance(facts.edge, Unseen):
-            return True
+        """Whether nothing that is known here stands before it: ranges announce the address from one place or say
+        nothing of it, and answers tell of no network; without an answer ranges must give it one Region."""
         told = heard(facts.ranges, self.ranges_max_age) if isinstance(facts.ranges, Ranged) else None
-        return told is not None and bool(told.signals) and not told.anycast
+        if told is not None and told.anycast:
+            return False
+        return not isinstance(facts.edge, Unseen) or (told is not None and bool(told.signals))
 
     def _declared(self, origin: Declared, found: Judgement) -> None:
         outside = self.outside(origin.provider, (origin.region,))
@@ -102,14 +108,21 @@ class Origin(EndpointControl, id="residency.origin", version=1):
                 case NotAsked():
                     found.lean("its address is not declared")
 
-    def _times(self, looked: tuple[AddressFacts, ...], origin: Declared, found: Judgement) -> list[str]:
-        """What edges waited for fresh answers, where that leaves places in the jurisdiction only."""
-        bounded: list[str] = []
+    def _times(self, looked: tuple[AddressFacts, ...], origin: Declared, found: Judgement) -> dict[str, str]:
+        """What edges waited for fresh answers, by address, where that leaves places in the jurisdiction only."""
+        bounded: dict[str, str] = {}
         for facts in looked:
             fresh = facts.fresh
             if isinstance(fresh, Unseen):
                 found.doubt(f"{facts.address}: no fresh answer: {unread(fresh)}", fresh.reason)
             if not isinstance(fresh, FreshTimes) or not fresh.echoed or not isinstance(fresh.edge, EdgeSeen):
+                continue
+            if fresh.edge.cdn != facts.declared.cdn or not of_network(facts.declared.cdn, (facts.ranges,)):
+                found.doubt(
+                    f"{facts.address} answers as {fresh.edge.cdn}, and ranges do not give it to the network that is "
+                    f"declared: whose clock that is nobody knows",
+                    Reason.CONFLICTING,
+                )
                 continue
             bound = origin_disc(fresh.edge, Speed(self.speed))
             if bound is None:
@@ -125,7 +138,7 @@ class Origin(EndpointControl, id="residency.origin", version=1):
             left = left_of(origin.provider, bound)
             graded = grade((left,), self.jurisdiction.extent().at(self.activity))
             if graded.grade is Grade.AFFIRMED:
-                bounded.append(f"behind {fresh.edge.pop}, within {bound.radius_m // 1000} km: {left.what}")
+                bounded[facts.address] = f"behind {fresh.edge.pop}, within {bound.radius_m // 1000} km: {left.what}"
             else:
                 found.doubt(
                     f"behind the edge {fresh.edge.pop} the origin may be up to {bound.radius_m // 1000} km away, "

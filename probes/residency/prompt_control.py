@@ -24,7 +24,8 @@ class Identifiers(Control, id="prompts.identifiers", version=1):
     does_not_prove = (
         "That nothing else was sent: the capture is as whole as whoever made it was honest. Names in free text, "
         "indirect "
-        "identifiers and pictures are not recognised; persons may be told from what else is said of them."
+        "identifiers and pictures are not recognised, nor what is split over several texts, "
+        "enciphered, or in a HAR's headers and cookies; persons may be told from what else is said of them."
     )
     caveat = "a detector knows the forms of identifiers, not the persons: see docs/residency.md for what each finds"
     example = "{control: prompts.identifiers@1, for: prompts, with: {forbidden: [email, iban, phone, pan]}}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Annotated, Final
 
 from keycheck.model.control import Sightings, Tighter
@@ -10,9 +11,9 @@ from keycheck.model.types import SortedSet
 from keycheck.model.verdict import Reason, Verdict
 from probes.places.extents import Activity, Standing
 from probes.places.whereabouts import Cdn
-from probes.residency.address_cases import Case, Placed, answers, cases, placed
+from probes.residency.address_cases import Case, Placed, answers, cases, of_declared_network, placed
 from probes.residency.address_signals import unread
-from probes.residency.bounds import all_discs
+from probes.residency.bounds import all_discs, pop_city
 from probes.residency.endpoint_controls import EdgesControl, EndpointControl
 from probes.residency.endpoint_facts import DnsAnswer, DnsSilence, NamesFacts
 from probes.residency.physics.discs import apart
@@ -41,15 +42,30 @@ class Steering(EdgesControl, id="residency.steering", version=1):
         found = Judgement()
         by_address = {case.address: case for case in cases(seen, self.jurisdiction)}
         asked: set[str] = set()
+        told: dict[tuple[str, str], int] = {}
         for names in seen.of(NamesFacts):
             self._silences(names, found)
             for answer in answers(names):
                 if (who := self._client(names, answer)) is not None:
                     asked.add(who)
+                    told[who, answer.resolver] = told.get((who, answer.resolver), 0) + len(answer.addresses)
                     self._answer(answer, who, by_address, found)
-        if all(names.literal for names in seen.of(NamesFacts)):
-            found.lean("the addresses are declared: nobody is steered by name")
+                elif answer.subnet_scope == 0 and self._home(answer.subnet_country):
+                    self._for_everybody(answer, by_address, found)
+        for (who, resolver), count in told.items():
+            if not count:
+                found.doubt(f"{resolver} tells {who} no address", Reason.NO_POSITIVE)
+        literal = [names for names in seen.of(NamesFacts) if names.literal]
+        for host in sorted({names.host for names in literal if not _is_address(names.host)}):
+            found.doubt(
+                f"the addresses of {host} are declared, and so nobody was asked where its clients are sent: leave "
+                f"`addresses` away"
+            )
+        if literal and len(literal) == len(seen.of(NamesFacts)):
+            found.lean("the endpoint names an address: nobody is steered by name")
             asked.add("everybody")
+            if not by_address:
+                found.doubt("no address was seen", Reason.NO_POSITIVE)
             for case in by_address.values():
                 self.stands(placed(case, self.jurisdiction, self.ranges_max_age), found)
         if not asked and not found.doubts:
@@ -60,9 +76,14 @@ class Steering(EdgesControl, id="residency.steering", version=1):
         return found.verdict(f"{shown(sorted(asked))} are sent to addresses in {self.jurisdiction.worded()}")
 
     def _silences(self, names: NamesFacts, found: Judgement) -> None:
+        home = self._home(names.standpoint.country)
+        # the servers of the zone itself know better than the system's resolver
+        zone = {each.record for each in answers(names) if each.role == "authoritative" and each.subnet is None}
         for answer in names.answers:
             if isinstance(answer, DnsSilence) and answer.subnet is not None and self._home(answer.subnet_country):
                 found.doubt(f"{answer.resolver} for {answer.subnet}: {unread(answer.why)}", answer.why.reason)
+            elif isinstance(answer, DnsSilence) and answer.role == "system" and answer.record not in zone and home:
+                found.doubt(f"the vantage {names.standpoint.vantage}: {unread(answer.why)}", answer.why.reason)
             elif isinstance(answer, DnsAnswer) and self._home(answer.subnet_country) and not answer.subnet_scope:
                 found.lean(f"{answer.resolver} did not heed the network {answer.subnet}")
 
@@ -86,6 +107,21 @@ class Steering(EdgesControl, id="residency.steering", version=1):
             self.stands(placed(by_address[told.address], self.jurisdiction, self.ranges_max_age), inner)
             found.breaches += [f"{who} are sent there: {breach}" for breach in inner.breaches]
             found.doubts += inner.doubts
+
+    def _for_everybody(self, answer: DnsAnswer, by_address: dict[str, Case], found: Judgement) -> None:
+        """Of scope 0: good for every client, those at home among them, or chosen by where the resolver stands."""
+        inner = Judgement()
+        self._answer(answer, f"clients of {answer.subnet}", by_address, inner)
+        for breach in inner.breaches:
+            found.doubt(f"{answer.resolver}, of scope 0: {breach}", Reason.CONFLICTING)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 class Anycast(EndpointControl, id="residency.anycast", version=1):
@@ -111,19 +147,21 @@ class Anycast(EndpointControl, id="residency.anycast", version=1):
         """Every address, from all vantages together."""
         found = Judgement()
         single: list[str] = []
+        allowed: list[str] = []
         for case in cases(seen, self.jurisdiction):
-            if {facts.declared.cdn for facts in case.seen} & self.allowed:
-                found.lean(f"{case.address} is of a content delivery network that is allowed")
-                single.append(case.address)
-                continue
             place = placed(case, self.jurisdiction, self.ranges_max_age)
+            if {facts.declared.cdn for facts in case.seen} & self.allowed and of_declared_network(place):
+                allowed.append(case.address)
+                continue
             self._discs(case, found)
             self._pops(case, found)
             if self._ranges(place, found):
                 single.append(case.address)
-        if not single and not found.breaches and not found.doubts:
+        if not single and not allowed and not found.breaches and not found.doubts:
             found.doubt("no address was seen", Reason.NO_POSITIVE)
-        return found.verdict(f"{shown(single)}: each in one Region by its ranges")
+        told = [f"{shown(single)}: each in one Region by its ranges"] if single else []
+        told += [f"{shown(allowed)}: of a content delivery network that is allowed"] if allowed else []
+        return found.verdict("; ".join(told))
 
     @staticmethod
     def _ranges(place: Placed, found: Judgement) -> bool:
@@ -132,7 +170,7 @@ class Anycast(EndpointControl, id="residency.anycast", version=1):
             found.breach(f"{address} is announced from many places, by {', '.join(place.heard.anycast)}")
         elif place.heard.stale:
             found.doubt(f"{address}: {'; '.join(place.heard.stale)}", Reason.STALE)
-        elif not place.heard.signals:
+        elif not any(signal.strength.carries for signal in place.heard.signals):
             found.doubt(f"no ranges give {address} a Region: it may be in many places")
         else:
             return True
@@ -150,5 +188,6 @@ class Anycast(EndpointControl, id="residency.anycast", version=1):
     @staticmethod
     def _pops(case: Case, found: Judgement) -> None:
         pops = sorted({edge.pop for edge in case.edges() if edge.pop})
-        if len(pops) > 1:
-            found.breach(f"{case.address} answered from {', '.join(pops)}")
+        if len({pop_city(pop) or pop for pop in pops}) > 1:
+            # a head may come from a network behind the address: no proof
+            found.doubt(f"{case.address} answered from {', '.join(pops)}, by its heads", Reason.CONFLICTING)

@@ -84,7 +84,7 @@ def edge_of(head: Head) -> Edge:
         detail = f"{found[0].name}: headers too many or too long to be read"
         return Unseen(reason=Reason.MALFORMED, detail=detail)
     told = found[0].read(head) if len(found) == 1 else _Told(None, "unknown", None, None)
-    usable = told.cache in ("miss", "dynamic") and told.origin_ms is not None and told.origin_ms <= MAX_MS
+    usable = told.cache in ("miss", "dynamic") and told.origin_ms is not None and told.origin_ms < MAX_MS
     return EdgeSeen(
         cdn="+".join(sorted(network.name for network in found)),
         pop=None if told.pop is None else vendor_text(told.pop),

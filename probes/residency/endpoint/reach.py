@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+from probes.places.cities import CITIES
 from probes.places.cities import Point as Centre
+from probes.places.countries import with_parts
+from probes.places.pops import AIRPORTS
 from probes.residency.bounds import STANDPOINT_OFF_M
 from probes.residency.endpoint_facts import Reach, SignedTimes, Standpoint
 from probes.residency.physics.borders import TOLERANCE_M, in_shape, nearest_m
@@ -55,7 +58,8 @@ def reach_of(outlines: Outlines, standpoint: Standpoint, signed: SignedTimes) ->
     radius = reach_m(signed.times.least_us + ticks_us, Speed.VACUUM) + STANDPOINT_OFF_M
     if radius + TOLERANCE_M >= HALF_ROUND_M:
         return None
-    countries = touched(outlines, Centre(point.latitude, point.longitude), radius + TOLERANCE_M)
+    centre = Centre(point.latitude, point.longitude)
+    countries = touched(outlines, centre, radius + TOLERANCE_M) | _undrawn(outlines, centre, radius)
     return Reach(radius_m=radius, countries=tuple(sorted(countries)), borders=outlines.sha256)
 
 
@@ -66,6 +70,14 @@ def touched(outlines: Outlines, centre: Centre, metres: int) -> frozenset[str]:
         if outline.shape.code not in found and _touches(centre, outline, metres):
             found.add(outline.shape.code)
     return frozenset(found)
+
+
+def _undrawn(outlines: Outlines, centre: Centre, metres: int) -> frozenset[str]:
+    """Countries that the file does not draw, and of which a city is known here that the disc may hold: a file of some
+    countries only, as of a continent, must not pass for the world. Small countries without such a city stay unseen."""
+    covered = with_parts({outline.shape.code for outline in outlines.all})
+    cities = (city for city in (*AIRPORTS.values(), *CITIES.values()) if city.country not in covered)
+    return frozenset(city.country for city in cities if at_least_m(centre, city.point) <= metres)
 
 
 def _touches(centre: Centre, outline: Outline, metres: int) -> bool:

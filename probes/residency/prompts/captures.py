@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import gzip
+import html
+import io
 import json
 import re
+import unicodedata
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,6 +22,8 @@ from urllib.parse import unquote_plus, urlsplit
 
 MAX_BYTES: Final = 1 << 28
 """Of one file, uncompressed."""
+MAX_HAR: Final = 1 << 26
+"""Of one HAR: its values take twenty times as much in memory."""
 MAX_RATIO: Final = 200
 MAX_LINE: Final = 1 << 24
 MAX_DEPTH: Final = 60
@@ -27,6 +33,10 @@ NESTED: Final = 3
 """How often JSON may stand in a string of JSON and still be looked into."""
 
 _BASE64: Final = re.compile(r"(?:[A-Za-z0-9+/_-]{4}){64,}[A-Za-z0-9+/_-]*={0,2}")
+_HAR_HEAD: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*\{\s*\"log\"\s*:")
+_WITHIN: Final = re.compile(r"[A-Za-z0-9+/_-]{12,}={0,2}")
+_PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _DATA_URI: Final = re.compile(r"data:(?P<type>[\w.+/-]{0,100})(?:;[\w=.-]{1,60})*;base64,(?P<content>.*)", re.DOTALL)
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
@@ -56,20 +66,17 @@ def unpacked(content: bytes) -> bytes:
     """The bytes, decompressed where they are gzipped. Raises CaptureError."""
     if not content.startswith(b"\x1f\x8b"):
         return content
-    out = bytearray()
-    rest = content
-    while rest:  # members may follow each other
-        engine = zlib.decompressobj(wbits=31)
-        try:
-            out += engine.decompress(rest, MAX_BYTES + 1 - len(out))
-        except zlib.error:
-            raise CaptureError("is damaged: what is compressed in it does not unpack") from None
-        if len(out) > MAX_BYTES or len(out) > MAX_RATIO * len(content) + (1 << 20):
-            raise CaptureError(f"unpacks to more than {MAX_BYTES} bytes, or {MAX_RATIO} times its size: split it")
-        if not engine.eof:
-            raise CaptureError("is cut off: what is compressed in it has no end")
-        rest = engine.unused_data
-    return bytes(out)
+    most = min(MAX_BYTES, MAX_RATIO * len(content) + (1 << 20))
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:  # members may follow each other
+            out = file.read(most + 1)
+    except (zlib.error, gzip.BadGzipFile):
+        raise CaptureError("is damaged: what is compressed in it does not unpack") from None
+    except EOFError:
+        raise CaptureError("is cut off: what is compressed in it has no end") from None
+    if len(out) > most:
+        raise CaptureError(f"unpacks to more than {MAX_BYTES} bytes, or {MAX_RATIO} times its size: split it")
+    return out
 
 
 def requests(content: bytes, kind: Literal["auto", "ndjson", "har"]) -> Iterator[Sent]:
@@ -86,9 +93,21 @@ def requests(content: bytes, kind: Literal["auto", "ndjson", "har"]) -> Iterator
         yield from _lines(data)
 
 
+def _loads(text: str) -> Json:
+    """JSON in which nothing is lost: an object with a name twice becomes a list of its members, a fraction its digits.
+    Raises ValueError and RecursionError."""
+    found: Json = json.loads(text, object_pairs_hook=_members, parse_float=str)
+    return found
+
+
+def _members(pairs: list[tuple[str, Json]]) -> Json:
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else [[name, value] for name, value in pairs]
+
+
 def _lines(data: bytes) -> Iterator[Sent]:
     number = 0
-    for line in data.splitlines():
+    for line in io.BytesIO(data):
         if not line.strip():
             continue
         number += 1
@@ -97,7 +116,7 @@ def _lines(data: bytes) -> Iterator[Sent]:
             sent.broken = f"is longer than {MAX_LINE} bytes"
         else:
             try:
-                _body(sent, "", json.loads(line.decode("utf-8")))
+                _body(sent, "", _loads(line.decode("utf-8")))
             except (ValueError, RecursionError):
                 sent.broken = "is no JSON"
         yield sent
@@ -107,8 +126,12 @@ def _har(data: bytes) -> list[Json] | None:
     """`log.entries` of a HAR; None where it is none."""
     if not data[:64].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") or b'"entries"' not in data:
         return None
+    if len(data) > MAX_HAR:
+        if _HAR_HEAD.match(data) is None:
+            return None
+        raise CaptureError(f"is a HAR larger than {MAX_HAR} bytes, which is read in one piece: split it")
     try:
-        document = json.loads(data.decode("utf-8-sig"))
+        document = _loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         return None
     log = document.get("log") if isinstance(document, dict) else None
@@ -128,26 +151,59 @@ def _entries(entries: list[Json]) -> Iterator[Sent]:
         if isinstance(url, str):
             sent.host = _host(url)
             _text(sent, "/request/url", unquote_plus(url), NESTED)
-        posted = request.get("postData")
+        posted, size = request.get("postData"), request.get("bodySize")
         if isinstance(posted, dict):
-            _posted(sent, posted)
-        elif isinstance(size := request.get("bodySize"), int) and size > 0:
+            _posted(sent, posted, size if isinstance(size, int) else -1)
+        elif isinstance(size, int) and size > 0:
             sent.broken = f"sent {size} bytes that the capture does not hold"
+        elif size != 0 and str(request.get("method")).upper() in ("POST", "PUT", "PATCH"):
+            sent.broken = "sent a body that the capture does not hold"
+        if _is_encoded(request.get("headers")):
+            sent.unread += 1
+        _messages(sent, entry.get("_webSocketMessages") if isinstance(entry, dict) else None)
         yield sent
 
 
-def _posted(sent: Sent, posted: dict[str, Json]) -> None:
+def _is_encoded(headers: Json) -> bool:
+    """Whether the body was compressed: then what stands in the capture is no text."""
+    return any(
+        isinstance(one, dict)
+        and str(one.get("name")).lower() == "content-encoding"
+        and str(one.get("value")).strip().lower() not in ("", "identity")
+        for one in (headers if isinstance(headers, list) else ())
+    )
+
+
+def _messages(sent: Sent, messages: Json) -> None:
+    """Of a WebSocket, as browsers write them down: those that were sent."""
+    for index, one in enumerate(messages if isinstance(messages, list) else ()):
+        if not isinstance(one, dict) or one.get("type") == "receive":
+            continue
+        if one.get("opcode") == 2:  # binary
+            sent.unread += 1
+        else:
+            _walk(sent, f"/_webSocketMessages/{index}", one.get("data"), 0, NESTED)
+
+
+def _posted(sent: Sent, posted: dict[str, Json], size: int) -> None:
     text, params = posted.get("text"), posted.get("params")
+    if posted.get("encoding") == "base64" and isinstance(text, str):
+        if (plain := _decoded(text)) is None:
+            sent.unread += 1
+            return
+        text = plain
+    if isinstance(text, str) and size > len(text.encode("utf-8", "replace")):
+        sent.broken = f"sent {size} bytes, of which the capture holds fewer"
+    if isinstance(params, list) and params:
+        _walk(sent, "/request/postData/params", params, 0, NESTED)
     if isinstance(text, str) and text:
         try:
-            value: Json = json.loads(text)
+            value: Json = _loads(text)
         except (ValueError, RecursionError):
             _text(sent, "/request/postData/text", text, NESTED)
         else:
             _body(sent, "/request/postData/text", value)
-    elif isinstance(params, list) and params:
-        _walk(sent, "/request/postData/params", params, 0, NESTED)
-    else:
+    elif not params and size != 0:
         sent.broken = "sent a body that the capture does not hold"
 
 
@@ -202,14 +258,42 @@ def _text(sent: Sent, at: str, text: str, nested: int) -> None:
         else:
             _text(sent, f"{at}~base64", plain, nested)
         return
-    # JSON can spell halves of surrogate pairs, which no text may hold
-    sent.texts.append((at, text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")))
-    if nested and text.lstrip()[:1] in ("{", "["):
+    _add(sent, at, text)
+    for how, spelt in _spelt(text):
+        _add(sent, f"{at}~{how}", spelt)
+    if text.lstrip()[:1] in ("{", "["):
+        if not nested:
+            sent.unread += "\\" in text
+            return
         try:
-            inner: Json = json.loads(text)
+            inner: Json = _loads(text)
         except (ValueError, RecursionError):
             return
         _walk(sent, f"{at}~json", inner, 0, nested - 1)
+
+
+def _add(sent: Sent, at: str, text: str) -> None:
+    if len(sent.texts) >= MAX_TEXTS:
+        sent.broken = f"holds more than {MAX_TEXTS} texts"
+        return
+    # JSON can spell halves of surrogate pairs, which no text may hold
+    sent.texts.append((at, text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")))
+
+
+def _spelt(text: str) -> Iterator[tuple[str, str]]:
+    """What else a text says to whoever decodes it: percent signs, character references, base64 within it, and letters
+    that only look otherwise."""
+    if _PERCENT.search(text):
+        yield "percent", unquote_plus(text)
+    if "&" in text and (plain := html.unescape(text)) != text:
+        yield "html", plain
+    if not text.isascii():
+        visible = "".join(char for char in text if unicodedata.category(char) != "Cf")
+        if (plain := unicodedata.normalize("NFKC", visible)) != text:
+            yield "plain", plain
+    for match in _WITHIN.finditer(text):
+        if (inner := _decoded(match.group())) is not None and not _CONTROL.search(inner):
+            yield "base64", inner
 
 
 def _decoded(encoded: str) -> str | None:

@@ -10,6 +10,7 @@ from typing import Final
 from keycheck.model.facts import Unseen
 from keycheck.model.types import vendor_text
 from keycheck.model.verdict import Reason
+from probes.places.countries import codes
 from probes.places.country_names import countries_in
 from probes.residency.flow_facts import Change, Listed
 from probes.residency.rosters.tables import Row, Table, folded
@@ -123,9 +124,14 @@ def _first(row: Row, names: Sequence[str]) -> str:
     return next((row[name].strip() for name in names if row.get(name, "").strip()), "")
 
 
+_WHERE: Final = codes("location locations country countries place places region regions jurisdiction hosting")
+_NO_PLACE: Final = codes("mechanism safeguard safeguards type name date")
+
+
 def _all(row: Row, names: Sequence[str]) -> str:
-    """Every column that says where: a seat and a place of processing may differ."""
-    return "; ".join(dict.fromkeys(row[name].strip() for name in names if row.get(name, "").strip()))
+    """Every column that says where: a seat and a place of processing may differ, and headings are the vendor's."""
+    also = [name for name in row if _WHERE & {*name.split()} and not _NO_PLACE & {*name.split()}]
+    return "; ".join(dict.fromkeys(row[name].strip() for name in (*names, *also) if row.get(name, "").strip()))
 
 
 def _day(text: str) -> datetime | None:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -13,8 +14,9 @@ from typing import Final, Literal, TypeAlias
 
 MAX_BYTES: Final = 1 << 23
 MAX_ROWS: Final = 2000
-_MAX_CELL: Final = 4000
+_MAX_DEPTH: Final = 20
 _MAX_CELLS: Final = 200_000
+_MAX_TORN: Final = 20
 
 Format: TypeAlias = Literal["json", "csv", "html"]
 Row: TypeAlias = Mapping[str, str]
@@ -53,28 +55,49 @@ def read(content: bytes) -> Table:
 
 def folded(name: str) -> str:
     """A heading as it is compared."""
-    return re.sub(r"[^a-z0-9]+", " ", name.casefold()).strip()
+    plain = unicodedata.normalize("NFKD", name).casefold()
+    shown = "".join(char for char in plain if not unicodedata.combining(char) and unicodedata.category(char) != "Cf")
+    return re.sub(r"[\W_]+", " ", shown).strip()
 
 
 def _json(text: str) -> Table:
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=_once)
     except (ValueError, RecursionError):
-        raise RosterError("begins as JSON and is none") from None
-    lists = [value] if isinstance(value, list) else [one for one in value.values() if isinstance(one, list)]
-    lists = [one for one in lists if any(isinstance(row, dict) for row in one)]
+        raise RosterError("begins as JSON and is none, or has a name twice in one object") from None
+    found = [value] if isinstance(value, list) else list(value.values())
+    lists = [one for one in found if isinstance(one, list) and any(isinstance(row, dict) for row in one)]
     if len(lists) != 1:
         raise RosterError("is JSON without one list of parties: write a list of objects")
-    rows = [{folded(str(name)): _cell(cell) for name, cell in row.items()} for row in lists[0] if isinstance(row, dict)]
-    return _table("json", rows, len(lists[0]) - len(rows))
+    rows = [_row((str(name), _cell(cell)) for name, cell in row.items()) for row in lists[0] if isinstance(row, dict)]
+    elsewhere = sum(isinstance(one, list | dict) and bool(one) for one in found) - 1
+    return _table("json", rows, len(lists[0]) - len(rows) + elsewhere)
 
 
-def _cell(value: object) -> str:
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name twice")
+    return found
+
+
+def _cell(value: object, depth: int = 0) -> str:
+    if depth > _MAX_DEPTH:
+        raise RosterError(f"is nested deeper than {_MAX_DEPTH}")
     if isinstance(value, list):
-        return ", ".join(_cell(one) for one in value[:100])
+        return ", ".join(_cell(one, depth + 1) for one in value)
     if isinstance(value, dict):
-        return ", ".join(_cell(one) for one in list(value.values())[:100])
-    return "" if value is None else str(value)[:_MAX_CELL]
+        return ", ".join(_cell(one, depth + 1) for one in value.values())
+    return "" if value is None else str(value)
+
+
+def _row(cells: Iterable[tuple[str, str]]) -> Row:
+    """Columns that are called alike count together: none of them hides another."""
+    found: dict[str, str] = {}
+    for name, cell in cells:
+        key = folded(name)
+        found[key] = "; ".join(dict.fromkeys(filter(None, (found.get(key, ""), cell.strip()))))
+    return found
 
 
 def _csv(text: str) -> Table:
@@ -93,21 +116,21 @@ def _html(text: str) -> Table:
     parser.close()
     if parser.overfull:
         raise RosterError(f"has more than {_MAX_CELLS} cells")
-    return _with_heading("html", [table for table in parser.tables if len(table) > 1])
+    alone = sum(len(table) == 1 for table in parser.tables)
+    return _with_heading("html", [table for table in parser.tables if len(table) > 1], alone)
 
 
-def _with_heading(form: Format, tables: Iterable[Sequence[Sequence[str]]]) -> Table:
+def _with_heading(form: Format, tables: Iterable[Sequence[Sequence[str]]], left_out: int = 0) -> Table:
     rows: list[Row] = []
-    left_out = 0
     for table in tables:
         if not table:
             continue
-        heading = [folded(cell) for cell in table[0]]
+        heading = table[0]
         for line in table[1:]:
             if len(line) != len(heading):
                 left_out += 1
             else:
-                rows.append({name: cell.strip()[:_MAX_CELL] for name, cell in zip(heading, line, strict=True)})
+                rows.append(_row(zip(heading, line, strict=True)))
     return _table(form, rows, left_out)
 
 
@@ -130,6 +153,7 @@ class _Tables(HTMLParser):
         self._cells = 0
         self._cell: list[str] | None = None
         self._hidden = 0
+        self._torn = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in ("script", "style", "template"):
@@ -160,6 +184,30 @@ class _Tables(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._cell is not None and not self._hidden and not self.overfull:
             self._cell.append(data)
+
+    # The library's parser looks through all that is left for the end of each tag or comment: for many without an end
+    # that takes the square of their number.
+
+    def parse_starttag(self, i: int) -> int:
+        return self._whole(super().parse_starttag(i))
+
+    def parse_endtag(self, i: int) -> int:
+        return self._whole(super().parse_endtag(i))
+
+    def parse_comment(self, i: int, report: bool = True) -> int:
+        return self._whole(super().parse_comment(i, report))
+
+    def parse_html_declaration(self, i: int) -> int:
+        return self._whole(super().parse_html_declaration(i))
+
+    def parse_pi(self, i: int) -> int:
+        return self._whole(super().parse_pi(i))
+
+    def _whole(self, end: int) -> int:
+        self._torn += end < 0
+        if self._torn > _MAX_TORN:
+            raise RosterError(f"has more than {_MAX_TORN} tags or comments without an end")
+        return end
 
     def close(self) -> None:
         super().close()

@@ -270,7 +270,8 @@ def behind(region: str = "eu-south-2", origin_us: int | None = 2_000, **more: An
         fresh=Fresh(path="/echo/{nonce}"),
     )
     fresh = FreshTimes(times=times(), echoed=True, edge=edge("MAD56-P4", origin_us))
-    facts = {"declared": declared, "edge": edge(), "fresh": fresh, "origin_ranges": ranged(region)}
+    said = ranged(None, anycast=True)
+    facts = {"declared": declared, "ranges": said, "edge": edge(), "fresh": fresh, "origin_ranges": ranged(region)}
     return names(declared=declared), address(**facts | more)
 
 

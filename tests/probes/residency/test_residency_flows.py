@@ -393,4 +393,5 @@ def test_where_a_model_may_run_decides() -> None:
     assert inference(NotAsked(), provider="openai").reasons == (Reason.NOT_COVERED,)
     denied = Unseen(reason=Reason.PERMISSION_DENIED, detail="bedrock:GetInferenceProfile")
     assert inference(denied).reasons == (Reason.PERMISSION_DENIED,)
-    assert inference(runs("eu-central-1"), logging=denied).reasons == (Reason.PERMISSION_DENIED,)
+    told = inference(runs("eu-central-1", "eu-west-1"), logging=denied)
+    assert told.reasons == (Reason.PERMISSION_DENIED,)

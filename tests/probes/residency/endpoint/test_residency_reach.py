@@ -52,7 +52,8 @@ def standpoint(**changed: object) -> Standpoint:
 def test_the_longer_it_takes_the_more_is_left(least_us: int, countries: tuple[str, ...]) -> None:
     found = reach_of(OUTLINES, standpoint(), signed(least_us))
     assert found is not None
-    assert found.countries == countries
+    drawn = {"DE", "FR", "GB", "US"}  # others, which have no polygon here, are told by their cities
+    assert {*found.countries} & drawn == {*countries}
     assert found.radius_m >= (least_us + 1) * 149 + STANDPOINT_OFF_M
     assert found.borders == OUTLINES.sha256
 
