@@ -42,7 +42,17 @@ def _report(error: ErrorDetails, root: Node, model: type[BaseModel], problems: P
         entry = parent.entry(str(error["loc"][-1])) if isinstance(parent, Map) else None
         place = entry.key.place if entry else place
     what, mend = _words(error, label, value, models)
+    if error["type"] in _MAPPING_WANTED:
+        mend = _mapping_of(model, error["loc"]) or mend
+    if error["loc"] and isinstance(error["loc"][-1], int) and label:
+        what = f"an entry of {what}"
     problems.add(place, what, mend)
+
+
+def _mapping_of(model: type[BaseModel], location: tuple[int | str, ...]) -> str | None:
+    """The keys that a mapping there has, for who wrote a plain value."""
+    keys = list(dict.fromkeys(name for one in _models_at(model, location) for name in one.model_fields))
+    return f"write `{{key: value, …}}`, with keys of: {', '.join(keys[:12])}" if keys else None
 
 
 def _find(root: Node, location: tuple[int | str, ...]) -> tuple[Node, Place, str, object]:
@@ -119,6 +129,11 @@ _FORMS: Final[Mapping[str, tuple[str, str]]] = {
         "is not a public key",
         "copy the base64 text from `keycheck key show`",
     ),
+    deployment.COORDINATES: (
+        "is no latitude and longitude",
+        'write degrees, latitude first, in quotes: `"50.11,8.68"`',
+    ),
+    r"^[A-Z]{2}$": ("is no country code", "write two capitals of ISO 3166, e.g. `DE`; the United Kingdom is `GB`"),
     _SECRET: (
         "must say where the secret is, not what it is",
         "write `env:NAME` or `file:PATH`; if a secret was written here, replace it at its issuer",
@@ -176,7 +191,7 @@ def _words(error: ErrorDetails, label: str, value: object, models: tuple[type[Ba
 def _own_words(named: str, message: str) -> tuple[str, str]:
     """A validator's sentence: what follows its first semicolon is the mend."""
     what, _, mend = message.partition("; ")
-    return f"{named}: {what}", mend or "write a value that fits"
+    return what if named == "this" else f"{named}: {what}", mend or "write a value that fits"
 
 
 def _lowered(message: str) -> str:

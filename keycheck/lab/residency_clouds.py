@@ -41,11 +41,14 @@ PAGE: Final = 5
 """Entries that a list has at once, so that many have several pages."""
 _IN_KMS: Final = ("kms", "sts")
 """Services that the lab's KMS answers for."""
+_SECTIONS: Final = {"logs": "cloudwatch_logs"}
+"""Of services whose section in the SDK's configuration has another name, by their id."""
 _READS: Final = (
     "s3:List*", "s3:Get*", "s3express:List*", "backup:List*", "backup:Get*", "backup:Describe*", "rds:Describe*",
     "dynamodb:Describe*", "dynamodb:List*", "ec2:Describe*", "ec2:Get*", "elasticfilesystem:Describe*",
     "account:ListRegions", "account:GetRegionOptStatus", "organizations:Describe*", "organizations:List*",
-    "bedrock:Get*", "bedrock:List*",
+    "bedrock:Get*", "bedrock:List*", "ecr:Describe*", "elasticache:Describe*", "es:List*", "fsx:Describe*",
+    "glacier:List*", "kinesis:List*", "logs:Describe*", "redshift:Describe*", "sqs:List*",
 )  # fmt: skip
 """What whoever looks at stores needs: reading alone, but s3:GetObject, without which no object's key is told."""
 
@@ -113,7 +116,8 @@ class StoreClouds:
         denials = tuple(_deny(action, resource) for action, resource in plan.aws.denied)
         directory.set_policies(INSPECTOR, (keys, _allow(*_READS), *denials))
         auditor = directory.add_user(AUDITOR, policies=(_allow("sts:AssumeRole"),))
-        services = {**dict.fromkeys(AWS_HANDLERS, self.aws.url), **dict.fromkeys(_IN_KMS, self._clouds.aws.cloud.url)}
+        stores = {_SECTIONS.get(name, name): self.aws.url for name in AWS_HANDLERS}
+        services = {**stores, **dict.fromkeys(_IN_KMS, self._clouds.aws.cloud.url)}
         path = self._home / CONFIG_FILE
         path.write_text(_config(auditor, services), encoding="ascii")
         path.chmod(0o600)

@@ -23,6 +23,14 @@ COUNTRIES: Final = codes(
 )
 """ISO 3166-1 alpha-2."""
 
+
+def known_country(code: str) -> str:
+    """The code, if it is a country's. Raises ValueError: a code that nobody has would be outside of everything."""
+    if code not in COUNTRIES:
+        raise ValueError(f"{code} is no country of ISO 3166; the United Kingdom is `GB`, the Union is no country")
+    return code
+
+
 PARTS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {"CY": codes("CY-BASES CY-NORTH"), "ES": codes("ES-CN"), "PT": codes("PT-20 PT-30")}
 )

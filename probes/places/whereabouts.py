@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from keycheck.model.deployment import COORDINATES, VantageRef
 from keycheck.model.types import Model
+from probes.places.countries import known_country
 
 Provider: TypeAlias = Literal["aws", "gcp", "azure", "oci", "other"]
 RegionName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{1,39}$")]
@@ -30,7 +31,7 @@ class ClientSubnet(Model):
     """A network in whose name is asked (RFC 7871): whether its clients are sent elsewhere."""
 
     network: Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f.:]{2,45}/\d{1,3}$")]
-    country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+    country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$"), AfterValidator(known_country)]
     """ISO 3166 code of where these clients are, as declared."""
 
 

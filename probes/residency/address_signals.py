@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Final
 
 from keycheck.model.facts import Unseen
-from probes.places.cities import City
+from probes.places.cities import City, Point
 from probes.places.countries import COUNTRIES, KNOWN
 from probes.places.site import Countries, Everywhere
 from probes.places.tables import TABLES
@@ -92,6 +92,11 @@ def city_of(says: RangeSays) -> City | None:
     return None if row is None else row.city
 
 
+def _degrees(point: Point) -> str:
+    """Coordinates for people: whoever wrote them the wrong way round sees it in the verdict."""
+    return f"{point.lat / 1_000_000:.2f},{point.lon / 1_000_000:.2f}"
+
+
 def physics(facts: AddressFacts) -> Iterator[Signal]:
     """What the least signed time leaves: only bounds at the speed of light in a vacuum."""
     bound = signed_disc(facts)
@@ -101,7 +106,8 @@ def physics(facts: AddressFacts) -> Iterator[Signal]:
     if isinstance(facts.reach, Reach) and (countries := frozenset(facts.reach.countries)) and countries <= KNOWN:
         yield Signal(
             Strength.PROOF,
-            f"it answered {facts.standpoint.vantage} so soon that it is within {facts.reach.radius_m // 1000} km",
+            f"it answered {facts.standpoint.vantage}, declared at {_degrees(bound.centre)}, so soon that it is within "
+            f"{facts.reach.radius_m // 1000} km",
             countries,
             premises=f"{bound.worded()}; what answers stands on land; polygons sha256 {facts.reach.borders}",
         )

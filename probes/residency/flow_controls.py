@@ -143,7 +143,8 @@ class Subprocessors(ResidencyControl, id="residency.subprocessors", version=1):
         for entry in facts.entries:
             standing = permitted.contains(entry.countries)
             if standing.standing is Standing.UNKNOWN:
-                found.doubt(f"{entry.name}: the roster names no country that keycheck understands ({entry.words})")
+                words = f"not understood: {entry.words}" if entry.words else "head a column `location` or `country`"
+                found.doubt(f"{entry.name}: the roster names no country ({words})")
             elif standing.standing is Standing.CONDITIONAL:
                 found.doubt(
                     f"{entry.name}: in {worded(entry.countries)}, which only {shown(standing.demanded)} permits"
@@ -261,14 +262,14 @@ class OperatorControl(ResidencyControl, id="residency.operator", version=1):
         self._country("its seat", declared.seat, found)
         self._country("its ultimate parent's seat", _parent_seat(declared), found)
         self._country("the governing law", declared.law, found)
-        for what, countries in (("staff who administer", declared.staff), ("support", declared.support)):
+        for what, countries in (("staff who administer", declared.staff), ("staff who support", declared.support)):
             if not countries:
                 found.doubt(f"nobody states where {what} are")
             for country in countries:
                 self._country(what, country, found)
         self._holdings(declared, found)
         self._documents(facts, found)
-        return found.verdict(f"{declared.name}: all stated in {self.jurisdiction.worded()}")
+        return found.verdict(f"{declared.name}: seats, people and law stated in {self.jurisdiction.worded()}")
 
     def _country(self, what: str, country: str | None, found: Judgement) -> None:
         if country is None:
@@ -300,6 +301,11 @@ class OperatorControl(ResidencyControl, id="residency.operator", version=1):
                 found.breach(f"{one.name} ({one.seat}) holds {share / _PER_CENT:g} %")
         if (total := sum(one.share for one in outside)) > self.all_holdings:
             found.breach(f"holders from outside have {total / _PER_CENT:g} % together")
+        elif outside:
+            found.lean(
+                f"holders from outside have {total / _PER_CENT:g} % together, as stated; at most "
+                f"{self.all_holdings / _PER_CENT:g} % is agreed, {self.single_holding / _PER_CENT:g} % for one"
+            )
         unstated = _WHOLE - sum(one.share for one in declared.holdings)
         if declared.holdings and (unstated > self.single_holding or total + unstated > self.all_holdings):
             found.doubt(f"nobody states who holds the other {unstated / _PER_CENT:g} %")

@@ -35,6 +35,8 @@ PENDING: Final = Unseen(reason=Reason.NOT_COVERED, detail="named, and not looked
 """Of what was met on the way, until it is looked at."""
 GONE: Final = "does not exist any more"
 """Note on what something is a copy of, and what its own Region does not know."""
+NOT_OURS: Final = "does not exist any more, or is another account's"
+"""The same, where the cloud says the one as it says the other."""
 
 
 class Graph:

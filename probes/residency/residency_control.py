@@ -6,6 +6,8 @@ from collections.abc import Collection
 from datetime import timedelta
 from typing import Annotated, ClassVar, Final
 
+from pydantic import ConfigDict
+
 from keycheck.model.control import Control, Tighter
 from keycheck.model.types import Duration
 from probes.places.extents import Activity, Standing
@@ -27,11 +29,14 @@ STALE_AFTER: Final = timedelta(days=90)
 class ResidencyControl(Control):
     """Base of the controls that hold places against a jurisdiction."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     caveat: ClassVar[str] = CAVEAT
     activity: ClassVar[Activity] = Activity.STORE
 
     jurisdiction: Annotated[Scope, NARROWER]
-    """Where it must be: `[EU]`, or `{allow: …, deny: …, except: …}`."""
+    """Where it must be: a list of ISO 3166 codes and of the groups EU, EEA, EFTA, UK and adequacy@YYYY-MM-DD; or
+    `{allow: [DE], deny: […], except: [{data: [telemetry], activities: [back-up], allow: [FR]}]}`."""
 
     def outside(self, provider: str, regions: Collection[str], data: str | None = None) -> str | None:
         """Where regions of a provider lie outside of the jurisdiction, in words; empty: all are inside, with all that

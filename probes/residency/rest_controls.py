@@ -66,7 +66,10 @@ class RestControl(Control):
     def _told(where: str, fault: str | Reason | None, encryption: Encryption, found: Judgement) -> None:
         match fault:
             case Reason():
-                found.doubt(f"{where}: under {encryption.key or encryption.method}: undecided", fault)
+                why = "undecided"
+                if encryption.key is not None and fault is Reason.NOT_COVERED:
+                    why = "an agreed key is named by an alias, which may lead to another tomorrow; declare its ARN"
+                found.doubt(f"{where}: under {encryption.key or encryption.method}: {why}", fault)
             case str():
                 found.breach(f"{where} {fault}")
             case None:
@@ -81,8 +84,10 @@ class RestControl(Control):
         if not sampled.complete and not sampled.looked and sampled.existing != 0:
             found.doubt(f"{where}: no object was looked at")
         elif not sampled.complete:
-            existing = "an uncounted number" if sampled.existing is None else str(sampled.existing)
-            found.lean(f"{where}: {sampled.looked} objects of {existing} were looked at, oldest and newest among them")
+            of = "of more than were listed, the first ones by name among them"
+            if sampled.existing is not None:
+                of = f"of {sampled.existing}" + (", oldest and newest among them" if sampled.looked > 1 else "")
+            found.lean(f"{where}: {sampled.looked} objects were looked at, {of}")
 
 
 class Encrypted(RestControl, id="stores.encrypted", version=1):
@@ -146,6 +151,9 @@ class UnderKey(RestControl, id="stores.key", version=1):
                     return f"is under {encryption.key}, which the cloud manages"
                 if any(same_key(encryption.key, agreed) for agreed in facts.agreed_keys):
                     return None
+                if any(":alias/" in agreed for agreed in facts.agreed_keys):
+                    # An alias can lead to another key tomorrow: declare the key's own ARN.
+                    return Reason.NOT_COVERED
                 return f"is under {encryption.key}, which is not agreed"
 
 

@@ -105,7 +105,7 @@ class Steering(EdgesControl, id="residency.steering", version=1):
         for told in answer.addresses:
             inner = Judgement()
             self.stands(placed(by_address[told.address], self.jurisdiction, self.ranges_max_age), inner)
-            found.breaches += [f"{who} are sent there: {breach}" for breach in inner.breaches]
+            found.breaches += [f"{breach} (told to {who})" for breach in inner.breaches]
             found.doubts += inner.doubts
 
     def _for_everybody(self, answer: DnsAnswer, by_address: dict[str, Case], found: Judgement) -> None:

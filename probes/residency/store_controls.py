@@ -10,13 +10,16 @@ from keycheck.model.facts import Facts, Unseen
 from keycheck.model.verdict import Reason, Verdict, not_applicable
 from probes.places.extents import Activity
 from probes.residency.closure import Closure, Reached, closure
+from probes.residency.graph import GONE, NOT_OURS
 from probes.residency.residency_control import ResidencyControl
 from probes.residency.store_facts import Basis, ClosureFacts, OpenEnd
 from probes.weighing import Judgement, counted
 
 _PROVES_NOT: Final = (
-    "That no copy was made by other means than the cloud's own: an export by a program, a download, a vendor's account "
-    "that was not named. Organisation policies are read as guard rails and prove nothing about what exists already."
+    "That no copy was made by other means than those that the walk asks about: an export by a program, a download, "
+    "jobs of services that move data on order (DataSync, DMS, Glue, S3 Batch Operations, streams, transfers), rules "
+    "and replicas that were removed, clones and copies by accounts that it was shared with before. Policies of an "
+    "organisation are read as guard rails and prove nothing about what exists already."
 )
 
 
@@ -61,13 +64,18 @@ class StoreControl(ResidencyControl):
         return found.verdict(f"{counted(len(nodes), self.noun, self.nouns)} in {', '.join(sorted(places))}")
 
     def _placed(self, reached: Reached, facts: ClosureFacts, found: Judgement) -> frozenset[str]:
-        place = reached.node.place
+        place, note = reached.node.place, reached.node.note or ""
         if isinstance(place, Unseen):
             found.doubt(f"{reached.worded}: its place is not known: {place.detail}", place.reason)
             return frozenset()
         outside = self.outside(facts.provider, place.regions, facts.agreed.data_class)
         if outside is None:
             found.doubt(f"{reached.worded}: keycheck does not know where {', '.join(place.regions)} is")
+        elif outside and note.endswith(NOT_OURS):
+            found.doubt(f"{reached.worded} was in {outside}, and {NOT_OURS}")
+        elif outside and note.endswith(GONE):
+            found.lean(f"{reached.worded} was in {outside}, and {GONE}")
+            return frozenset()
         elif outside and any(edge.basis is Basis.OFF for edge in reached.way):
             found.doubt(f"{reached.worded} is in {outside}: nothing goes there now, and something may have gone there")
         elif outside:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self, TypeAlias, assert_never
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
 from keycheck.model.deployment import FileRef, IdentityRef, Subject, declared
 from keycheck.model.types import Digest, Instant, Model, Name, Prose
+from probes.places.countries import known_country
 from probes.places.whereabouts import RegionName
 
-Country: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+Country: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$"), AfterValidator(known_country)]
 """ISO 3166-1 alpha-2."""
 ResourceName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,700}$")]
 """AWS: an ARN. Google Cloud: a full resource name (`//storage.googleapis.com/projects/_/buckets/NAME`)."""
@@ -67,20 +68,28 @@ class Store(Subject):
     others: Annotated[tuple[IdentityRef, ...], Field(max_length=20)] = ()
     """Identities that may read in other accounts to which copies go."""
     objects: Annotated[int, Field(ge=0, le=10_000)] = 50
-    """Objects of each bucket whose own encryption is looked at, oldest and newest among them."""
+    """Objects of each bucket whose own encryption is looked at: of those that are listed, the oldest, the newest, and
+    others by chance."""
     agreed: Agreed = Agreed()
 
     @model_validator(mode="after")
     def _of_provider(self) -> Self:
         match self.what:
             case Resource(name=name):
-                fits = name.startswith("arn:aws") if self.provider == "aws" else name.startswith("//")
+                if self.provider == "aws" and not name.startswith("arn:aws"):
+                    raise ValueError("`name` is no ARN; write the whole ARN, e.g. `arn:aws:s3:::acme-exports`")
+                if self.provider == "gcp" and not name.startswith("//"):
+                    raise ValueError(
+                        "`name` is no full resource name; write e.g. `//storage.googleapis.com/projects/_/buckets/acme`"
+                    )
             case Account(account=account):
-                fits = account.isdigit() == (self.provider == "aws")
+                if account.isdigit() != (self.provider == "aws"):
+                    raise ValueError(
+                        f"`account` is none of {self.provider}; write twelve digits for AWS, the id of a project for "
+                        "Google Cloud"
+                    )
             case _:
                 assert_never(self.what)
-        if not fits:
-            raise ValueError(f"that is no name of {self.provider}")
         return self
 
 
@@ -158,6 +167,9 @@ class Notice(Model):
     reference: Prose | None = None
 
 
+_PER_CENT = 100
+
+
 class Holding(Model):
     """Somebody who holds a share of an operator."""
 
@@ -165,6 +177,13 @@ class Holding(Model):
     seat: Country
     share: Annotated[int, Field(ge=0, le=10_000)]
     """In hundredths of a per cent."""
+
+    @field_validator("share", mode="before")
+    @classmethod
+    def _no_per_cent(cls, value: object) -> object:
+        if isinstance(value, str) and value.rstrip().endswith("%"):
+            raise ValueError("this is in hundredths of a per cent; write `3000` for 30 %")
+        return value
 
 
 class Evidence(Model):
@@ -192,6 +211,14 @@ class Operator(Subject):
     """Governing law."""
     key_custody: Literal["vendor", "cloud-kms", "customer-hsm", "client-side", "unknown"] = "unknown"
     evidence: Annotated[tuple[Evidence, ...], Field(max_length=50)] = ()
+
+    @field_validator("holdings")
+    @classmethod
+    def _whole(cls, value: tuple[Holding, ...]) -> tuple[Holding, ...]:
+        """Shares written in per cent would all seem too small to matter."""
+        if sum(one.share for one in value) == _PER_CENT:
+            raise ValueError("shares of 1 % in all: they are in hundredths of a per cent; write `3000` for 30 %")
+        return value
 
 
 class RangesFile(Model):

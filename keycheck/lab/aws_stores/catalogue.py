@@ -20,11 +20,20 @@ SERVED: Final[Mapping[str, str]] = {
     "bedrock": "bedrock",
     "dynamodb": "dynamodb",
     "ec2": "ec2",
+    "ecr": "ecr",
+    "elasticache": "elasticache",
     "elasticfilesystem": "efs",
+    "es": "opensearch",
+    "fsx": "fsx",
+    "glacier": "glacier",
+    "kinesis": "kinesis",
+    "logs": "logs",
     "organizations": "organizations",
     "rds": "rds",
+    "redshift": "redshift",
     "s3": "s3",
     "s3express": "s3",
+    "sqs": "sqs",
 }
 """Service in the credential scope of a signature -> the SDK's name of its model."""
 _LABEL: Final = re.compile(r"\{([A-Za-z0-9_-]+)(\+?)\}")

@@ -16,7 +16,7 @@ from keycheck.lab.aws.identity import Directory, Refusal
 from keycheck.lab.aws.policy import decide_identity
 from keycheck.lab.aws.seams import Access, Caller
 from keycheck.lab.aws.wire import Answer, Request, Reset, Server, scope_of
-from keycheck.lab.aws_stores import accounts, backup, bedrock, dynamodb, ec2, efs, rds, s3
+from keycheck.lab.aws_stores import accounts, backup, bedrock, dynamodb, ec2, efs, empty, rds, s3
 from keycheck.lab.aws_stores.asked import Ask, Handler
 from keycheck.lab.aws_stores.catalogue import SERVED, Called, Catalogue
 from keycheck.lab.aws_stores.parameters import parameters
@@ -34,9 +34,10 @@ HANDLERS: Final[Mapping[str, Mapping[str, Handler]]] = {
     "efs": efs.HANDLERS,
     "rds": rds.HANDLERS,
     "s3": s3.HANDLERS,
+    **empty.HANDLERS,
 }
 """By the SDK's name of the service, and operation."""
-_ACTIONS: Final = {"efs": "elasticfilesystem"}
+_ACTIONS: Final = {"efs": "elasticfilesystem", "opensearch": "es"}
 _GLOBAL: Final = frozenset({"account", "organizations"})
 """Services that answer in one Region for all."""
 _VIRTUAL: Final = re.compile(r"([a-z0-9][a-z0-9.-]{1,61})\.(s3[.-][a-z0-9.-]+|localhost)(:\d+)?")

@@ -62,6 +62,8 @@ class Asking:
     """Answers that may name people: of objects."""
     regions: tuple[str, ...] = ()
     """Enabled ones, where they are told."""
+    replicated: set[str] = field(default_factory=set)
+    """Buckets of which an object says that it was replicated elsewhere."""
     _depth: int = 0
 
     def of(self, account: str | None) -> Door | None:

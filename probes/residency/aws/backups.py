@@ -1,7 +1,7 @@
 """AWS Backup: where plans will copy, and where jobs did.
 
-A plan says what will happen. What happened is told by the jobs of the last 90 days, and by the recovery points that
-exist: both are asked, as a plan can be changed after it copied.
+A plan says what will happen. What happened is told by the jobs that AWS Backup still tells of, and by the recovery
+points that exist: both are asked, as a plan can be changed after it copied.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from probes.residency.store_facts import MAX_NODES, Basis, EdgeKind, Encryption,
 
 WINDOW: Final = timedelta(days=90)
 """How far back jobs are asked for."""
+TOLD: Final = timedelta(days=30)
+"""How far back AWS Backup tells of them at least (API reference, ListBackupJobs: "for the last 30 days")."""
 _PAGE: Final = 250
 _SHOWN: Final = 10
 """Recovery points of a vault that are alike in all that is judged."""
@@ -54,6 +56,8 @@ class Backups:
         vaults = set(self._listed(region, door)) if self.resource is None else set(self._holding(region, door))
         self._planned(region, door, vaults, tuple(roots))
         self._backed_up(region, door, vaults, tuple(roots))
+        # A vault that was deleted after something was copied from it is in no listing.
+        vaults |= {job.source for job in self._copied(region, door) if job.copied and self._ours(job.source)}
         self.follow(vaults)
         return tuple(sorted(vaults))
 
@@ -67,9 +71,12 @@ class Backups:
                 self.asking.graph.edge(root, vault, EdgeKind.BACKS_UP, Basis.HAPPENED, "recovery point that exists")
             self.follow(vaults)
 
-    def follow(self, vaults: Iterable[str]) -> None:
-        """The vaults, what lies in them, and every vault that something was copied to from there."""
+    def follow(self, vaults: Iterable[str], *, declared: bool = False) -> None:
+        """The vaults, what lies in them, and every vault that something was copied to from there. An empty one that
+        nothing leads to is left out, unless it is `declared`."""
         self._waiting.extend(sorted(vaults))
+        for vault in vaults if declared else ():
+            self._there(vault)
         while self._waiting:
             vault = self._waiting.pop()
             if len(self._followed) >= MAX_NODES:
@@ -99,11 +106,15 @@ class Backups:
             graph.ends(vault, "backups", why)
             graph.ends(vault, "encryption", why)
             return
+        jobs = [job for job in self._copied(found.region, door) if job.source == vault]
+        points = self._points_in(vault, found.region, door)
+        if not (points or jobs or graph.node(vault) or any(end.at == vault for end in graph.open)):
+            # AWS makes a vault wherever somebody looks at its console: it is no place of anything.
+            return
         self._describe(vault, found.region, found.owner, door)
-        self._points(vault, found.region, found.owner, door)
-        for job in self._copied(found.region, door):
-            if job.source == vault:
-                self._copy(job)
+        self._points(vault, points, found.region, found.owner)
+        for job in jobs:
+            self._copy(job)
 
     def _copy(self, job: Job) -> None:
         self._there(job.target)
@@ -177,8 +188,8 @@ class Backups:
     def _vault(self, region: str, account: str, name: str) -> str:
         return f"arn:{self.asking.partition}:backup:{region}:{account}:backup-vault:{name}"
 
-    def _points(self, vault: str, region: str, account: str | None, door: Door) -> None:
-        found = self.asking.listed(
+    def _points_in(self, vault: str, region: str, door: Door) -> tuple[Point, ...]:
+        return self.asking.listed(
             "backup:ListRecoveryPointsByBackupVault",
             region,
             "RecoveryPoints",
@@ -192,6 +203,8 @@ class Backups:
                 **({} if self.resource is None else {"ByResourceArn": self.resource}),
             },
         )
+
+    def _points(self, vault: str, found: tuple[Point, ...], region: str, account: str | None) -> None:
         graph = self.asking.graph
         for alike in few(found, lambda each: each.kind, _SHOWN):
             each = alike.one

@@ -203,9 +203,12 @@ class Buckets:
         try:
             answer = self.asking.ask(operation, region, door, Bucket=name)
         except AwsError as error:
-            if error.code == _NO_RULES:
-                return
-            raise
+            if error.code != _NO_RULES:
+                raise
+            if name in self.asking.replicated:
+                why = unknown("its objects say that they were replicated, by a rule that is gone: where to is not told")
+                self.asking.opens(id, why, "copies")
+            return
         with parsing(operation):
             rules = children(child(answer, "ReplicationConfiguration"), "Rules", required=True)
             if not rules:

@@ -116,6 +116,8 @@ class Database:
     """ARNs of automated backups that are replicated elsewhere."""
     source: str | None
     """What it is a replica of."""
+    cluster: str | None
+    """Of an instance, the name of the cluster that it belongs to: Aurora's data, and its copies, are the cluster's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,9 @@ class Snapshot:
     @property
     def kind(self) -> tuple[object, ...]:
         """What is judged of it."""
-        return (self.of, self.protection, self.outside, self.source is not None, self.manual)
+        # Of a source, Region and account: each of those is a place of its own.
+        source = None if self.source is None else tuple(self.source.split(":")[3:5])
+        return (self.of, self.protection, self.outside, source, self.manual)
 
 
 def protection(item: Answer, name: str) -> Protection:
@@ -153,8 +157,9 @@ def protection(item: Answer, name: str) -> Protection:
 def outside(item: Answer) -> str | None:
     """Where something is kept, where that is not in the Region: `outposts`, `local` (dedicated local zones)."""
     told = {text_or_none(item, "BackupTarget"), text_or_none(item, "SnapshotTarget")} - {None, "region"}
-    groups = child_or_none(item, "DBSubnetGroup") or {}
-    for subnet in children(groups, "Subnets"):
+    # Of a cluster it is the group's name alone.
+    groups = item.get("DBSubnetGroup")
+    for subnet in () if isinstance(groups, str) else children(child_or_none(item, "DBSubnetGroup") or {}, "Subnets"):
         if text_or_none(child_or_none(subnet, "SubnetOutpost") or {}, "Arn") is not None:
             told.add("outposts")
     return ", ".join(sorted(str(each) for each in told)) or None
@@ -179,6 +184,7 @@ def database(item: Answer, kind: Kind, region: str) -> Database:
         replicas,
         tuple(text(each, "DBInstanceAutomatedBackupsArn") for each in automated),
         text_or_none(item, source),
+        text_or_none(item, "DBClusterIdentifier") if instance else None,
     )
 
 

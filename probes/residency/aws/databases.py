@@ -95,6 +95,8 @@ class Databases:
             note=None if found.source is None else f"replica of {found.source}",
         )
         self.keys.tie(id, encryption)
+        if found.cluster is not None:
+            self._replica(id, found.arn, CLUSTER, found.cluster, "the cluster that holds its data")
         for replica in found.replicas:
             self._replica(id, found.arn, kind, replica)
         for backup in found.automated:
@@ -102,7 +104,7 @@ class Databases:
         if kind is CLUSTER:
             self._world(found, door)
 
-    def _replica(self, id: str, source: Arn, kind: Kind, replica: str) -> None:
+    def _replica(self, id: str, source: Arn, kind: Kind, replica: str, detail: str = "read replica") -> None:
         """Of another Region it is named by its ARN."""
         try:
             other = arn(replica)
@@ -112,7 +114,7 @@ class Databases:
                 return
             other = Arn(source.partition, "rds", source.region, source.account, f"{kind.resource}:{replica}")
         self.asking.graph.put(str(other), NodeKind.DATABASE, other.owner, in_region(other.region), PENDING)
-        self.asking.graph.edge(id, str(other), EdgeKind.REPLICATES, Basis.HAPPENED, "read replica")
+        self.asking.graph.edge(id, str(other), EdgeKind.REPLICATES, Basis.HAPPENED, detail)
         with self.asking.deeper(str(other)) as followed:
             if followed:
                 self.look(other)

@@ -1,4 +1,4 @@
-"""EC2: volumes, snapshots and images of our own accounts, and with whom snapshots are shared.
+"""EC2: volumes, snapshots and images of our own accounts, and with whom snapshots and images are shared.
 
 A snapshot that was copied from another Region names its source in its description alone, which whoever copies can
 change: it adds an edge where it is there, and its absence says nothing.
@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 from keycheck.model.facts import Unseen
 from probes.clouds.aws.reading import (
     Answer,
+    MalformedError,
     child_or_none,
     children,
     flag,
@@ -25,7 +26,7 @@ from probes.clouds.aws.reading import (
 )
 from probes.residency.alike import few
 from probes.residency.aws.asking import Asking, Door
-from probes.residency.aws.graph import GONE, PENDING, in_region, unknown
+from probes.residency.aws.graph import NOT_OURS, PENDING, in_region, unknown
 from probes.residency.aws.keys import Keys
 from probes.residency.aws.names import Arn, is_region
 from probes.residency.aws.regions import elsewhere
@@ -36,8 +37,9 @@ T = TypeVar("T")
 _PAGE: Final = 100
 _SHOWN: Final = 10
 _SHARED: Final = 200
-"""Snapshots of a Region whose sharing is asked about."""
+"""Snapshots, and images, of a Region whose sharing is asked about."""
 _COPIED: Final = re.compile(r"\[Copied (?P<id>snap-[0-9a-f]{8,17}) from (?P<region>[a-z0-9-]{5,30})\]", re.ASCII)
+_LAUNCHERS: Final = ("UserId", "Group", "OrganizationArn", "OrganizationalUnitArn")
 _OWN: Final = "sse-ebs"
 _ABSENT: Final = ("InvalidVolume.NotFound", "InvalidSnapshot.NotFound", "InvalidAMIID.NotFound")
 
@@ -183,7 +185,7 @@ class Disks:
             self._sought.add(id)
             which: dict[str, object] = {"SnapshotIds": [name]}
             if self.asking.gone("ec2:DescribeSnapshots", region, "Snapshots", door, _ABSENT, **which):
-                graph.put(id, NodeKind.SNAPSHOT, door.account, in_region(region), Unneeded(), note=GONE)
+                graph.put(id, NodeKind.SNAPSHOT, door.account, in_region(region), Unneeded(), note=NOT_OURS)
             else:
                 self._snapshots(region, door, which)
         graph.put(id, NodeKind.SNAPSHOT, door.account, in_region(region), PENDING)
@@ -228,6 +230,24 @@ class Disks:
             why = unknown(f"shared with {', '.join(others)}, who may copy it anywhere")
             self.asking.opens(self._id(region, door.account, "snapshot", id), why, "copies")
 
+    def _launched(self, id: str, region: str, door: Door) -> None:
+        """Whoever may launch an image has its disks, and may make snapshots of them."""
+        operation = "ec2:DescribeImageAttribute"
+        answer = self.asking.ask(operation, region, door, ImageId=id, Attribute="launchPermission")
+        with parsing(operation):
+            if text(answer, "ImageId") != id:
+                raise MalformedError("the answer is about another image")
+            who = {
+                told
+                for item in children(answer, "LaunchPermissions")
+                for told in (text_or_none(item, name) for name in _LAUNCHERS)
+                if told is not None
+            }
+        others = sorted(who - {each.account for each in (self.asking.door, *self.asking.others)})
+        if others:
+            why = unknown(f"shared with {', '.join(others[:20])}, who may copy what is in it anywhere")
+            self.asking.opens(self._id(region, door.account, "image", id), why, "copies")
+
     def _images(self, region: str, door: Door, name: str | None) -> tuple[str, ...]:
         """Images hold their data in snapshots, which are looked at by themselves."""
 
@@ -237,7 +257,9 @@ class Disks:
             source, where = text_or_none(item, "SourceImageId"), text_or_none(item, "SourceImageRegion")
             return text(item, "ImageId"), snapshots, source, where
 
-        which: dict[str, object] = {"Owners": ["self"], "MaxResults": _PAGE} if name is None else {"ImageIds": [name]}
+        which: dict[str, object] = {"ImageIds": [name]}
+        if name is None:
+            which = {"Owners": ["self"], "IncludeDisabled": True, "MaxResults": _PAGE}
         found = self._listed("ec2:DescribeImages", region, "Images", image, door, which)
         graph, shown = self.asking.graph, []
         for id, snapshots, source, where in found[: _SHOWN * 10]:
@@ -253,12 +275,26 @@ class Disks:
                     self._snapshots(region, door, {"SnapshotIds": [snapshot]})
                 if graph.node(held) is not None:
                     graph.edge(own, held, EdgeKind.BACKS_UP, Basis.HAPPENED, "the image's data")
+                else:
+                    why = unknown(f"its data is in {snapshot}, which EC2 does not describe to us")
+                    self.asking.opens(own, why, "encryption", "backups")
             if source is not None and where is not None and where != region:
+                which = {"ImageIds": [source], "Owners": ["self"]}
+                if not is_region(where) or self.asking.gone(
+                    "ec2:DescribeImages", where, "Images", door, _ABSENT, **which
+                ):
+                    continue  # Another account's, the cloud's own among them, or gone: nothing of ours is there.
                 copied = self._id(where, door.account, "image", source)
                 graph.put(
                     copied, NodeKind.IMAGE, door.account, in_region(where), Unneeded(), note="need not exist any more"
                 )
                 graph.edge(copied, own, EdgeKind.COPIES, Basis.HAPPENED, "copied image")
+        for id, *_ in found[:_SHARED]:
+            with graph.opening(self._id(region, door.account, "image", id), "copies"):
+                self._launched(id, region, door)
+        if len(found) > _SHARED:
+            why = unknown(f"whether {len(found) - _SHARED} more images are shared was not asked")
+            self.asking.opens(f"ec2:DescribeImageAttribute in {region}", why, "copies")
         if len(found) > _SHOWN * 10:
             why = unknown(f"{len(found) - _SHOWN * 10} more images are not shown; their snapshots are looked at")
             self.asking.opens(f"ec2:DescribeImages in {region}", why, "copies")

@@ -11,6 +11,7 @@ from probes.residency.graph import (
     GONE,
     MAX_BYTES,
     MAX_OPEN,
+    NOT_OURS,
     PENDING,
     Graph,
     Matters,
@@ -19,7 +20,18 @@ from probes.residency.graph import (
 )
 from probes.residency.store_facts import NodePlace
 
-__all__ = ["GONE", "MAX_BYTES", "MAX_OPEN", "PENDING", "Graph", "Matters", "in_region", "seen_not", "unknown"]
+__all__ = [
+    "GONE",
+    "MAX_BYTES",
+    "MAX_OPEN",
+    "NOT_OURS",
+    "PENDING",
+    "Graph",
+    "Matters",
+    "in_region",
+    "seen_not",
+    "unknown",
+]
 
 _KIND: Final = "region"
 _ZONE: Final = "zone"

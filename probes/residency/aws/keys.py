@@ -75,6 +75,11 @@ class Keys:
             written = kms_arn(key)
         except ValueError:
             written = None
+        if written is None and (account is None or self.asking.of(account) is None):
+            # KMS and S3 would take an alias, or an id, for one of whoever asks.
+            why = unknown(f"the key {key} is another account's, and named without its ARN")
+            graph.ends(key, "encryption", why)
+            return why
         where = region if written is None else written.region
         owner = account if written is None else written.account
         operation = "kms:DescribeKey"

@@ -38,6 +38,8 @@ _UNVERSIONED: Final = "null"
 _MAX_KEY: Final = 1024
 _KINDS: Final = 64
 _FAILURES: Final = 16
+_REPLICATED: Final = ("COMPLETED", "COMPLETE")
+"""Of an object that a rule copied elsewhere, whether or not there still is that rule (S3 API reference, HeadObject)."""
 _OWN_KEY: Final = "400"
 """What S3 answers to HEAD for an object under a key of the client's own (SSE-C) when none is sent, and where KMS
 refuses its key."""
@@ -188,6 +190,8 @@ def _head(
     with parsing(operation):
         own, method = text_or_none(answer, "SSECustomerAlgorithm"), text_or_none(answer, "ServerSideEncryption")
         key = text_or_none(answer, "SSEKMSKeyId")
+        if text_or_none(answer, "ReplicationStatus") in _REPLICATED:
+            asking.replicated.add(bucket)
         if own is not None:
             return Encryption(method="client-supplied-key", algorithm=vendor_text(own), key=None)
         if method is None:

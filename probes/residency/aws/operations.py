@@ -19,6 +19,16 @@ def _table(service: Service, rate: float, methods: str, prefix: str = "") -> dic
 
 OPERATIONS: Final[Operations] = MappingProxyType(
     {
+        # Of services that are looked into no further, what there is.
+        **_table("ecr", 5, "describe_repositories"),
+        **_table("elasticache", 2, "describe_cache_clusters"),
+        **_table("fsx", 2, "describe_file_systems"),
+        **_table("glacier", 2, "list_vaults"),
+        **_table("kinesis", 2, "list_streams"),
+        **_table("logs", 2, "describe_log_groups"),
+        **_table("opensearch", 2, "list_domain_names", "es"),
+        **_table("redshift", 2, "describe_clusters"),
+        **_table("sqs", 2, "list_queues"),
         **_table("account", 1, "list_regions"),
         **_table(
             "backup",
@@ -31,7 +41,7 @@ OPERATIONS: Final[Operations] = MappingProxyType(
         **_table("dynamodb", 10, "list_tables describe_table describe_global_table describe_continuous_backups "
                  "list_backups describe_backup list_exports describe_export"),
         **_table("ec2", 20, "describe_regions describe_volumes describe_snapshots describe_images "
-                 "describe_snapshot_attribute"),
+                 "describe_snapshot_attribute describe_image_attribute"),
         **_table("efs", 5, "describe_file_systems describe_replication_configurations", "elasticfilesystem"),
         **_table("kms", 100, "describe_key describe_custom_key_stores"),
         **_table("organizations", 1, "list_policies_for_target list_parents describe_policy describe_organization"),

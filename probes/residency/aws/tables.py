@@ -68,7 +68,54 @@ class Tables:
         ids = [Arn(self.asking.partition, "dynamodb", region, door.account, f"table/{name}") for name in names]
         for id in ids:
             self.look(id)
-        return tuple(str(id) for id in ids)
+        return (*(str(id) for id in ids), *self._outlived(region, door, frozenset(str(id) for id in ids)))
+
+    def _outlived(self, region: str, door: Door, tables: frozenset[str]) -> tuple[str, ...]:
+        """Backups, and buckets with exports, of tables that are gone. Their ids."""
+        ids: list[str] = []
+        at = f"dynamodb:ListBackups in {region}"
+        listed = self.asking.listed(
+            "dynamodb:ListBackups",
+            region,
+            "BackupSummaries",
+            lambda item: text(item, "BackupArn"),
+            at=at,
+            matters=("backups", "encryption"),
+            door=door,
+            token=("ExclusiveStartBackupArn", "LastEvaluatedBackupArn"),
+            parameters={"BackupType": "ALL", "Limit": _PAGE},
+        )
+        left = [each for each in listed if ":dynamodb:" in each and each.partition("/backup/")[0] not in tables]
+        for backup in left[:_DESCRIBED]:
+            with self.asking.graph.opening(backup, "backups", "encryption"):
+                self._backup(_table(backup), backup, door)
+                ids.append(backup)
+        if len(left) > _DESCRIBED:
+            why = unknown(f"{len(left) - _DESCRIBED} more backups of tables that are gone were not described")
+            self.asking.opens(at, why, "backups", "encryption")
+        at = f"dynamodb:ListExports in {region}"
+        exported = self.asking.listed(
+            "dynamodb:ListExports",
+            region,
+            "ExportSummaries",
+            lambda item: (text(item, "ExportArn"), text(item, "ExportStatus")),
+            at=at,
+            matters=("copies",),
+            door=door,
+            parameters={"MaxResults": 25},
+        )
+        made = [
+            export
+            for export, status in exported
+            if status in _EXPORTED and export.partition("/export/")[0] not in tables
+        ]
+        for export in made[:_DESCRIBED]:
+            with self.asking.graph.opening(export, "copies"):
+                ids.append(self.buckets.id(self._export(_table(export), export, door)))
+        if len(made) > _DESCRIBED:
+            why = unknown(f"{len(made) - _DESCRIBED} more exports of tables that are gone were not described")
+            self.asking.opens(at, why, "copies")
+        return tuple(dict.fromkeys(ids))
 
     def look(self, wanted: Arn) -> None:
         """One table, its replicas, and everything that was made of it."""
@@ -201,7 +248,8 @@ class Tables:
             encryption = self._encryption(child_or_none(features, "SSEDescription"), wanted)
         graph = self.asking.graph
         graph.put(backup, NodeKind.BACKUP, wanted.owner, in_region(wanted.region), encryption, created=created)
-        graph.edge(str(wanted), backup, EdgeKind.BACKS_UP, Basis.HAPPENED, "backup", created)
+        if graph.node(str(wanted)) is not None:
+            graph.edge(str(wanted), backup, EdgeKind.BACKS_UP, Basis.HAPPENED, "backup", created)
         self.keys.tie(backup, encryption)
 
     def _exports(self, wanted: Arn, door: Door) -> None:
@@ -221,7 +269,8 @@ class Tables:
                 self._export(wanted, export, door)
         self._rest(wanted, "exports", len(made), "copies")
 
-    def _export(self, wanted: Arn, export: str, door: Door) -> None:
+    def _export(self, wanted: Arn, export: str, door: Door) -> str:
+        """The bucket's name."""
         operation = "dynamodb:DescribeExport"
         answer = self.asking.ask(operation, wanted.region, door, ExportArn=export)
         with parsing(operation):
@@ -231,10 +280,10 @@ class Tables:
             if not is_bucket(bucket):
                 raise MalformedError("an S3Bucket that is none")
         self.buckets.look(bucket, owner)
-        name = export.rpartition("/")[2]
-        self.asking.graph.edge(
-            str(wanted), self.buckets.id(bucket), EdgeKind.COPIES, Basis.HAPPENED, f"export {name}", at
-        )
+        name, graph = export.rpartition("/")[2], self.asking.graph
+        if graph.node(str(wanted)) is not None:
+            graph.edge(str(wanted), self.buckets.id(bucket), EdgeKind.COPIES, Basis.HAPPENED, f"export {name}", at)
+        return bucket
 
     def _rest(self, wanted: Arn, what: str, number: int, *matters: Matters) -> None:
         if number > _DESCRIBED:
@@ -251,3 +300,12 @@ def _region(item: Answer) -> str:
     if not is_region(name):
         raise MalformedError("a RegionName that is none")
     return name
+
+
+def _table(made: str) -> Arn:
+    """The table that a backup or an export is of. Raises ProbeError."""
+    with parsing("dynamodb"):
+        try:
+            return arn(made.rpartition("/")[0].rpartition("/")[0])
+        except ValueError as error:
+            raise MalformedError("what is no ARN of a table's backup or export") from error

@@ -16,7 +16,7 @@ from probes.clouds.aws.clients import unspoken
 from probes.residency.aws import buckets as s3
 from probes.residency.aws.asking import Asking, asking
 from probes.residency.aws.backup_plans import Plans
-from probes.residency.aws.backups import WINDOW, Backups
+from probes.residency.aws.backups import TOLD, Backups
 from probes.residency.aws.buckets import Buckets
 from probes.residency.aws.database_copies import DatabaseCopies
 from probes.residency.aws.databases import Databases
@@ -26,6 +26,7 @@ from probes.residency.aws.graph import in_region, seen_not, unknown
 from probes.residency.aws.guards import guards
 from probes.residency.aws.keys import Keys
 from probes.residency.aws.names import Arn, arn, is_bucket, is_region
+from probes.residency.aws.others import look_all as other_services
 from probes.residency.aws.regions import enabled
 from probes.residency.aws.tables import Tables
 from probes.residency.store_facts import ClosureFacts, Node, NodeKind, NodePlace
@@ -78,17 +79,25 @@ _BACKED_UP: Final = (NodeKind.BUCKET, NodeKind.DATABASE, NodeKind.TABLE, NodeKin
 _QUESTIONS: Final = 250
 _NOT_ASKED: Final = "not asked: "
 NOT_COVERED: Final = (
-    "CloudWatch Logs",
-    "ECR",
-    "ElastiCache",
-    "FSx",
-    "Glacier vaults",
-    "Kinesis",
-    "OpenSearch",
-    "Redshift",
-    "SQS",
+    "Amazon MQ",
+    "Aurora DSQL",
+    "DocumentDB elastic clusters",
+    "ElastiCache Serverless",
+    "Keyspaces",
+    "Lightsail",
+    "MSK",
+    "MemoryDB",
+    "OpenSearch Serverless",
+    "Redshift Serverless",
+    "S3 Tables",
+    "SageMaker",
+    "Secrets Manager",
+    "Storage Gateway",
+    "Systems Manager",
+    "Timestream",
+    "WorkSpaces",
 )
-"""Services that hold data and are not looked into."""
+"""Services that hold data and are not looked into; there are others."""
 
 
 @dataclass(slots=True)
@@ -96,6 +105,7 @@ class Tour:
     """Everything that walks in one part."""
 
     ask: Asking
+    keys: Keys
     buckets: Buckets
     databases: Databases
     tables: Tables
@@ -110,6 +120,7 @@ class Tour:
         buckets = Buckets(ask, keys)
         return cls(
             ask,
+            keys,
             buckets,
             Databases(ask, keys, DatabaseCopies(ask, keys, buckets), everywhere=resource is not None),
             Tables(ask, keys, buckets),
@@ -155,7 +166,7 @@ def walk(subject: Store, part: PartName, io: Io) -> tuple[ClosureFacts, tuple[Bl
         open=ask.graph.open,
         guards=guarding,
         questions=_questions(ask),
-        since=ask.now - WINDOW,
+        since=ask.now - TOLD,
         agreed=subject.agreed,
         agreed_keys=_agreed(subject, io.subjects),
     )
@@ -184,7 +195,7 @@ def _resource(tour: Tour, name: str) -> tuple[str, ...]:
         case "elasticfilesystem" if found.region:
             tour.file_systems.look(found)
         case "backup" if found.region and found.resource.startswith("backup-vault:"):
-            tour.backups.about(None).follow((id,))
+            tour.backups.about(None).follow((id,), declared=True)
             return (id,)
         case _:
             _other(tour.ask, found)
@@ -239,6 +250,7 @@ def _account(tour: Tour, region: str) -> tuple[str, ...]:
     roots += tour.tables.look_all(region)
     roots += tour.disks.look_all(region)
     roots += tour.file_systems.look_all(region)
+    roots += other_services(ask, tour.keys, region)
     roots += tour.backups.look(region, tuple(id for id in roots if ask.graph.node(id) is not None))
     for service in NOT_COVERED:
         ask.asked.add(f"{_NOT_ASKED}{service}")

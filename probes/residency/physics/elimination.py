@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
+from probes.places.jurisdictions import worded
 from probes.places.tables import Listing, Site
 from probes.residency.physics.discs import Bound
+
+_NAMED: Final = 8
+"""Places that a sentence names; all of them are in the premises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,9 @@ class Remaining:
 
     def worded(self) -> str:
         """For people: the list with its date, what is left and what could not be placed."""
-        names = ", ".join(site.name for site in self.left) or "nothing"
+        names = ", ".join(site.name for site in self.left[:_NAMED]) or "nothing"
+        if len(self.left) > _NAMED:
+            names = f"{len(self.left)} of them, in {worded(self.countries)} ({names}, …)"
         unplaced = f"; not placed: {', '.join(self.listing.unplaced)}" if self.listing.unplaced else ""
         whole = len(self.left) + len(self.gone)
         listing = f"given the {whole} places of {self.listing.provider} as of {self.listing.as_of.isoformat()}"

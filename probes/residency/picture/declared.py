@@ -35,7 +35,8 @@ def _entry(entry: SubjectEntry, scope: Scope) -> Iterator[Drawn]:
             yield in_region(entry.id, Kind.KEY, key.id, entry.id, key.provider, (region,), scope, DECLARED)
         case "inference":
             model = Inference.model_validate_json(entry.body)
-            regions = (model.region,) if model.region else ()
+            # where it is asked is where it runs only if the offer says so
+            regions = (model.region,) if model.region and model.scope == "region" else ()
             yield in_region(entry.id, Kind.INFERENCE, model.model, entry.id, model.provider, regions, scope, DECLARED)
             if model.endpoint is not None:
                 yield Arrow(f"endpoints/{model.endpoint}", entry.id, "asks", leaves=False)
@@ -66,7 +67,7 @@ def _endpoint(subject: str, endpoint: Endpoint, scope: Scope) -> Iterator[Drawn]
         origin = in_region(
             f"{subject}#origin",
             Kind.ORIGIN,
-            "origin",
+            f"origin of {endpoint.id}",
             subject,
             said.origin.provider,
             (said.origin.region,),

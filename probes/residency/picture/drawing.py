@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
-from typing import Final
+from typing import Final, TypeAlias
 
 from probes.residency.physics.polygons import Polygons
 from probes.residency.picture.atlas import HEIGHT, WIDTH, Sheet, grid, outlines, sheet
@@ -15,8 +15,12 @@ _CLOSE: Final = 14.0
 """Pixels: marks that are nearer are drawn as one."""
 _LABELS: Final = 4
 _LINE: Final = 15
-_CHARACTER: Final = 6.7
-"""Pixels of a letter, about."""
+_CHARACTER: Final = 7.4
+"""Pixels of a letter, about: wide system fonts have as much."""
+_NEAR: Final = 150.0
+"""Pixels: names go no farther off than that for the sake of a clear line."""
+_BESIDE: Final = 13.0
+"""Pixels from a mark to the names beside it."""
 
 MARKERS: Final = """<defs>
 <marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse">
@@ -38,11 +42,11 @@ def globe(of: Scene, polygons: Polygons | None, inside: frozenset[str]) -> str:
         *grid(on),
         *_arcs(of.arrows, at),
     ]
-    taken: list[tuple[float, float, float, float]] = []
-    for (x, y), things in clusters:
-        worst = _worst(things)
-        parts.append(mark(x, y, worst, 7 if len(things) == 1 else 9))
-        parts += _labels(x, y, things, taken)
+    taken = [(x - 10, y - 10, x + 10, y + 10) for (x, y), _ in clusters]
+    placed = [(x, y, things, *_label(x, y, things, taken)) for (x, y), things in clusters]
+    parts += [_leader(x, y, box) for x, y, _, box, _ in placed]
+    parts += [mark(x, y, _worst(things), 7 if len(things) == 1 else 9) for x, y, things, _, _ in placed]
+    parts += [text for *_, texts in placed for text in texts]
     return "\n".join((*parts, "</svg>"))
 
 
@@ -67,9 +71,11 @@ def _polygon(kind: str, *corners: tuple[float, float]) -> str:
     return f'<path class="{kind}" d="M{"L".join(f"{x:.1f} {y:.1f}" for x, y in corners)}Z"/>'
 
 
+_WORST_FIRST: Final = (Where.OUTSIDE, Where.UNKNOWN, Where.INSIDE, Where.ASIDE)
+
+
 def _worst(things: Sequence[Thing]) -> Where:
-    found = {thing.where for thing in things}
-    return next((one for one in (Where.OUTSIDE, Where.UNKNOWN, Where.INSIDE) if one in found), Where.ASIDE)
+    return min((thing.where for thing in things), key=_WORST_FIRST.index)
 
 
 def _clusters(things: Sequence[Thing], on: Sheet) -> list[tuple[tuple[float, float], list[Thing]]]:
@@ -85,24 +91,69 @@ def _clusters(things: Sequence[Thing], on: Sheet) -> list[tuple[tuple[float, flo
     return found
 
 
-def _labels(
-    x: float, y: float, things: Sequence[Thing], taken: list[tuple[float, float, float, float]]
-) -> Iterator[str]:
-    """Names beside a mark, moved down until they cover no others."""
-    lines = [escape(cut(thing.label, 34)) for thing in things[:_LABELS]]
+_Box: TypeAlias = tuple[float, float, float, float]
+"""Left, top, right, bottom."""
+
+
+def _label(x: float, y: float, things: Sequence[Thing], taken: list[_Box]) -> tuple[_Box, list[str]]:
+    """Names near a mark, where they cover neither names nor marks; the worst first. What is put there is taken."""
+    ordered = sorted(things, key=lambda thing: _WORST_FIRST.index(thing.where))
+    lines = [_name(thing) for thing in ordered[:_LABELS]]
     if len(things) > _LABELS:
-        lines.append(f"and {len(things) - _LABELS} more")
-    width = max(len(line) for line in lines) * _CHARACTER
-    left = x + 12 if x + 12 + width < WIDTH else x - 12 - width
-    top = min(max(y - 6, 12.0), HEIGHT - len(lines) * _LINE - 4)
-    while any(
-        left < b and a < left + width and top - _LINE < d and c - _LINE < top + (len(lines) - 1) * _LINE
-        for a, c, b, d in taken
-    ):
-        top += _LINE
-    taken.append((left, top, left + width, top + (len(lines) - 1) * _LINE))
-    for number, line in enumerate(lines):
-        yield f'<text class="name" x="{left:.1f}" y="{top + number * _LINE:.1f}">{line}</text>'
+        lines.append(f"and {len(things) - _LABELS} more, in the table")
+    width, height = max(len(line) for line in lines) * _CHARACTER, len(lines) * _LINE
+    free = [one for one in _places(x, y, width, height) if not any(_meet(one, other) for other in taken)]
+    near = (one for one in free if abs((one[1] + one[3]) / 2 - y) < _NEAR)
+    seen = (one for one in near if not any(_crosses(x, y, one, other) for other in taken))
+    box = next(seen, next(iter(free), (x + _BESIDE, y, x + _BESIDE + width, y + height)))
+    taken.append(box)
+    at, anchor = (box[0], "start") if box[0] > x else (box[2], "end")
+    top = box[1] + _LINE - 4
+    texts = (
+        f'<text class="name" text-anchor="{anchor}" x="{at:.1f}" y="{top + number * _LINE:.1f}">{escape(line)}</text>'
+        for number, line in enumerate(lines)
+    )
+    return box, list(texts)
+
+
+def _name(thing: Thing) -> str:
+    return cut(thing.label if thing.kind is not Kind.VANTAGE else f"vantage {thing.label}", 34)
+
+
+def _places(x: float, y: float, width: float, height: float) -> Iterator[_Box]:
+    """Where names may stand on the sheet, the nearest first: beside the mark, then lower and higher, right and left."""
+    for away in range(0, HEIGHT, _LINE):
+        for right in (True, False):
+            for down in (1, -1):
+                left = x + _BESIDE + away / 3 if right else x - _BESIDE - away / 3 - width
+                top = y - height / 2 + down * away
+                if left >= 2 and left + width <= WIDTH - 2 and top >= 2 and top + height <= HEIGHT - 12:
+                    yield (left, top, left + width, top + height)
+
+
+def _meet(one: _Box, other: _Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def _end(x: float, y: float, box: _Box) -> tuple[float, float]:
+    """Where the line from a mark meets its names."""
+    left, top, right, bottom = box
+    return (left - 2 if left > x else right + 2, min(max(y, top + 8), bottom - 8))
+
+
+def _crosses(x: float, y: float, box: _Box, other: _Box) -> bool:
+    """Whether the line to the names would run under something else; its own mark is no hindrance."""
+    to_x, to_y = _end(x, y, box)
+    steps = ((x + (to_x - x) * step / 16, y + (to_y - y) * step / 16) for step in range(1, 17))
+    return not (other[0] <= x <= other[2] and other[1] <= y <= other[3]) and any(
+        other[0] <= a <= other[2] and other[1] <= b <= other[3] for a, b in steps
+    )
+
+
+def _leader(x: float, y: float, box: _Box) -> str:
+    """A thin line from a mark to its names, so that names which had to give way are not read as being elsewhere."""
+    to_x, to_y = _end(x, y, box)
+    return f'<path class="leader" d="M{x:.1f} {y:.1f}L{to_x:.1f} {to_y:.1f}"/>'
 
 
 def _arcs(arrows: Sequence[Arrow], at: Mapping[str, tuple[float, float]]) -> Iterator[str]:
@@ -111,13 +162,19 @@ def _arcs(arrows: Sequence[Arrow], at: Mapping[str, tuple[float, float]]) -> Ite
             continue
         (a, b), (c, d) = at[arrow.source], at[arrow.target]
         bend = -0.12 * abs(c - a) - 0.05 * abs(d - b)
-        kind = "flow leaves" if arrow.leaves else "flow"
-        tip = "tip-out" if arrow.leaves else "tip"
+        kind, tip = _manner(arrow)
         yield (
             f'<path class="{kind}" marker-end="url(#{tip})" '
             f'd="M{a:.1f} {b:.1f}Q{(a + c) / 2:.1f} {(b + d) / 2 + bend:.1f} {c:.1f} {d:.1f}">'
             f"<title>{escape(arrow.label)}</title></path>"
         )
+
+
+def _manner(arrow: Arrow) -> tuple[str, str]:
+    """Class and tip. What a vantage asked is no flow of the service's data."""
+    if arrow.source.startswith("vantage#"):
+        return "flow asked", "tip"
+    return ("flow leaves", "tip-out") if arrow.leaves else ("flow", "tip")
 
 
 _COLUMNS: Final = (
@@ -128,7 +185,7 @@ _COLUMNS: Final = (
     (Kind.COPY, Kind.KEY),
     (Kind.BACKUP,),
 )
-_BOX_W: Final = 158
+_BOX_W: Final = 176
 _BOX_H: Final = 50
 _GAP_X: Final = 26
 _GAP_Y: Final = 12
@@ -172,14 +229,14 @@ def _box(x: float, y: float, thing: Thing) -> str:
         f'<rect class="box {thing.where.value}" x="{x}" y="{y}" width="{_BOX_W}" height="{_BOX_H}" rx="5"/>'
         f"{mark(x + 13, y + 14, thing.where, 5)}"
         f'<text class="kind" x="{x + 25}" y="{y + 17}">{escape(thing.kind.value)}</text>'
-        f'<text class="name" x="{x + 8}" y="{y + 32}">{escape(cut(thing.label, 21))}</text>'
-        f'<text class="place" x="{x + 8}" y="{y + 45}">{escape(cut(thing.place, 24))}</text></g>'
+        f'<text class="name" x="{x + 8}" y="{y + 32}">{escape(cut(thing.label, 20))}</text>'
+        f'<text class="place" x="{x + 8}" y="{y + 45}">{escape(cut(thing.place, 22))}</text></g>'
     )
 
 
 def _line(arrow: Arrow, at: Mapping[str, tuple[float, float]]) -> str:
     (a, b), (c, d) = at[arrow.source], at[arrow.target]
-    kind, tip = ("flow leaves", "tip-out") if arrow.leaves else ("flow", "tip")
+    kind, tip = _manner(arrow)
     middle = _BOX_H / 2
     if a == c:  # within a column: round the left side
         path = f"M{a} {b + middle}C{a - 18} {b + middle} {a - 18} {d + middle} {c} {d + middle}"

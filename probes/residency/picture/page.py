@@ -12,8 +12,8 @@ from probes.residency.picture.scene import Arrow, Scene, Thing, Where
 _STYLE: Final = """
 :root{color-scheme:light}
 body{font:14px/1.45 system-ui,sans-serif;color:#1c2530;margin:0 auto;max-width:1120px;padding:20px;background:#fff}
-h1{font-size:22px;margin:0 0 4px}h2{font-size:17px;margin:28px 0 8px}p{margin:4px 0}
-svg{width:100%;height:auto;border:1px solid #d5dbe2;border-radius:6px;background:#fff}
+h1,p,li{overflow-wrap:anywhere}h1{font-size:22px;margin:0 0 4px}h2{font-size:17px;margin:28px 0 8px}p{margin:4px 0}
+svg{width:100%;height:auto;box-sizing:border-box;border:1px solid #d5dbe2;border-radius:6px;background:#fff}
 text{font:12px system-ui,sans-serif;fill:#1c2530}text.deg{font-size:9px;fill:#8a95a3}
 text.ask{font-weight:700;text-anchor:middle}
 text.kind{font-size:10px;fill:#5b6675;text-transform:uppercase;letter-spacing:.04em}
@@ -27,13 +27,19 @@ text.name{paint-order:stroke;stroke:#fff;stroke-width:3px}
 .box{fill:#fff;stroke:#9aa6b2}.box.inside{stroke:#17744f}.box.outside{stroke:#b3261e;stroke-width:2.2;fill:#fdf0ef}
 .box.unknown{stroke:#8a5a00;stroke-dasharray:5 3;fill:#fffaf0}
 .flow{fill:none;stroke:#7c8794;stroke-width:1.3}.flow.leaves{stroke:#b3261e;stroke-width:2;stroke-dasharray:6 3}
+.flow.asked{stroke-width:1;stroke-dasharray:1 3}.leader{stroke:#5b6675;stroke-width:.8}
+.drawing{overflow-x:auto}.drawing svg{min-width:720px}
 .tip{fill:#7c8794}.tip-out{fill:#b3261e}
 table{border-collapse:collapse;width:100%}
 th,td{text-align:left;vertical-align:top;padding:5px 8px;border-bottom:1px solid #e3e8ed}
 th{font-size:12px;color:#5b6675}td{overflow-wrap:anywhere}td.mark{width:26px}td.kind{white-space:nowrap}
 td svg{width:20px;height:20px;border:0}
 .legend span{margin-right:18px;white-space:nowrap}.legend svg{width:18px;height:18px;border:0;vertical-align:-4px}
-@media print{body{max-width:none;padding:0}svg,tr{break-inside:avoid}}
+@media (max-width:640px){.legend span{white-space:normal}thead{display:none}
+tr{display:block;border-bottom:1px solid #e3e8ed;padding:4px 0}
+td{display:block;border:0;padding:0 8px}td.mark{float:left}}
+@media print{body{max-width:none;padding:0}svg,tr{break-inside:avoid}.drawing{overflow:visible}
+.drawing svg{min-width:0;max-height:92vh}}
 """
 
 
@@ -57,13 +63,14 @@ def page(of: Scene, polygons: Polygons | None, inside: frozenset[str]) -> str:
         f"<h1>{escape(of.title)}</h1>",
         f"<p>Jurisdiction: <b>{escape(of.scope)}</b>. {escape(of.made_from)}</p>",
         f"<p><b>{len(outside)}</b> outside, <b>{len(unknown)}</b> not known, of {len(of.things)}; "
-        f"<b>{len(leaving)}</b> edges leave or end where nobody knows; {len(of.open_ends)} open ends.</p>",
+        f"<b>{len(leaving)}</b> flows behind the endpoints leave or end where nobody knows; "
+        f"{len(of.open_ends)} open ends.</p>",
         _legend(),
         "<h2>Where things are</h2>",
-        globe(of, polygons, inside),
+        f'<div class="drawing">{globe(of, polygons, inside)}</div>',
         "<p>" + escape(_about_map(polygons, nowhere)) + "</p>",
         "<h2>How data flows</h2>",
-        flow(of),
+        f'<div class="drawing">{flow(of)}</div>',
     ]
     if leaving:
         lines += ["<h2>What leaves</h2>", _arrows(of, leaving)]
@@ -86,7 +93,7 @@ def _about_map(polygons: Polygons | None, nowhere: int) -> str:
         if polygons
         else "No outlines: none were given (--borders)."
     )
-    return f"{land} {nowhere} things have no point on it and stand in the table alone." if nowhere else land
+    return f"{land} {nowhere} things have no city that is known, and stand below alone." if nowhere else land
 
 
 def _legend() -> str:
@@ -97,7 +104,10 @@ def _legend() -> str:
         Where.ASIDE: "vantages, and what only clients elsewhere are given",
     }
     marks = "".join(f"<span>{_icon(where)} {text}</span>" for where, text in words.items())
-    return f'<p class="legend">{marks}<span>dashed, red: leaves the jurisdiction, or ends where nobody knows</span></p>'
+    return (
+        f'<p class="legend">{marks}<span>dotted: a vantage asked</span>'
+        "<span>dashed, red: leaves the jurisdiction, or ends where nobody knows</span></p>"
+    )
 
 
 def _icon(where: Where) -> str:

@@ -191,7 +191,8 @@ def _edge(subject: str, endpoint: str, facts: AddressFacts, scope: Scope) -> Ite
         yield Arrow(endpoint, source, "answers at", leaves=False)
     if (origin := facts.declared.origin) is not None:
         id_ = f"{subject}#origin"
-        yield in_region(id_, Kind.ORIGIN, "origin", subject, origin.provider, (origin.region,), scope, "as declared")
+        label = f"origin of {subject.partition('/')[2]}"
+        yield in_region(id_, Kind.ORIGIN, label, subject, origin.provider, (origin.region,), scope, "as declared")
         outside = _regions(origin.provider, (origin.region,), scope, Activity.PROCESS)[0] is not Where.INSIDE
         yield Arrow(source, id_, "fetches from", leaves=outside)
 

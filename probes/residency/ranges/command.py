@@ -177,12 +177,12 @@ def _log(ranges: Index, style: Style, column: int | None) -> int:
     log = FlowLog(ranges, style, column)
     with open(sys.stdin.fileno(), "rb", closefd=False) as stdin:
         log.run(stdin, sys.stdout.buffer)
-    counts, where = log.counts, "no column with addresses"
+    counts, where = log.counts, "no column with addresses: name it with --column, or cut it out (`jq -r .dstaddr`)"
     if log.column is not None:
         where = f"addresses in column {log.column.number}"
     sys.stderr.write(
         f"keycheck: {counts.lines:,} lines, {where}; "
-        f"{counts.no_source:,} in no source, {counts.malformed:,} malformed\n"
+        f"{counts.no_source:,} in no source, {counts.malformed:,} without an address\n"
     )
     return int(ExitCode.INCOMPLETE if counts.malformed else ExitCode.MET)
 

@@ -10,7 +10,10 @@ from keycheck.model.types import vendor_text
 from probes.residency.ranges.seam import RangesError
 
 MAX_BYTES: Final = 64 << 20
-GET_AGAIN: Final = "the file is damaged, truncated or of another format: get it again from the provider"
+GET_AGAIN: Final = (
+    "the file is another source's, damaged or truncated: check the source that you named, or get the file again from "
+    "the provider"
+)
 
 
 def text_of(data: bytes) -> str:

@@ -51,8 +51,12 @@ def parse_prefix(text: object) -> Prefix:
     if not (slash and bits.isascii() and bits.isdigit() and str(int(bits)) == bits and int(bits) <= BITS[family]):
         raise _wrong(text, "no prefix length after a slash")
     length = int(bits)
-    if value & ((1 << (BITS[family] - length)) - 1):
-        raise _wrong(text, "bits are set beyond the prefix length")
+    if beyond := value & ((1 << (BITS[family] - length)) - 1):
+        meant = Prefix(family, value - beyond, length)
+        raise RangesError(
+            f"{vendor_text(text, _TEXT)!r}: bits are set beyond the prefix length",
+            advice=f"in a file of your own write {meant}; a provider's list is damaged: get it again",
+        )
     return Prefix(family, value, length)
 
 

@@ -20,7 +20,10 @@ from keycheck.model.once import Once
 from keycheck.model.probe import Io
 from keycheck.resolve import system_resolver
 
-SERVICES = ("account", "backup", "bedrock", "dynamodb", "ec2", "efs", "kms", "organizations", "rds", "s3", "sts")
+SERVICES = (
+    "account", "backup", "bedrock", "dynamodb", "ec2", "ecr", "efs", "elasticache", "fsx", "glacier", "kinesis", "kms",
+    "cloudwatch_logs", "opensearch", "organizations", "rds", "redshift", "s3", "sqs", "sts",
+)  # fmt: skip
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 OWN, THEIRS = "123456789012", "444455556666"
 HOME = "eu-central-1"

@@ -102,7 +102,7 @@ def test_a_log_comes_in_and_goes_out_line_by_line(ranges, lists) -> None:  # typ
     assert said.code == ExitCode.MET
     assert said.out.splitlines()[0].startswith("3.120.0.1\taws eu-central-1")
     assert len(said.out.splitlines()) == 4
-    assert "4 lines, addresses in column 3; 1 in no source, 0 malformed" in said.err
+    assert "4 lines, addresses in column 3; 1 in no source, 0 without an address" in said.err
     said = ranges("lookup", "--stdin", "--column", "4", "--format", "json", stdin=log + b"garbage\n")
     assert said.code == ExitCode.INCOMPLETE
     assert [json.loads(line)["status"] for line in said.out.splitlines()] == [
