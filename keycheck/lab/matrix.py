@@ -45,7 +45,7 @@ GOOD: Final = (Kind.PASS, Kind.NOT_APPLICABLE)
 _BY_DRILLS: Final = (*DRILL_CONTROLS, *ROTATION_CONTROLS, "fields.revoked")
 _PLACED: Final = ("residency.", "stores.", "prompts.")
 """Controls over places begin so."""
-UNDRILLED: Final = frozenset({"notes-g", "archive", "hold"})
+UNDRILLED: Final = frozenset({"notes-g", "archive", "hold", "backups", "exports-g"})
 """Keys of the practice customer that have no canary, so that no drill is offered for them."""
 
 

@@ -154,7 +154,8 @@ def _route(name: str, operation: OperationModel) -> Route:
         pattern += re.escape(path[end : label.start()]) + ("(.+?)" if label[2] else "([^/]+)")
         labels.append(label[1])
         end = label.end()
-    pattern += re.escape(path[end:])
+    # a label that takes everything takes a slash at the end, too
+    pattern += re.escape(path[end:]) + ("" if path.endswith("+}") else "/?")
     wanted = dict(parse_qsl(query, keep_blank_values=True))
     shape = operation.input_shape
     if shape is not None:
@@ -163,7 +164,7 @@ def _route(name: str, operation: OperationModel) -> Route:
                 wanted.setdefault(str(member.serialization["name"]), "")
     literal = len(_LABEL.sub("", path))
     return Route(
-        name, str(operation.http["method"]), re.compile(pattern + "/?"), tuple(labels), wanted, (len(wanted), literal)
+        name, str(operation.http["method"]), re.compile(pattern), tuple(labels), wanted, (len(wanted), literal)
     )
 
 
