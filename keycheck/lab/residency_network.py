@@ -32,7 +32,7 @@ from keycheck.lab.pki import LeafSpec, Pki
 from keycheck.lab.places import Place, Places
 from keycheck.lab.residency_parts import Added, Entry
 from keycheck.lab.residency_places import EVERYWHERE, PointOfPresence, Somewhere, one_way_us
-from keycheck.lab.residency_sites import FRESH, HERE, STATIC, SUBNETS, PlacedSite
+from keycheck.lab.residency_sites import FRESH, STATIC, SUBNETS, PlacedSite
 from keycheck.lab.vendor import APPROVED_SUITES, HSTS, Groups
 
 _TRIES: Final = 32
@@ -163,7 +163,6 @@ def _entry(site: PlacedSite, really: PlacedSite, port: int, nameservers: Sequenc
         "region": site.region.name,
         "nameservers": [dict(each) for each in nameservers],
         "subnets": [{"network": subnet.network, "country": subnet.country} for subnet in SUBNETS],
-        "steered_from": [HERE],
     }
     if site.delivery is not None and really.delivery is not None:
         told = really.delivery.disclosed or site.delivery.origin

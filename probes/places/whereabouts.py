@@ -6,7 +6,6 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from keycheck.model.deployment import COORDINATES, VantageRef
 from keycheck.model.types import Model
 from probes.places.countries import known_country
 
@@ -64,8 +63,6 @@ class Whereabouts(Model):
 
     provider: Provider | None = None
     region: RegionName | None = None
-    private: bool = False
-    """Its addresses are the customer's own network's (a private link): ranges say nothing of them."""
     cdn: Cdn | None = None
     """The content delivery network in front of it, by contract."""
     origin: Origin | None = None
@@ -74,11 +71,6 @@ class Whereabouts(Model):
     """A path that an edge answers by itself, for the comparison with `fresh`."""
     nameservers: Annotated[tuple[Nameserver, ...], Field(max_length=16)] = ()
     subnets: Annotated[tuple[ClientSubnet, ...], Field(max_length=32)] = ()
-    sites: Annotated[tuple[Annotated[str, StringConstraints(pattern=COORDINATES)], ...], Field(max_length=100)] = ()
-    """Coordinates of all the places that the operator says it has: what delay can eliminate."""
-    steered_from: Annotated[tuple[VantageRef, ...], Field(max_length=32)] = ()
-    """Vantages that stand for clients whom the contract keeps at home."""
-
     @model_validator(mode="after")
     def _behind_something(self) -> Self:
         if self.origin is not None and self.cdn is None:

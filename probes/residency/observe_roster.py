@@ -80,7 +80,7 @@ class RosterProbe(SimpleProbe[Roster]):
             unread=unread,
             previous=previous,
             previous_fetched=subject.previous_fetched,
-            changes=changes(before, entries, subject.notices) if previous is not None else (),
+            changes=changes(before, entries, subject.notices, subject.previous_fetched) if previous is not None else (),
             published=_published(subject, entries, io),
             shown=_all_shown(subject, io),
             missing=_missing(subject, entries),

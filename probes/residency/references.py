@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeAlias, TypeVar
@@ -116,9 +116,13 @@ def _ranges(io: Io) -> Ranges | Unseen:
 
 
 def _list(path: Path, one: RangesFile, now: datetime) -> Index:
-    """A provider's own list, indexed in memory; its date is its own. Raises RangesError."""
+    """A provider's own list, indexed in memory. Its date is its own, and it has none where it states none: it was not
+    made when it was read. Raises RangesError."""
     lists = Lists(one.source or "", (read_list(path),), origin=path.name, names=(path.name,))
-    return Index(table_of([imported(lists, now, None, Accept(private=one.allow_private))]))
+    read = imported(lists, now, None, Accept(private=one.allow_private))
+    if read.source.published is None:
+        read = replace(read, source=replace(read.source, dated="undated"))
+    return Index(table_of([read]))
 
 
 def _borders(io: Io) -> Outlines | NotAsked | Unseen:

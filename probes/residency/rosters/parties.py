@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from keycheck.model.facts import Unseen
@@ -55,18 +55,26 @@ def listed(table: Table) -> tuple[tuple[Listed, ...], tuple[Unseen, ...]]:
     return tuple(sorted(found, key=lambda one: (one.name, one.words, one.purpose or ""))), tuple(unread)
 
 
-def changes(before: Sequence[Listed], now: Sequence[Listed], notices: Iterable[Notice]) -> tuple[Change, ...]:
-    """What differs, sorted by party. A party is known by its name, without case, punctuation and legal form."""
+OLD: Final = timedelta(days=400)
+"""A notice that came so long before the roster from before announced something else."""
+
+
+def changes(
+    before: Sequence[Listed], now: Sequence[Listed], notices: Iterable[Notice], since: datetime | None = None
+) -> tuple[Change, ...]:
+    """What differs, sorted by party. A party is known by its name without case and punctuation; its legal form counts,
+    as another company of the group is another party. `since`: when the roster from before was fetched."""
     told: dict[str, datetime] = {}
     for notice in notices:
-        key = party(notice.party)
-        told[key] = min(told.get(key, notice.received), notice.received)
+        if since is None or notice.received > since - OLD:
+            key = party(notice.party)
+            told[key] = min(told.get(key, notice.received), notice.received)
     old, new = _by_party(before), _by_party(now)
     found: list[Change] = []
     for key in sorted(old.keys() | new.keys()):
         was, is_ = old.get(key, ()), new.get(key, ())
         name = (is_ or was)[0].name
-        noticed = told.get(key)
+        noticed = told.get(party(name))
         if not was or not is_:
             kind, told_of = ("added", is_) if is_ else ("removed", was)
             words = "; ".join(dict.fromkeys(one.words for one in told_of)) or None
@@ -96,7 +104,7 @@ _FORMS: Final = re.compile(
 
 
 def party(name: str) -> str:
-    """A party's name as it is compared."""
+    """A party's name as notices and contracts write it: without its legal form."""
     plain = folded(name)
     return " ".join(_FORMS.sub(" ", plain).split()) or plain
 
@@ -104,7 +112,7 @@ def party(name: str) -> str:
 def _by_party(entries: Iterable[Listed]) -> dict[str, tuple[Listed, ...]]:
     found: dict[str, tuple[Listed, ...]] = {}
     for entry in entries:
-        key = party(entry.name)
+        key = folded(entry.name).replace(" ", "")
         found[key] = (*found.get(key, ()), entry)
     return found
 

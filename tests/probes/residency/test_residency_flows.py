@@ -244,6 +244,14 @@ def test_a_change_without_notice_or_with_a_late_one_is_a_breach(tmp_path: Path) 
     assert held(roster(tmp_path, fetched=None)).reasons == (Reason.NOT_COVERED,)
 
 
+def test_another_company_of_a_group_is_another_party_and_an_old_notice_is_of_something_else(tmp_path: Path) -> None:
+    other = CSV.replace("Hosting GmbH", "Hosting Inc.")
+    assert "was added" in held(roster(tmp_path, other)).message
+    added = CSV + "Chat BV,Netherlands,Support chat\n"
+    years_ago = {"party": "Chat B.V.", "received": NOW - timedelta(days=900)}
+    assert held(roster(tmp_path, added, notices=[years_ago])).kind is Kind.FAIL
+
+
 def key(*principals: str) -> SubjectEntry:
     body = {
         "id": "contacts",

@@ -75,7 +75,7 @@ def _claim(row: Mapping[str, str], allow_private: bool) -> Claim:
 def _is_edge(provider: str, service: str | None) -> bool:
     """What no file can make a place: the same names are none in the providers' own lists."""
     if provider == "aws":
-        return service in aws.ANYCAST
+        return (service or "").upper() in aws.ANYCAST
     return provider in edges.EDGES or (provider == "azure" and service == azure.EDGE)
 
 

@@ -69,3 +69,9 @@ def test_coordinates_become_microdegrees_exactly() -> None:
 def test_coordinates_off_the_globe_are_refused() -> None:
     with pytest.raises(ProbeError):
         standpoint_of(Vantage(id="v", coordinates="95.0,8.68"))
+
+
+def test_latitude_and_longitude_in_each_others_place_are_told() -> None:
+    assert standpoint_of(Vantage(id="v", coordinates="50.11,8.68", country="DE")).point is not None
+    with pytest.raises(ProbeError, match="write the latitude first"):
+        standpoint_of(Vantage(id="v", coordinates="8.68,50.11", country="DE"))
