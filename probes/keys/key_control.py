@@ -15,9 +15,8 @@ from probes.keys.aspects import Aspect
 from probes.keys.aws_facts import AwsKey
 from probes.keys.facts import KeyFacts
 from probes.keys.gcp_facts import GcpKey, GcpVersion
+from probes.weighing import shown as shown
 
-MAX_SHOWN: Final = 4
-"""Longest list in a message; the rest is counted."""
 SKEW: Final = timedelta(minutes=10)
 """Two honest clocks differ by less."""
 
@@ -80,13 +79,6 @@ def settle(breaches: Iterable[str], doubts: Iterable[Verdict], holds: Verdict) -
             reasons = tuple(reason for doubt in worst for reason in doubt.reasons)
             return Verdict(kind, reasons, shown((doubt.message for doubt in worst), "; "))
     return holds
-
-
-def shown(items: Iterable[str], separator: str = ", ") -> str:
-    """Distinct items, sorted, the first few: so that the order of facts changes no message."""
-    distinct = sorted(set(items))
-    more = f"{separator}and {len(distinct) - MAX_SHOWN} more" if len(distinct) > MAX_SHOWN else ""
-    return separator.join(distinct[:MAX_SHOWN]) + more
 
 
 def unread(what: str, unseen: Unseen) -> Verdict:
