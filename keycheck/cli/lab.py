@@ -107,12 +107,13 @@ def matrix(
     defect: Annotated[list[str] | None, typer.Argument(help="Only these.", autocompletion=_complete)] = None,
 ) -> int:
     """Run every defect and print what was expected and what was seen; exit 1 when a row does not hold."""
-    from keycheck.lab.matrix import clean_world, false_alarms, named, rows
+    from keycheck.lab.defects import find
+    from keycheck.lab.matrix import clean_for, false_alarms, named, rows
     from keycheck.registry import load_registry
 
     chosen = named(defect or [])
     registry = load_registry()
-    clean = clean_world(registry)
+    clean = clean_for([find(name.partition("@")[0]) for name in chosen], registry)
     alarms = false_alarms(clean)
     typer.echo(f"{'clean':<26} {'ok' if not alarms else 'FALSE ALARM':<6} {len(clean)} findings pass or do not apply")
     for subject, control, verdict in sorted(alarms):

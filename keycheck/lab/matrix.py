@@ -147,11 +147,23 @@ def compare(choice: Choice, clean: Shown, now: Shown) -> Row:
     )
 
 
+def clean_for(defects: Sequence[AnyDefect], registry: Registry) -> Shown:
+    """What the honest vendor shows of all that these defects sit in."""
+    placed = [defect.served == RESIDENCY for defect in defects]
+    if all(placed):
+        return placed_world(registry)
+    return clean_world(registry) if any(placed) else unplaced_world(registry)
+
+
 def clean_world(registry: Registry) -> Shown:
-    """What the honest vendor shows, its revoke drill included."""
+    """What the honest vendor shows, of everything."""
+    return {**unplaced_world(registry), **placed_world(registry)}
+
+
+def unplaced_world(registry: Registry) -> Shown:
+    """What the honest vendor shows but for its places, its revoke drill included."""
     with TemporaryDirectory(prefix="keycheck-lab-") as home, Lab(Path(home), sections=SECTIONS) as lab:
-        clean = shown(observe(lab, registry, Path(home), drills=Wish(confirmed=True))[0].assessment)
-    return {**clean, **placed_world(registry)}
+        return shown(observe(lab, registry, Path(home), drills=Wish(confirmed=True))[0].assessment)
 
 
 def placed_world(registry: Registry) -> Shown:
