@@ -143,9 +143,9 @@ def test_signals_let_go_and_a_second_one_does_not_skip_the_restore(tmp_path: Pat
 
     before = signal.getsignal(number)
     outcome = scene.run(during, settle=timedelta(milliseconds=400))
+    assert (outcome.result, outcome.ending) == (Result.RESTORED, Ending.STOPPED)
     again.join()
     assert signal.getsignal(number) == before
-    assert (outcome.result, outcome.ending) == (Result.RESTORED, Ending.STOPPED)
     assert scene.world.as_before()
 
 

@@ -451,7 +451,8 @@ def test_ranges_borders_and_the_origin(mine: Identity, tmp_path: Path) -> None:
         facts = look(endpoint(served, mine, whereabouts=whereabouts), io)
     assert isinstance(facts.ranges, Ranged)
     assert [(one.source, one.region) for one in facts.ranges.says] == [("own:lab", "DE")]
-    assert [(one.name, one.private_allowed, one.dated) for one in facts.ranges.sources] == [("own:lab", True, "undated")]
+    (source,) = facts.ranges.sources
+    assert (source.name, source.private_allowed, source.dated) == ("own:lab", True, "undated")
     assert isinstance(facts.origin_ranges, Ranged)
     assert [one.region for one in facts.origin_ranges.says] == ["US"]
     assert isinstance(facts.reach, Reach)
