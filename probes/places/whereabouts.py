@@ -71,6 +71,7 @@ class Whereabouts(Model):
     """A path that an edge answers by itself, for the comparison with `fresh`."""
     nameservers: Annotated[tuple[Nameserver, ...], Field(max_length=16)] = ()
     subnets: Annotated[tuple[ClientSubnet, ...], Field(max_length=32)] = ()
+
     @model_validator(mode="after")
     def _behind_something(self) -> Self:
         if self.origin is not None and self.cdn is None:
