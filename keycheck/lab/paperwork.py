@@ -169,7 +169,7 @@ def _endpoint(lab: Lab, endpoint: LabEndpoint, names: tuple[str, ...]) -> dict[s
         "url": f"{scheme}://{endpoint.host}:{endpoint.port}",
         "addresses": list(endpoint.addresses),
         "ca": _relative(lab, endpoint.ca),
-        "answer_within": "PT3S",
+        "answer_within": "PT2S",
     }
     if endpoint.client_auth is not ClientAuth.NONE and endpoint.client_cert and endpoint.client_key:
         written |= {
